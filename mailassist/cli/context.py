@@ -1,0 +1,56 @@
+"""What every command shares: the `--config` option, the configuration, the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mailassist.config import Config
+    from mailassist.desk import Desk
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_option(command: Command) -> Command:
+    """Add `--config FILE` to a command, beside the group's own."""
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        expose_value=False,
+        callback=_remember,
+        help="The configuration file.",
+    )(command)
+
+
+def config_path() -> Path:
+    """The file named by `--config`, else the platform's."""
+    from mailassist import config
+
+    named = click.get_current_context().find_root().obj
+    return Path(named).expanduser() if named else config.default_path()
+
+
+def load_config() -> Config:
+    """The configuration of this run. Raises ConfigError."""
+    from mailassist import config
+
+    return config.load(config_path())
+
+
+def open_desk() -> Desk:
+    """The desk of this run, closed with the command. Raises ConfigError, StoreError."""
+    from mailassist.desk import Desk
+
+    desk = Desk(load_config(), config_path=config_path())
+    click.get_current_context().call_on_close(desk.close)
+    return desk
+
+
+def _remember(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj = value

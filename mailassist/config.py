@@ -1,0 +1,223 @@
+"""The configuration: one TOML file, validated by pydantic.
+
+Secrets never stand in it; `mailassist.secrets` finds them. `load` reads and checks a file; a wrong key or value is
+refused with file, line, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mailassist.errors import ConfigError
+
+Security = Literal["tls", "starttls", "none"]
+LoginMethod = Literal["password", "xoauth2", "oauthbearer"]
+
+
+class _Section(BaseModel):
+    """A table of the file: unknown keys are refused, values are not changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """How to reach one IMAP or SMTP server, and as whom."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    security: Security = "tls"
+    login: str = ""  # who logs in; empty: the account's address
+    mailbox: str = ""  # whose mailbox it is, where that differs (shared mailboxes)
+    method: LoginMethod = "password"
+    cafile: Path | None = None  # certificates to trust instead of the system's
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    proxy: str = ""  # socks5://host:port or http://host:port; empty: HTTPS_PROXY/ALL_PROXY of the environment; "none"
+    ip: Literal["any", "4", "6"] = "any"
+    connect_timeout: Annotated[float, Field(gt=0)] = 15.0  # seconds
+    read_timeout: Annotated[float, Field(gt=0)] = 60.0  # seconds
+
+    @model_validator(mode="after")
+    def _clear_text_stays_at_home(self) -> ServerSettings:
+        if self.security == "none" and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError('security = "none" is for this machine only; use "tls" or "starttls"')
+        return self
+
+
+class FolderSettings(_Section):
+    """Folder names, only where finding them by SPECIAL-USE or name goes wrong."""
+
+    inbox: list[str] = ["INBOX"]  # folders whose mail is answered
+    sent: str = ""
+    drafts: str = ""
+    archive: str = ""
+    trash: str = ""
+    also: list[str] = []  # further folders that hold parts of conversations
+    skip: list[str] = []
+
+
+class Identity(_Section):
+    """One of the user's own faces: who a reply is from."""
+
+    name: str = ""
+    address: str
+    aliases: list[str] = []  # other addresses that are this person; `*@example.org` for a whole domain
+    signature: str = ""
+    html_signature: str = ""
+    languages: list[str] = []  # BCP 47 codes the user writes, the preferred first; empty: the correspondent's
+
+
+class SecretSettings(_Section):
+    """Where this account's password or token comes from (see `mailassist.secrets` for the order)."""
+
+    password_command: str = ""
+    token_command: str = ""
+    password_file: Path | None = None
+    password_env: str = ""
+    keyring: bool = True
+
+
+class DeliverySettings(_Section):
+    """What happens to an approved reply."""
+
+    mode: Literal["send", "drafts"] = "send"
+    sent_copy: Literal["auto", "server", "append"] = "auto"
+    quote: Literal["none", "below", "inline"] = "below"
+    html: bool = False
+    undo_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
+
+
+class WaitingSettings(_Section):
+    """Which conversations wait for an answer."""
+
+    max_age_days: Annotated[int, Field(ge=1)] = 30
+    personal: list[str] = []  # sender addresses or domains whose automatic-looking mail comes from a person (web forms)
+
+
+class SyncSettings(_Section):
+    """What is remembered of the mailbox."""
+
+    days: Annotated[int, Field(ge=1)] = 730
+    keep_text: Literal["all", "needed", "none"] = "needed"
+    retention_days: Annotated[int, Field(ge=1)] = 365
+    learn_from_sent: bool = False
+
+
+class Account(_Section):
+    """One mailbox, from a server or from a folder on disk."""
+
+    address: str
+    imap: ServerSettings | None = None
+    smtp: ServerSettings | None = None
+    maildir: Path | None = None  # a Maildir (or a folder of Maildirs) kept by mbsync or offlineimap
+    mbox: Path | None = None
+    folders: FolderSettings = FolderSettings()
+    identities: list[Identity] = []
+    secret: SecretSettings = SecretSettings()
+    smtp_secret: SecretSettings | None = None  # only where SMTP needs another password
+    delivery: DeliverySettings = DeliverySettings()
+    waiting: WaitingSettings = WaitingSettings()
+    sync: SyncSettings = SyncSettings()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Account:
+        if sum(source is not None for source in (self.imap, self.maildir, self.mbox)) != 1:
+            raise ValueError("an account has exactly one of: [imap], maildir = PATH, mbox = PATH")
+        return self
+
+    @property
+    def faces(self) -> list[Identity]:
+        """The identities, or one made of the address where none is configured."""
+        return self.identities or [Identity(address=self.address)]
+
+
+class ModelSettings(_Section):
+    """Which model writes, where it is, and what it may cost."""
+
+    name: str = "gpt-4o-mini"  # a registry name, "local", a path to a GGUF file, or "outline" (no model)
+    base_url: str = ""  # empty: the registry's
+    api: Literal["auto", "responses", "chat"] = "auto"
+    key: SecretSettings = SecretSettings()
+    api_version: str = ""  # Azure
+    timeout: Annotated[float, Field(gt=0)] = 60.0  # seconds without a byte
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+    context_tokens: Annotated[int, Field(ge=200)] | None = None  # None: the registry's default budget
+    output_tokens: Annotated[int, Field(ge=16)] | None = None  # None: the registry's
+    daily_budget: Annotated[float, Field(ge=0)] | None = 1.0  # US dollars a day; None: no limit
+    input_price: float | None = None  # US dollars per million tokens, for models the registry does not know
+    cached_price: float | None = None
+    output_price: float | None = None
+
+
+class Config(_Section):
+    """The whole file."""
+
+    default_account: str = ""
+    accounts: dict[str, Account] = {}
+    model: ModelSettings = ModelSettings()
+
+    @model_validator(mode="after")
+    def _default_exists(self) -> Config:
+        if self.default_account and self.default_account not in self.accounts:
+            raise ValueError(f"default_account = {self.default_account!r} names no account")
+        return self
+
+    def account(self, name: str = "") -> tuple[str, Account]:
+        """The account called `name` (or with that address), else the default, else the only one.
+
+        Raises ConfigError when there is none or the choice is open.
+        """
+        wanted = name or self.default_account
+        if wanted in self.accounts:
+            return wanted, self.accounts[wanted]
+        for key, account in self.accounts.items():
+            if wanted and account.address.casefold() == wanted.casefold():
+                return key, account
+        if not wanted and len(self.accounts) == 1:
+            return next(iter(self.accounts.items()))
+        if not self.accounts:
+            raise ConfigError("No account is configured", cure="Run `mailassist setup you@example.org`.")
+        names = ", ".join(self.accounts)
+        raise ConfigError(
+            f"There is no account {wanted!r}" if wanted else "Several accounts are configured",
+            cure=f"Use --account with one of: {names}.",
+        )
+
+
+def default_path() -> Path:
+    """Where the configuration lies on this platform."""
+    return platformdirs.user_config_path("mailassist", appauthor=False) / "config.toml"
+
+
+def data_folder() -> Path:
+    """Where the store lies on this platform."""
+    return platformdirs.user_data_path("mailassist", appauthor=False)
+
+
+def load(path: Path) -> Config:
+    """Read and validate the file at `path`.
+
+    Raises ConfigError, one line: file, line where known, what was expected, what was found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no configuration at {path}",
+            cure="Run `mailassist setup you@example.org`, or name a file with --config.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    try:
+        return Config.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where}: {first['msg']}, found {first.get('input')!r}") from error

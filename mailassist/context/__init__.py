@@ -1,0 +1,1 @@
+"""What the model will see: token counts, language, packing under a budget."""

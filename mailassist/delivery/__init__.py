@@ -1,0 +1,1 @@
+"""An approved reply's way out: outbox, SMTP, Sent copy, Drafts."""

@@ -1,0 +1,1 @@
+"""One draft: context, prompt, model, budget; and the outline that needs no model."""

@@ -1,0 +1,1 @@
+"""What e-mail is: parsing, threading, composing. Imports nothing else of ours."""

@@ -1,0 +1,1 @@
+"""The terminal UI in which a person reads, edits, approves."""

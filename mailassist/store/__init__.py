@@ -1,0 +1,1 @@
+"""What mailassist remembers, in one SQLite file."""

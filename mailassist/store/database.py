@@ -1,0 +1,126 @@
+"""One SQLite file: WAL, synchronous=FULL, one writer at a time (docs: GUARANTEES in docs/ARCHITECTURE.md)."""
+
+from __future__ import annotations
+
+import os
+import secrets as random_source
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError
+
+from mailassist.errors import StoreError
+from mailassist.store import schema
+
+
+class Store:
+    """The open database. Thread-safe: each transaction uses its own connection of the pool.
+
+    `Store(path)` creates file and tables when they are missing (file mode 0600). `Store.in_memory()` is for look-ups
+    that keep nothing. Raises StoreError, with the cure, for a file that is damaged, locked, full or too new.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """`path`: the SQLite file; None keeps everything in memory."""
+        self.path = path
+        if path is not None:
+            _prepare_file(path)
+        self._engine = sa.create_engine(
+            "sqlite+pysqlite:///" + (str(path) if path else ":memory:"),
+            connect_args={"check_same_thread": False, "timeout": 5.0},
+            poolclass=None if path else sa.StaticPool,
+        )
+        sa.event.listen(self._engine, "connect", _configure)
+        sa.event.listen(self._engine, "begin", _begin)
+        self._create_tables()
+
+    @classmethod
+    def in_memory(cls) -> Store:
+        """A store that is gone when it is closed."""
+        return cls(None)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that may write: committed (and synced to disk) at the end, rolled back on an exception."""
+        with (
+            _named_errors(self.path),
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads."""
+        with _named_errors(self.path), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def key(self) -> bytes:
+        """32 random bytes of this store, for keyed hashes (prompt_cache_key, our own message ids)."""
+        with self.write() as connection:
+            found = connection.scalar(sa.select(schema.facts.c.value).where(schema.facts.c.name == "key"))
+            if found is None:
+                found = random_source.token_bytes(32)
+                connection.execute(schema.facts.insert().values(name="key", value=found))
+            return bytes(found)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _create_tables(self) -> None:
+        with self.write() as connection:
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if version > schema.SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self.path} was written by a newer mailassist (schema {version})", cure="Upgrade mailassist."
+                )
+            if version < schema.SCHEMA_VERSION:
+                schema.metadata.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
+
+
+def _prepare_file(path: Path) -> None:
+    """Make folder (0700) and file (0600) before SQLite would make them readable by others."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be opened: {error.strerror}", cure="Check the folder's owner and disk."
+        ) from error
+
+
+def _configure(connection: object, _record: object) -> None:
+    """Settings of each new connection; transactions are begun by `_begin`, not by the driver."""
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Writers take the lock at once: a lock that is upgraded later can fail without waiting."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _named_errors(path: Path | None) -> Iterator[None]:
+    """SQLite's errors as one line with the cure."""
+    try:
+        yield
+    except DatabaseError as error:
+        text = str(error.orig)
+        cures = {
+            "full": "Free some disk space; nothing that was saved is lost.",
+            "locked": "Another mailassist is writing; try again.",
+            "malformed": "Restore a backup, or move the file away: it is rebuilt from the mailbox, drafts are not.",
+            "not a database": "Move the file away: it is rebuilt from the mailbox.",
+            "readonly": "Check who owns the file.",
+        }
+        cure = next((cure for word, cure in cures.items() if word in text), "")
+        raise StoreError(f"{path or 'the store'}: {text}", cure=cure) from error

@@ -1,0 +1,165 @@
+"""The tables. Times are seconds since 1970 (UTC, float); ids of mail are msg-ids with angle brackets.
+
+`SCHEMA_VERSION` is kept in SQLite's user_version; a file written by a newer mailassist is refused.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+# Small facts of this store: the HMAC key, the moment of the last clean-up.
+facts = Table("facts", metadata, Column("name", String, primary_key=True), Column("value", LargeBinary, nullable=False))
+
+# One row a folder: how far the header index has come, upwards (new mail) and downwards (newest first backfill).
+folders = Table(
+    "folders",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("folder", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("uidvalidity", Integer, nullable=False),
+    Column("highest_uid", Integer, nullable=False, default=0),  # all of (lowest_uid .. highest_uid] is indexed
+    Column("lowest_uid", Integer, nullable=False, default=0),
+    Column("complete", Boolean, nullable=False, default=False),  # the backfill has reached the age limit
+    Column("synced_at", Float),
+)
+
+# The header index: one row a copy of a message.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("folder", String, nullable=False),
+    Column("uidvalidity", Integer, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("in_reply_to", Text, nullable=False, default=""),  # msg-ids, one space between
+    Column("reference_ids", Text, nullable=False, default=""),
+    Column("thread_id", String, nullable=False, default=""),  # the server's: X-GM-THRID, THREADID
+    Column("server_id", String, nullable=False, default=""),
+    Column("conversation", String, nullable=False, default=""),  # ours: equal for all messages of a conversation
+    Column("subject", Text, nullable=False, default=""),
+    Column("sender", Text, nullable=False, default=""),  # From, decoded, `Name <address>`
+    Column("sender_key", String, nullable=False, default=""),  # Address.key
+    Column("recipients", Text, nullable=False, default=""),  # Address.key of To and Cc, one space between
+    Column("date", Float, nullable=False),  # Date, else INTERNALDATE
+    Column("size", Integer, nullable=False, default=0),
+    Column("flags", String, nullable=False, default=""),
+    Column("automatic", String, nullable=False, default=""),  # why it is not from a person; "" when it seems to be
+    Column("headers", LargeBinary, nullable=False, default=b""),  # what the decision may need again, as sent
+    UniqueConstraint("account", "folder", "uidvalidity", "uid"),
+    Index("messages_by_id", "account", "message_id"),
+    Index("messages_by_conversation", "account", "conversation"),
+    Index("messages_by_date", "account", "date"),
+)
+
+# Whole raw messages, where they are kept (keep_text), each until `until`.
+texts = Table(
+    "texts",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("message_id", String, primary_key=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+# What belongs to a conversation as a whole.
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("conversation", String, primary_key=True),
+    Column("delimiter", String, nullable=False, default=""),  # drawn once, so that the provider's cache hits
+    Column("skipped_at_message", String, nullable=False, default=""),  # the newest message when the person skipped it
+)
+
+# Replies being worked on. One current row for each message answered.
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("answers", String, nullable=False),  # Message-ID of the message answered
+    Column("conversation", String, nullable=False, default=""),
+    Column("generation", Integer, nullable=False, default=1),  # each revision that is appended has a new Message-ID
+    Column("text", Text, nullable=False, default=""),
+    Column("written_by", String, nullable=False, default="model"),  # model | person
+    Column("model", String, nullable=False, default=""),
+    Column("instruction", Text, nullable=False, default=""),
+    Column("state", String, nullable=False, default="kept"),  # kept | appending | appended | person | approved | gone
+    Column("message_id", String, nullable=False, default=""),  # of the revision in Drafts
+    Column("fingerprint", String, nullable=False, default=""),
+    Column("folder", String, nullable=False, default=""),
+    Column("uidvalidity", Integer),
+    Column("uid", Integer),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("account", "answers"),
+)
+
+# Approved replies on their way out; a row is never deleted before it is done and past its retention.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("answers", String, nullable=False),
+    Column("conversation", String, nullable=False, default=""),
+    Column("state", String, nullable=False),  # approved | sending | sent | filed | done | unknown | refused | cancelled
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("fence", Integer, nullable=False, default=0),  # who may act: a lease with a number that only grows
+    Column("leased_until", Float, nullable=False, default=0.0),
+    Column("not_before", Float, nullable=False),  # the undo time
+    Column("message_id", String, nullable=False),
+    Column("sent_message_id", String, nullable=False, default=""),  # what the server made of it (Outlook)
+    Column("own_id", String, nullable=False),  # our own header, to find the copy again
+    Column("fingerprint", String, nullable=False),
+    Column("sender", String, nullable=False),  # MAIL FROM
+    Column("recipients", Text, nullable=False),  # RCPT TO, one a line
+    Column("raw", LargeBinary, nullable=False),  # the bytes that go over the wire
+    Column("error", Text, nullable=False, default=""),
+    Column("server_answer", Text, nullable=False, default=""),  # text of the final 250
+    Column("data_started", Boolean, nullable=False, default=False),
+    Column("answered_folder", String, nullable=False, default=""),
+    Column("answered_uidvalidity", Integer),
+    Column("answered_uid", Integer),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+# Every call to a model: what it cost and what left this machine.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("account", String, nullable=False, default=""),
+    Column("mailbox", String, nullable=False, default=""),
+    Column("purpose", String, nullable=False, default="draft"),
+    Column("model", String, nullable=False),
+    Column("host", String, nullable=False),  # where the text went; "this machine" for a local model
+    Column("state", String, nullable=False),  # reserved | done | failed
+    Column("messages", Integer, nullable=False, default=0),  # how many messages' text was in the prompt
+    Column("input_tokens", Integer, nullable=False, default=0),
+    Column("cached_tokens", Integer, nullable=False, default=0),
+    Column("output_tokens", Integer, nullable=False, default=0),
+    Column("estimated", Boolean, nullable=False, default=False),  # no usage came back; counted here
+    Column("cost", Float, nullable=False, default=0.0),  # US dollars
+    Column("error", String, nullable=False, default=""),
+    Index("ledger_by_time", "at"),
+)
