@@ -1,0 +1,1 @@
+"""One file a claim; run by `make bench NAME=...`."""
