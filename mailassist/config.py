@@ -1,17 +1,15 @@
 """The configuration: one TOML file, validated by pydantic.
 
-Secrets never stand in it; `mailassist.secrets` finds them. `load` reads and checks a file; a wrong key or value is
-refused with file, line, what was expected and what was found.
+Secrets never stand in it; `mailassist.secrets` finds them; `mailassist.config_file` reads the file.
 """
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mailassist.errors import ConfigError
 
@@ -197,27 +195,3 @@ def default_path() -> Path:
 def data_folder() -> Path:
     """Where the store lies on this platform."""
     return platformdirs.user_data_path("mailassist", appauthor=False)
-
-
-def load(path: Path) -> Config:
-    """Read and validate the file at `path`.
-
-    Raises ConfigError, one line: file, line where known, what was expected, what was found.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"There is no configuration at {path}",
-            cure="Run `mailassist setup you@example.org`, or name a file with --config.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    try:
-        return Config.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}, found {first.get('input')!r}") from error

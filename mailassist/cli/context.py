@@ -37,9 +37,9 @@ def config_path() -> Path:
 
 def load_config() -> Config:
     """The configuration of this run. Raises ConfigError."""
-    from mailassist import config
+    from mailassist import config_file
 
-    return config.load(config_path())
+    return config_file.load(config_path())
 
 
 def open_desk() -> Desk:
