@@ -1,0 +1,152 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailassist import config_file, secrets
+from mailassist.config import Config, SecretSettings
+from mailassist.errors import ConfigError, SecretError
+
+EXAMPLE = Path(config_file.__file__).parent / "example.toml"
+
+
+def _mistake(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        config_file.parse(text, "c.toml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def _keys(schema: dict, node: dict) -> set[str]:
+    node = config_file._resolve(schema, node)
+    found = set()
+    for name, child in node.get("properties", {}).items():
+        found |= {name} | _keys(schema, child) | _keys(schema, child.get("additionalProperties", {}) or {})
+        found |= _keys(schema, child.get("items", {}))
+    return found
+
+
+def test_the_example_is_valid_and_names_every_key() -> None:
+    text = EXAMPLE.read_text()
+    config = config_file.parse(text, "example.toml")
+    assert config.accounts["work"].delivery.undo_seconds == 10
+    schema = Config.model_json_schema()
+    assert {key for key in _keys(schema, schema) if key not in text} == set()
+
+
+def test_the_example_shows_the_defaults() -> None:
+    shown = config_file.parse(EXAMPLE.read_text(), "example.toml").accounts["work"]
+    bare = config_file.parse('[accounts.a]\naddress="a@b.example"\nmaildir="/m"', "c").accounts["a"]
+    assert (shown.delivery, shown.waiting, shown.sync, shown.folders) == (
+        bare.delivery,
+        bare.waiting,
+        bare.sync,
+        bare.folders,
+    )
+
+
+def test_an_unknown_key_is_refused_with_file_line_and_the_known_ones() -> None:
+    said = _mistake('[accounts.a]\naddress = "a@b.example"\nmaildir = "/m"\n\n[accounts.a.delivery]\nmood = "send"\n')
+    assert said.startswith("c.toml:6: accounts.a.delivery.mood: unknown key")
+    assert "undo_seconds" in said
+
+
+def test_a_wrong_value_is_refused_with_what_was_expected_and_found() -> None:
+    said = _mistake('[accounts.a]\naddress = "a@b.example"\n[accounts.a.imap]\nhost = "h"\nport = "many"\n')
+    assert said.startswith("c.toml:5: accounts.a.imap.port: expected a valid integer")
+    assert "found 'many'" in said
+
+
+def test_the_line_in_an_array_of_tables_is_that_of_its_own_element() -> None:
+    said = _mistake(
+        '[accounts.a]\naddress="a@b.example"\nmaildir="/m"\n'
+        '[[accounts.a.identities]]\naddress="a@b.example"\n[[accounts.a.identities]]\nname=3\naddress="c@b.example"\n'
+    )
+    assert said.startswith("c.toml:7: accounts.a.identities.1.name")
+
+
+def test_a_password_in_the_file_is_refused_and_not_repeated() -> None:
+    said = _mistake('[accounts.a]\naddress="a@b.example"\nmaildir="/m"\npassword="hunter2"\n')
+    assert "secrets never stand in this file" in said
+    assert "hunter2" not in said
+
+
+def test_broken_toml_names_the_line() -> None:
+    assert "line 2" in _mistake("[model]\nname = \n")
+
+
+def test_clear_text_is_for_this_machine_only() -> None:
+    assert 'use "tls"' in _mistake(
+        '[accounts.a]\naddress="a@b.c"\n[accounts.a.imap]\nhost="mail.b.c"\nport=143\nsecurity="none"'
+    )
+
+
+@given(st.text(alphabet='abc=[]."\n #1', max_size=80))
+def test_any_text_gives_a_configuration_or_one_line(text: str) -> None:
+    try:
+        config_file.parse(text, "c.toml")
+    except ConfigError as error:
+        assert str(error).startswith("c.toml")
+
+
+def test_secrets_are_found_in_the_documented_order(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "mailassist.work").write_text("from-systemd\n")
+    file = tmp_path / "secret"
+    file.write_text("from-file\n")
+    file.chmod(0o600)
+    command = f"{sys.executable} -c \"print('from-command')\""
+    settings = SecretSettings(keyring=False, password_command=command, password_file=file, password_env="P")
+    environment = {"CREDENTIALS_DIRECTORY": str(credentials), "P": "from-environment"}
+    find = lambda s, e: secrets.find("work", s, environment=e).secret.get_secret_value()  # noqa: E731
+    assert find(settings, environment) == "from-systemd"
+    environment.pop("CREDENTIALS_DIRECTORY")
+    assert find(settings, environment) == "from-command"
+    assert find(settings.model_copy(update={"password_command": ""}), environment) == "from-file"
+    bare = SecretSettings(keyring=False, password_env="P")
+    found = secrets.find("work", bare, environment=environment)
+    assert found.secret.get_secret_value() == "from-environment"
+    assert "$P" in found.warning
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_a_secret_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hunter2\n")
+    file.chmod(0o644)
+    with pytest.raises(SecretError, match="chmod 600") as caught:
+        secrets.find("work", SecretSettings(keyring=False, password_file=file), environment={})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_failing_command_is_named_without_what_it_printed() -> None:
+    command = f"{sys.executable} -c \"print('hunter2'); raise SystemExit('store is locked')\""
+    with pytest.raises(SecretError, match="store is locked") as caught:
+        secrets.find("work", SecretSettings(keyring=False, password_command=command), environment={})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_secret_names_every_place_that_was_tried() -> None:
+    with pytest.raises(SecretError, match=r"\$OPENAI_API_KEY"):
+        secrets.find("model", SecretSettings(keyring=False), environment={})
+
+
+def test_a_secret_never_shows_in_repr(tmp_path: Path) -> None:
+    found = secrets.find("model", SecretSettings(keyring=False), environment={"OPENAI_API_KEY": "sk-123"})
+    assert "sk-123" not in repr(found) + str(found)
+
+
+def test_the_command_line_prints_one_line_and_exits_with_3(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[model]\nnam = 1\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mailassist", "config", "check", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{file}:2: model.nam: unknown key" in done.stderr
