@@ -1,0 +1,229 @@
+"""What the desk shows of the work in hand: saved drafts, replies on their way out, spending, and the desk as a UI needs it.
+
+Plain data and one Protocol: the composition root (`mailassist.desk`) makes these, the terminal UI shows them, and a
+test can put something else in the desk's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from mailassist.drafting.pipeline import Draft
+    from mailassist.drafting.prompt import Prompt
+    from mailassist.intake.pull import Pulled
+    from mailassist.intake.sync import SyncProgress
+    from mailassist.intake.waiting import Waiting
+    from mailassist.mail.compose import ReplyPlan
+
+Mode = Literal["send", "drafts"]
+Author = Literal["model", "person"]
+
+
+def never() -> bool:
+    """A `stopped` that nobody pulls."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDraft:
+    """The stored text of a reply being worked on: one for each message answered."""
+
+    answers: str  # Message-ID of the message answered
+    text: str
+    written_by: Author = "model"
+    model: str = ""
+    complete: bool = True  # False: the model was cut off or stopped
+    in_drafts: bool = False  # a revision lies in the Drafts folder
+    previous: str = ""  # the text before the last regeneration, "" where there is none
+    instruction: str = ""
+    input_tokens: int = 0  # of the call that wrote it; 0 where unknown
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0  # US dollars
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """An approved reply that is not through yet, or has just gone through."""
+
+    id: int
+    account: str
+    answers: str  # Message-ID of the message answered
+    state: str  # as in store/schema.py: approved | sending | sent | filed | done | unknown | refused | cancelled
+    not_before: float  # seconds since 1970: the end of the undo time
+    subject: str = ""
+    recipients: tuple[str, ...] = ()
+    error: str = ""  # one line with the cure, for refused and unknown (for approved: of the last try)
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What became of an approval."""
+
+    outbox_id: int | None = None  # mode "send": the reply is undone and followed by this id
+    not_before: float = 0.0
+    said: str = ""  # mode "drafts": where the draft lies, in one line
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Today's calls, from the ledger."""
+
+    cost: float = 0.0  # US dollars
+    tokens: int = 0
+    calls: int = 0
+    budget: float | None = None  # US dollars a day; None: no limit
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """Which model would write, without asking anybody."""
+
+    name: str
+    host: str = ""  # where text goes; "this machine" for a local model
+    problem: str = ""  # why no model can write now, with the cure; the outline drafts then
+    notice: str = ""  # e.g. that the model leaves the API, and which one follows
+
+
+class ReviewDesk(Protocol):
+    """The desk as the terminal UI sees it.
+
+    Every method may block and may be called from any thread, several at once; the UI calls each from a thread of its
+    own. Every method raises MailassistError only.
+    """
+
+    @property
+    def account_names(self) -> Sequence[str]:
+        """The configured accounts, the default first; empty where none is configured."""
+        ...
+
+    def address(self, account: str) -> str:
+        """The account's mail address."""
+        ...
+
+    def undo_seconds(self, account: str) -> float:
+        """How long an approved reply can be taken back."""
+        ...
+
+    def delivery_mode(self, account: str) -> Mode:
+        """What approving does unless the person says otherwise."""
+        ...
+
+    def model_status(self) -> ModelStatus:
+        """Which model would write. No network."""
+        ...
+
+    def spending(self) -> Spending:
+        """Today's calls."""
+        ...
+
+    def last_synced(self, account: str) -> float | None:
+        """When the header index was last brought up to date (seconds since 1970)."""
+        ...
+
+    def waiting(self, account: str, *, excluded: bool = False) -> list[Waiting]:
+        """Who waits, newest first, from the index alone.
+
+        Leaves out what was skipped and what the outbox has sent; keeps what is approved, sending, refused or unknown.
+        """
+        ...
+
+    def sync(
+        self,
+        account: str,
+        progress: Callable[[SyncProgress], None] | None = None,
+        stopped: Callable[[], bool] = never,
+    ) -> object:
+        """Bring the header index up to date."""
+        ...
+
+    def watch(
+        self,
+        account: str,
+        changed: Callable[[], None],
+        connected: Callable[[bool, str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Wait for new mail until `stopped()`, which is asked at least once a second.
+
+        After the index took in new mail, `changed()` is called; `connected(ok, line)` tells each change of the
+        connection. A broken connection is opened again, with backoff.
+        """
+        ...
+
+    def pull(self, account: str, message_id: str) -> Pulled:
+        """The whole conversation of a message."""
+        ...
+
+    def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
+        """Exactly what `draft` would send, with tokens and price; nothing is sent."""
+        ...
+
+    def draft(
+        self,
+        account: str,
+        pulled: Pulled,
+        *,
+        instruction: str = "",
+        previous: str = "",
+        on_text: Callable[[str], None],
+        stopped: Callable[[], bool],
+    ) -> Draft:
+        """Write a reply; `on_text` gets each new piece.
+
+        The result is saved (what was saved before becomes `SavedDraft.previous`), also when it was stopped or cut off.
+        """
+        ...
+
+    def saved_drafts(self, account: str) -> Mapping[str, SavedDraft]:
+        """Every saved draft, by the Message-ID it answers."""
+        ...
+
+    def saved(self, account: str, message_id: str) -> SavedDraft | None:
+        """The saved draft that answers `message_id`."""
+        ...
+
+    def save_text(
+        self,
+        account: str,
+        message_id: str,
+        text: str,
+        *,
+        written_by: Author = "person",
+        complete: bool = True,
+        conversation: str = "",
+        previous: str | None = None,
+    ) -> None:
+        """Keep the text of a reply; `previous=None` leaves the stored previous text as it is."""
+        ...
+
+    def plan(self, account: str, pulled: Pulled, reply_all: bool) -> ReplyPlan:
+        """Recipients, subject and From of the reply."""
+        ...
+
+    def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode) -> Approved:
+        """`send`: in the outbox, on disk, when this returns, to leave after the undo time. `drafts`: appended now."""
+        ...
+
+    def skip(self, account: str, conversation: str, message_id: str, skipped: bool = True) -> None:
+        """Take a conversation off the list until a newer message comes; `skipped=False` takes that back."""
+        ...
+
+    def outbox(self) -> list[OutboxEntry]:
+        """Replies of all accounts that are not through yet, and what went through in the last minutes."""
+        ...
+
+    def undo(self, outbox_id: int) -> bool:
+        """True: cancelled, nothing was or will be sent. False: too late."""
+        ...
+
+    def reschedule(self, outbox_id: int, seconds: float) -> bool:
+        """An approved or refused reply leaves `seconds` from now; False when it is under way or gone."""
+        ...
+
+    def deliver_due(self) -> object:
+        """Send what is due, after looking after what a crash left half done."""
+        ...
