@@ -1,0 +1,115 @@
+"""How many tokens a text costs: exactly where the tokenizer is known, else an upper estimate.
+
+The o200k_base tables take about a second and 140 MB to load, so they are loaded with the first count; `warm_up` does it
+in a thread while something else waits for the network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bpe_openai import Encoding
+
+# Tokenizers that bpe-openai carries; every model of OpenAI's since GPT-4o uses the first.
+EXACT = ("o200k_base", "cl100k_base")
+
+_LOADING = Lock()
+
+
+class TokenCounter(Protocol):
+    """Counts tokens the way one model does."""
+
+    @property
+    def exact(self) -> bool:
+        """False: `count` is an upper estimate."""
+        ...
+
+    def count(self, text: str) -> int:
+        """The number of tokens of `text`."""
+        ...
+
+
+@dataclass(frozen=True)
+class BytePairCounter:
+    """Exact counts with one of the tokenizers in `EXACT`."""
+
+    name: str
+    exact: bool = True
+
+    def count(self, text: str) -> int:
+        """The number of tokens of `text`; special tokens written in it count as the plain text they are."""
+        return len(_encoding(self.name).encode_ordinary(text))
+
+
+@dataclass(frozen=True)
+class ModelCounter:
+    """Counts by asking the model's own tokenizer, such as a local server's."""
+
+    ask: Callable[[str], int]
+    exact: bool = True
+
+    def count(self, text: str) -> int:
+        """What `ask` answers for `text`."""
+        return self.ask(text)
+
+
+# Pieces that an unknown tokenizer may make one token of: see `UpperEstimate`.
+_PIECE = re.compile(r"[A-Z]?[a-z]{1,3}|[A-Z]{1,2}| (?= )|\s|[^\s]", re.ASCII)
+
+
+@dataclass(frozen=True)
+class UpperEstimate:
+    """For tokenizers that we do not have: never fewer tokens than a byte-level vocabulary needs in practice.
+
+    ASCII letters count one for every three begun, every digit, sign and white space one, every other character one a
+    byte. The last is a true bound, because byte-level and byte-fallback vocabularies hold all 256 bytes; the first is
+    measured: English and other Latin prose has four letters and more to a token in vocabularies of 32,000 and up.
+    """
+
+    exact: bool = False
+
+    def count(self, text: str) -> int:
+        """An upper estimate for `text`."""
+        return sum(
+            len(piece.encode("utf-8", "surrogatepass")) if piece > "\x7f" else 1 for piece in _PIECE.findall(text)
+        )
+
+
+def counter_for(tokenizer: str, ask: Callable[[str], int] | None = None) -> TokenCounter:
+    """The counter for a tokenizer as the model registry names it; nothing is loaded yet.
+
+    `ask`: the model's own count, for a tokenizer that only the model's server has.
+    """
+    if tokenizer in EXACT:
+        return BytePairCounter(tokenizer)
+    return ModelCounter(ask) if ask else UpperEstimate()
+
+
+def warm_up(tokenizer: str) -> Thread:
+    """Load what `counter_for(tokenizer)` needs in a thread of its own, which is returned, started."""
+    thread = Thread(target=_load, args=(tokenizer,), name="load-tokenizer", daemon=True)
+    thread.start()
+    return thread
+
+
+def _load(tokenizer: str) -> None:
+    if tokenizer in EXACT:
+        _encoding(tokenizer).encode_ordinary("")
+
+
+def _encoding(name: str) -> Encoding:
+    with _LOADING:  # a count that comes while `warm_up` loads waits for it instead of loading a second time
+        return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Encoding:
+    import bpe_openai
+
+    return bpe_openai.get_encoding(name)

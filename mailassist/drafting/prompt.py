@@ -1,0 +1,156 @@
+"""What is sent to the model: Jinja2 templates, filled with a packed conversation.
+
+Instructions stand in the system message; all that came by mail stands in the user message, between lines that begin
+with a number nobody can guess. Templates of the same name in the user's folder take the place of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mailassist.context.clean import data_text
+from mailassist.context.pack import Packed, pack
+from mailassist.context.tokens import TokenCounter
+from mailassist.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from mailassist.mail.threads import Conversation
+
+# What the chat format itself costs beside the two texts: three tokens a message, one for its role, three that open
+# the answer (OpenAI cookbook, "How to count tokens with tiktoken").
+FRAME_TOKENS = 11
+
+LANGUAGE_NAMES = {"en": "English", "de": "German"}
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """In whose name the reply is written; all that a template may know of an identity."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wants of this reply."""
+
+    instruction: str = ""
+    previous: str = ""  # the draft to start from, when one is revised
+    language: str = ""  # BCP 47; "": as the conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Exactly what would be sent, and what it costs."""
+
+    instructions: str  # the system or developer message
+    input: str  # the user message
+    tokens: int  # everything that is billed as input
+    instruction_tokens: int
+    exact: bool  # False: the token counts are upper estimates
+    packed: Packed
+    estimated_price: float | None = None  # US dollars for the input; None: the price is not known
+
+
+def template_folder() -> Path:
+    """Where our templates lie: inside the package in a wheel, at the top of the repository in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "templates", package.parent / "templates"):
+        if (folder / "system.j2").is_file():
+            return folder
+    raise ConfigError("The prompt templates are missing", cure="Install mailassist again.")
+
+
+def build(
+    conversation: Conversation,
+    author: Author,
+    wish: Wish,
+    *,
+    budget: int,
+    counter: TokenCounter,
+    delimiter: str,
+    today: date,
+    overrides: Path | None = None,
+    input_price: float | None = None,
+) -> Prompt:
+    """The prompt for the next reply in `conversation`, of at most `budget` tokens.
+
+    `overrides`: the folder with the user's own templates; `input_price`: US dollars per million input tokens.
+    Raises ConfigError for a template that cannot be rendered, InputError where `budget` does not even hold the
+    instructions and the beginning of the newest message.
+    """
+    letter = _Letter(author, wish, delimiter, today, overrides)
+    empty = Packed((), (), 0, counter.exact, delimiter)
+    fixed = letter.tokens(empty, counter)
+    room = budget - fixed
+    while room > 0:
+        packed = pack(conversation, room, counter, delimiter)
+        tokens = letter.tokens(packed, counter)
+        if tokens <= budget and packed.messages:
+            price = tokens * input_price / 1e6 if input_price is not None else None
+            instructions, text = letter.write(packed)
+            own = counter.count(instructions)
+            return Prompt(instructions, text, tokens, own, counter.exact, packed, price)
+        room -= max(tokens - budget, 1)
+    raise InputError(
+        f"A budget of {budget} tokens is too small", cure=f"The instructions alone need {fixed}; allow {fixed + 100}."
+    )
+
+
+@dataclass(frozen=True)
+class _Letter:
+    """Everything of a prompt but the messages."""
+
+    author: Author
+    wish: Wish
+    delimiter: str
+    today: date
+    overrides: Path | None
+
+    def write(self, packed: Packed) -> tuple[str, str]:
+        """Instructions and input, for `packed`."""
+        values = {
+            "author": self.author,
+            "delimiter": self.delimiter,
+            "subject": packed.subject,
+            "messages": packed.messages,
+            "left_out": len({part.message_id for part in packed.left_out} - {m.message_id for m in packed.messages}),
+            "previous": data_text(self.wish.previous, self.delimiter),
+            "instruction": self.wish.instruction.strip(),
+            "language": LANGUAGE_NAMES.get(self.wish.language, self.wish.language),
+            "today": f"{self.today:%A} {self.today.day} {self.today:%B %Y}",
+        }
+        task = "revise.j2" if self.wish.previous else "reply.j2"
+        return render("system.j2", values, self.overrides), render(task, values, self.overrides)
+
+    def tokens(self, packed: Packed, counter: TokenCounter) -> int:
+        """What the whole prompt costs with `packed` in it."""
+        return sum(counter.count(part) for part in self.write(packed)) + FRAME_TOKENS
+
+
+def render(name: str, values: Mapping[str, Any], overrides: Path | None = None) -> str:
+    """The template `name` with `values`. Raises ConfigError with file and line where it cannot be rendered."""
+    return _environment(overrides).get_template(name).render(values).strip()
+
+
+@lru_cache(maxsize=4)
+def _environment(overrides: Path | None) -> Environment:
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    folders = [folder for folder in (overrides, template_folder()) if folder is not None]
+    return ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folders),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,35 @@
+"""What belongs to a conversation as a whole."""
+
+from __future__ import annotations
+
+import secrets as random_source
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from mailassist.store.database import Store
+from mailassist.store.schema import conversations
+
+
+def draw_delimiter() -> str:
+    """Twelve random digits, the first not 0: 40 bits that nobody can guess, and four tokens in o200k_base."""
+    return str(random_source.randbelow(9 * 10**11) + 10**11)
+
+
+def delimiter(store: Store, account: str, conversation: str) -> str:
+    """The number that marks this conversation's messages in a prompt: drawn once, then the same for good.
+
+    It stays the same so that the provider's prompt cache finds the beginning of the prompt again.
+    """
+    mine = (conversations.c.account == account) & (conversations.c.conversation == conversation)
+    with store.write() as connection:
+        found = connection.scalar(sa.select(conversations.c.delimiter).where(mine))
+        if found:
+            return str(found)
+        drawn = draw_delimiter()
+        connection.execute(
+            insert(conversations)
+            .values(account=account, conversation=conversation, delimiter=drawn)
+            .on_conflict_do_update(index_elements=["account", "conversation"], set_={"delimiter": drawn})
+        )
+        return drawn
