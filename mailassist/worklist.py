@@ -1,4 +1,4 @@
-"""What the desk shows of the work in hand: saved drafts, replies on their way out, spending, and the desk as a UI needs it.
+"""What the desk shows of the work in hand: saved drafts, replies on their way out, spending; and the desk for a UI.
 
 Plain data and one Protocol: the composition root (`mailassist.desk`) makes these, the terminal UI shows them, and a
 test can put something else in the desk's place.
