@@ -156,6 +156,7 @@ class Config(_Section):
     """The whole file."""
 
     default_account: str = ""
+    data_folder: Path | None = None  # where the store lies; None: the platform's data folder
     accounts: dict[str, Account] = {}
     model: ModelSettings = ModelSettings()
 
@@ -192,6 +193,6 @@ def default_path() -> Path:
     return platformdirs.user_config_path("mailassist", appauthor=False) / "config.toml"
 
 
-def data_folder() -> Path:
-    """Where the store lies on this platform."""
+def default_data_folder() -> Path:
+    """Where the store lies on this platform, unless the configuration says otherwise."""
     return platformdirs.user_data_path("mailassist", appauthor=False)

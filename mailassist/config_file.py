@@ -5,6 +5,8 @@ TOML's own reader gives no positions once a file has parsed, so `line_of` finds 
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tomllib
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mailassist.config import Config
+from mailassist.config import Account, Config
 from mailassist.errors import ConfigError
 
 _TABLE = re.compile(r"^\s*\[\[?\s*(?P<name>[^\[\]]+?)\s*\]\]?\s*(#.*)?$")
@@ -138,3 +140,67 @@ def _common(path: Sequence[str | int], location: Sequence[str | int]) -> int:
             break
         count += 1
     return count
+
+
+def account_table(name: str, account: Account) -> str:
+    """The TOML tables of one account; only what differs from the defaults."""
+    values = account.model_dump(mode="json", exclude_defaults=True)
+    return _table_text(["accounts", name], values)
+
+
+def add_account(path: Path, name: str, account: Account) -> None:
+    """Append an account to the file at `path` (made with mode 0600 when missing); the rest stays as it is.
+
+    The new text is checked before it replaces the old one, which is replaced at once or not at all.
+    Raises ConfigError when the account exists already or the result would not be valid.
+    """
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    if old and name in parse(old, str(path)).accounts:
+        raise ConfigError(
+            f"{path} has an account {name!r} already", cure="Choose another with --name, or edit the file."
+        )
+    text = f"{old.rstrip()}\n\n{account_table(name, account)}".lstrip()
+    parse(text, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_private(path, text)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` to `path` (mode 0600), whole or not at all. Raises ConfigError."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", cure="Nothing was changed.") from error
+
+
+def _table_text(path: list[str], values: dict[str, Any]) -> str:
+    """`values` as TOML below the table `path`: plain keys first, then the tables."""
+    lines = [f"[{'.'.join(_key_text(part) for part in path)}]"]
+    lines += [f"{_key_text(key)} = {_value_text(value)}" for key, value in values.items() if not _is_table(value)]
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += ["", _table_text([*path, key], value).rstrip()]
+        elif _is_table(value):
+            name = ".".join(_key_text(part) for part in [*path, key])
+            for element in value:
+                lines += ["", f"[[{name}]]", *(f"{_key_text(k)} = {_value_text(v)}" for k, v in element.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def _key_text(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value_text(key)
+
+
+def _value_text(value: Any) -> str:
+    """A TOML value: JSON's strings, numbers, booleans and lists are TOML too, but for DEL and lone surrogates."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
