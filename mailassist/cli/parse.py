@@ -1,0 +1,106 @@
+"""`mailassist parse`: what mailassist reads in a message. Exits 0 for any bytes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailassist.cli.context import config_option
+from mailassist.cli.output import dump_json, say
+from mailassist.errors import InputError
+
+if TYPE_CHECKING:
+    from mailassist.mail.message import Address, Message
+
+READ_AT_MOST = 50_000_000  # bytes; what is longer is read up to here, with a warning
+
+
+@click.command()
+@click.argument("file", metavar="FILE|-")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+def command(file: str, as_json: bool) -> None:
+    """Show what mailassist reads in a message: the new text, the quoted text, the signature, what was hidden.
+
+    FILE holds one message (RFC 5322); "-" is standard input.
+    """
+    from mailassist.mail.parse import parse_message
+
+    raw, cut = _read(file)
+    message = parse_message(raw)
+    del raw
+    value = as_object(message, cut)
+    if as_json:
+        dump_json(value)
+    else:
+        _show(message, value)
+
+
+def _read(file: str) -> tuple[bytes, bool]:
+    """The first `READ_AT_MOST` bytes, and whether there are more."""
+    try:
+        if file == "-":
+            raw = sys.stdin.buffer.read(READ_AT_MOST)
+            return raw, bool(sys.stdin.buffer.read(1))
+        with Path(file).open("rb") as opened:
+            raw = opened.read(READ_AT_MOST)
+            return raw, bool(opened.read(1))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", cure="Name a file with one message.") from error
+
+
+def as_object(message: Message, cut: bool = False) -> dict[str, object]:
+    """The shape that `parse --json` prints; other programs rely on it."""
+    warnings = list(message.warnings)
+    if cut:
+        warnings.insert(0, f"structure-limit: too large; only the first {READ_AT_MOST:,} bytes were read")
+    return {
+        "message_id": message.message_id,
+        "from": _line(message.from_),
+        "to": _line(message.to),
+        "cc": _line(message.cc),
+        "date": message.date.isoformat() if message.date else "",
+        "subject": message.subject,
+        "headers": {name: list(values) for name, values in message.headers.items()},
+        "reply": message.reply,
+        "quoted": message.quoted,
+        "signature": message.signature,
+        "hidden": list(message.hidden),
+        "attachments": [
+            {"name": part.name, "content_type": part.content_type, "size": part.size, "inline": part.inline}
+            for part in message.attachments
+        ],
+        "warnings": warnings,
+    }
+
+
+def _line(addresses: tuple[Address, ...]) -> str:
+    return ", ".join(str(address) for address in addresses)
+
+
+def _show(message: Message, value: dict[str, object]) -> None:
+    for name in ("from", "to", "cc", "date", "subject"):
+        if value[name]:
+            say(f"{name.title()}: {value[name]}".replace("\n", " "))
+    say()
+    say(message.reply)
+    for title, text in (("Quoted", message.quoted), ("Signature", message.signature), *_lists(message, value)):
+        if text.strip("\n"):
+            say(f"\n--- {title}")
+            say(text.strip("\n"))
+
+
+def _lists(message: Message, value: dict[str, object]) -> list[tuple[str, str]]:
+    attached = (
+        f"{part.name or '(no name)'} ({part.content_type}, {part.size:,} bytes)" for part in message.attachments
+    )
+    warnings = value["warnings"]
+    assert isinstance(warnings, list)
+    return [
+        ("Hidden, not shown to the model", "\n".join(message.hidden)),
+        ("Attachments", "\n".join(attached)),
+        ("Warnings", "\n".join(warnings)),
+    ]

@@ -1,0 +1,120 @@
+"""A message's parts put together: which is the text, what is attached, what was hidden, what could not be read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from mailassist.mail.body import html_to_text
+from mailassist.mail.charsets import decode
+from mailassist.mail.flowed import unflow
+from mailassist.mail.invisible import without_invisible
+from mailassist.mail.message import Attachment
+from mailassist.mail.mime import Part, Structure, decoded, decoded_size
+
+_PGP = re.compile(r"^-----BEGIN PGP MESSAGE-----[ \t]*$", re.MULTILINE)
+_PKCS7 = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+
+
+@dataclass(slots=True)
+class Body:
+    """What the parts amount to."""
+
+    text: str = ""
+    html: str = ""
+    hidden: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    encrypted: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One piece of the text: a part as plain text, or as what its HTML says."""
+
+    alternative: int | None
+    plain: str | None = None
+    html: str | None = None
+    html_text: str | None = None
+
+
+@dataclass(slots=True)
+class _Reader:
+    raw: bytes
+    limit: int
+    readings: list[_Reading] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    encrypted: str = ""
+    html: str = ""
+
+    def take(self, part: Part) -> None:
+        """Sort one part: text, or attachment."""
+        kind = part.header.content_type
+        is_text = kind in ("text/plain", "text/html") and part.header.disposition != "attachment"
+        if is_text and not (part.header.name and part.depth > 1 and part.alternative is None and kind == "text/html"):
+            self._text(part, kind == "text/html")
+        else:
+            self._attach(part)
+
+    def _text(self, part: Part, html: bool) -> None:
+        data, lie = decoded(self.raw, part)
+        text, odd = decode(data, part.header.charset)
+        self.warnings.extend(warning for warning in (lie, odd) if warning)
+        text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+        if html:
+            self.html = self.html or text
+            self.readings.append(_Reading(part.alternative, html=text))
+            return
+        head, tail = text[: self.limit], text[self.limit :]
+        if part.header.flowed:
+            head = unflow(head, part.header.delsp)
+        head, hidden = without_invisible(head)
+        self.hidden.extend(hidden)
+        self.readings.append(_Reading(part.alternative, plain=head + tail))
+
+    def _attach(self, part: Part) -> None:
+        header = part.header
+        name = header.name or (f"{part.subject}.eml" if part.subject else "")
+        size = decoded_size(self.raw, part)
+        inline = header.disposition == "inline" or bool(header.content_id and part.related)
+        self.attachments.append(Attachment(name, header.content_type, size, inline, header.content_id))
+        if header.content_type == "application/ms-tnef" or name.lower() == "winmail.dat":
+            self.warnings.append("unsupported: winmail.dat (Outlook's own format) is attached and was not read")
+        if header.content_type in _PKCS7:
+            self.encrypted = self.encrypted or "S/MIME"
+
+
+def read_body(raw: bytes, found: Structure, limit: int) -> Body:
+    """Put the parts of `raw` together. Never raises."""
+    reader = _Reader(raw, limit)
+    for part in found.parts:
+        reader.take(part)
+    for container in found.containers:
+        if container.content_type == "multipart/encrypted":
+            reader.encrypted = "S/MIME" if "pkcs7" in container.protocol else "PGP/MIME"
+    texts = []
+    for reading in reader.readings:
+        if reading.html is not None:
+            others = [r for r in reader.readings if r.alternative == reading.alternative and r.plain]
+            converted = html_to_text(reading.html[:limit])
+            reader.hidden.extend(converted.hidden)
+            if reading.alternative is not None and others:
+                continue
+            texts.append(converted.text)
+        else:
+            texts.append(reading.plain or "")
+    text = "\n".join(texts)
+    if not reader.encrypted and "-----BEGIN PGP MESSAGE-----" in text and _PGP.search(text):
+        reader.encrypted = "inline PGP"
+    if reader.encrypted:
+        reader.warnings.append(f"encrypted: {reader.encrypted}; it cannot be read here")
+    return Body(
+        text,
+        reader.html,
+        tuple(dict.fromkeys(reader.hidden)),
+        tuple(reader.attachments),
+        reader.encrypted,
+        tuple(dict.fromkeys(reader.warnings)),
+    )

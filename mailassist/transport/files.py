@@ -1,0 +1,76 @@
+"""Reading mbox files (RFC 4155) and Maildirs (cr.yp.to/proto/maildir.html) as streams of raw messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mailassist.errors import InputError
+
+_FROM = re.compile(rb"From \S.*\d{4}|From - |From \S+\s*\r?\n")
+_QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
+
+
+def read_messages(path: Path) -> Iterator[bytes]:
+    """Every message of an mbox file, a Maildir, a single message file, or a folder of them, one after the other.
+
+    Raises InputError where there is nothing to read.
+    """
+    if path.is_dir():
+        yield from _read_folder(path)
+    elif path.is_file():
+        with path.open("rb") as file:
+            yield from mbox_messages(file)
+    else:
+        raise InputError(f"There is no file or folder {path}", cure="Name an mbox file or a Maildir.")
+
+
+def is_maildir(path: Path) -> bool:
+    """Whether `path` is a Maildir."""
+    return (path / "cur").is_dir()
+
+
+def maildir_files(path: Path) -> list[Path]:
+    """The message files of one Maildir, in order of their names."""
+    found = [file for part in ("cur", "new") if (path / part).is_dir() for file in (path / part).iterdir()]
+    return sorted((file for file in found if file.is_file() and not file.name.startswith(".")), key=lambda f: f.name)
+
+
+def mbox_messages(file: BinaryIO) -> Iterator[bytes]:
+    """The messages of an mbox, streamed: one in memory at a time. `>From ` is unquoted (mboxrd)."""
+    lines: list[bytes] = []
+    after_blank, started = True, False
+    for line in file:
+        if after_blank and line.startswith(b"From ") and _FROM.match(line):
+            if started:
+                yield _message(lines)
+            lines, started, after_blank = [], True, False
+            continue
+        if not started and not line.strip():
+            continue
+        started = True
+        lines.append(line)
+        after_blank = line in (b"\n", b"\r\n")
+    if started:
+        yield _message(lines)
+
+
+def _message(lines: list[bytes]) -> bytes:
+    if lines and lines[-1] in (b"\n", b"\r\n"):
+        lines.pop()
+    raw = b"".join(lines)
+    return _QUOTED_FROM.sub(b"", raw) if b">From " in raw else raw
+
+
+def _read_folder(path: Path) -> Iterator[bytes]:
+    if is_maildir(path):
+        for file in maildir_files(path):
+            yield file.read_bytes()
+    for inner in sorted(path.iterdir()):
+        if inner.is_dir() and inner.name not in ("cur", "new", "tmp") and not inner.is_symlink():
+            yield from _read_folder(inner)
+        elif inner.is_file() and not is_maildir(path) and not inner.name.startswith("."):
+            with inner.open("rb") as opened:
+                yield from mbox_messages(opened)
