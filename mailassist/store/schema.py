@@ -101,12 +101,21 @@ drafts = Table(
     Column("written_by", String, nullable=False, default="model"),  # model | person
     Column("model", String, nullable=False, default=""),
     Column("instruction", Text, nullable=False, default=""),
-    Column("state", String, nullable=False, default="kept"),  # kept | appending | appended | person | approved | gone
-    Column("message_id", String, nullable=False, default=""),  # of the revision in Drafts
-    Column("fingerprint", String, nullable=False, default=""),
+    # kept | appending | appended | person (edited in the mailbox) | gone (deleted there) | approved (in the outbox)
+    Column("state", String, nullable=False, default="kept"),
+    Column("pending", LargeBinary, nullable=False, default=b""),  # the bytes being appended, so that anyone can go on
+    Column("message_id", String, nullable=False, default=""),  # of the revision in Drafts, or on its way there
+    Column("own_id", String, nullable=False, default=""),  # its own header
+    Column("fingerprint", String, nullable=False, default=""),  # of its text
     Column("folder", String, nullable=False, default=""),
     Column("uidvalidity", Integer),
     Column("uid", Integer),
+    Column("old_own_id", String, nullable=False, default=""),  # the revision that the one on its way replaces
+    Column("old_fingerprint", String, nullable=False, default=""),
+    Column("old_folder", String, nullable=False, default=""),
+    Column("old_uidvalidity", Integer),
+    Column("old_uid", Integer),
+    Column("error", Text, nullable=False, default=""),
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("account", "answers"),
@@ -122,9 +131,11 @@ outbox = Table(
     Column("conversation", String, nullable=False, default=""),
     Column("state", String, nullable=False),  # approved | sending | sent | filed | done | unknown | refused | cancelled
     Column("attempt", Integer, nullable=False, default=0),
+    Column("tries", Integer, nullable=False, default=0),  # failures of the present step, for the backoff
     Column("fence", Integer, nullable=False, default=0),  # who may act: a lease with a number that only grows
     Column("leased_until", Float, nullable=False, default=0.0),
-    Column("not_before", Float, nullable=False),  # the undo time
+    Column("owner", String, nullable=False, default=""),  # the process that holds the lease
+    Column("not_before", Float, nullable=False),  # the undo time, then the backoff
     Column("message_id", String, nullable=False),
     Column("sent_message_id", String, nullable=False, default=""),  # what the server made of it (Outlook)
     Column("own_id", String, nullable=False),  # our own header, to find the copy again
@@ -132,9 +143,13 @@ outbox = Table(
     Column("sender", String, nullable=False),  # MAIL FROM
     Column("recipients", Text, nullable=False),  # RCPT TO, one a line
     Column("raw", LargeBinary, nullable=False),  # the bytes that go over the wire
+    Column("raw_hash", String, nullable=False),  # SHA-256 of them, compared before they leave
+    Column("subject", Text, nullable=False, default=""),
+    Column("text", Text, nullable=False, default=""),  # what the person approved, to be given back
     Column("error", Text, nullable=False, default=""),
     Column("server_answer", Text, nullable=False, default=""),  # text of the final 250
     Column("data_started", Boolean, nullable=False, default=False),
+    Column("filing_started", Boolean, nullable=False, default=False),  # an APPEND to Sent may have happened
     Column("answered_folder", String, nullable=False, default=""),
     Column("answered_uidvalidity", Integer),
     Column("answered_uid", Integer),
@@ -154,6 +169,7 @@ ledger = Table(
     Column("model", String, nullable=False),
     Column("host", String, nullable=False),  # where the text went; "this machine" for a local model
     Column("state", String, nullable=False),  # reserved | done | failed
+    Column("sent", Boolean, nullable=False, default=True),  # whether the prompt can have left
     Column("messages", Integer, nullable=False, default=0),  # how many messages' text was in the prompt
     Column("input_tokens", Integer, nullable=False, default=0),
     Column("cached_tokens", Integer, nullable=False, default=0),

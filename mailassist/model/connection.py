@@ -1,0 +1,214 @@
+"""The HTTP client under the openai library: proxies, timeouts, an allow-list of headers, and a way to hang up at once.
+
+Importing openai takes most of a second, so nothing here does it before it is needed; `warm_up` does it ahead.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from mailassist.model.errors import Unreachable
+from mailassist.model.registry import OPENAI_URL, Api, is_loopback
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+    from pydantic import SecretStr
+
+Item = TypeVar("Item")
+
+_POLL = 0.05  # seconds between two looks at `stopped`
+_CONNECT_TIMEOUT = 15.0
+# The library adds the operating system, the versions of everything, and what OPENAI_* variables say: none of it leaves.
+_HEADERS = frozenset(
+    {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "transfer-encoding"}
+    | {"authorization", "api-key", "user-agent"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the model is, and how to talk to it."""
+
+    base_url: str = ""  # "": OpenAI's
+    api: Api | str = "auto"
+    key: SecretStr | None = None
+    timeout: float = 60.0  # seconds without a byte
+    retries: int = 3
+    api_version: str = ""  # of Azure's older addresses
+    model: str = ""  # what the model is called there; "": as in the registry
+    in_process: bool = False  # served by this very process
+
+    @property
+    def url(self) -> str:
+        """The address, OpenAI's where none is named."""
+        return self.base_url or OPENAI_URL
+
+    @property
+    def host(self) -> str:
+        """The name for people and for the ledger: "this machine" where the model runs in this process."""
+        return "this machine" if self.in_process else urlsplit(self.url).netloc.rpartition("@")[2]
+
+
+def warm_up() -> None:
+    """Import what the first call needs; meant for a thread that runs while mail is being fetched. Never raises."""
+    import openai.resources.chat.completions
+    import openai.resources.responses  # noqa: F401
+
+    silence()
+
+
+def silence() -> None:
+    """Keep prompts out of logs: OPENAI_LOG=debug would print each request whole, over the terminal UI."""
+    for name in ("openai", "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class ReadFailed(Exception):
+    """What the thread that reads from the server raised, as `error`: told apart from what the caller raises."""
+
+    def __init__(self, error: Exception) -> None:
+        """`error`: as it was raised."""
+        super().__init__()
+        self.error = error
+
+
+class Connection:
+    """One openai client; it is opened at the first call and keeps its connection open between calls."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """`endpoint`: where to."""
+        self._endpoint = endpoint
+        self._client: openai.OpenAI | None = None
+        self._streams: weakref.WeakSet[Any] = weakref.WeakSet()  # every network stream that was opened
+        self._reader = threading.local()
+
+    def client(self) -> openai.OpenAI:
+        """The client. Raises Unreachable when the proxy settings cannot be used."""
+        if self._client is None:
+            self._client = self._open()
+        return self._client
+
+    def close(self) -> None:
+        """Hang up and forget the client; never raises."""
+        client, self._client = self._client, None
+        if client is not None:
+            self._cut()
+            client.close()
+
+    def read(self, start: Callable[[], Iterator[Item]], stopped: Callable[[], bool]) -> Generator[Item, None, None]:
+        """The items of `start()`, read by a thread, so that `stopped` is obeyed while the server is silent.
+
+        Ends early, with the connection closed, when `stopped()` is true or the caller closes the iterator. Raises
+        ReadFailed with what the thread raised.
+        """
+        items: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        abandoned = threading.Event()
+
+        def read() -> None:
+            self._reader.abandoned = abandoned
+            try:
+                for item in start():
+                    items.put(("item", item))
+            except Exception as error:  # noqa: BLE001  (raised again in the caller's thread)
+                items.put(("error", error))
+            else:
+                items.put(("end", None))
+
+        thread = threading.Thread(target=read, name="model-reader", daemon=True)
+        thread.start()
+        try:
+            yield from _received(items, stopped)
+        finally:
+            abandoned.set()
+            if thread.is_alive():
+                self._cut()
+
+    def _cut(self) -> None:
+        for stream in list(self._streams):
+            _shut(stream)
+
+    def _open(self) -> openai.OpenAI:
+        import httpx2
+        import openai
+
+        silence()
+        endpoint = self._endpoint
+        timeout = httpx2.Timeout(endpoint.timeout, connect=min(endpoint.timeout, _CONNECT_TIMEOUT))
+        with _proxy_errors():
+            http = httpx2.Client(
+                timeout=timeout,
+                follow_redirects=False,  # mail goes to the host that the person named, and to no other
+                trust_env=not is_loopback(endpoint.url),
+                event_hooks={"request": [self._prepare]},
+            )
+        # The library would retry without looking at `stopped`; Writer does it instead.
+        shared: dict[str, Any] = {"max_retries": 0, "timeout": timeout, "http_client": http}
+        key = endpoint.key.get_secret_value() if endpoint.key else "none"
+        if endpoint.api_version:
+            parts = urlsplit(endpoint.url)
+            origin = f"{parts.scheme}://{parts.netloc}"
+            return openai.AzureOpenAI(azure_endpoint=origin, api_version=endpoint.api_version, api_key=key, **shared)
+        return openai.OpenAI(base_url=endpoint.url, api_key=key, **shared)
+
+    def _prepare(self, request: httpx2.Request) -> None:
+        """Before each request: only the allowed headers, and a hand on the socket."""
+        from mailassist import __version__
+
+        for name in list(request.headers):
+            if name.lower() not in _HEADERS:
+                del request.headers[name]
+        request.headers["user-agent"] = f"mailassist/{__version__}"
+        if self._endpoint.key is None:
+            request.headers.pop("authorization", None)
+            request.headers.pop("api-key", None)
+        request.extensions = {**request.extensions, "trace": self._seen}
+
+    def _seen(self, event: str, details: Any) -> None:
+        """Called by httpcore2 at each step of a request: remember each network stream; end it if nobody waits."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            stream = details["return_value"]
+            self._streams.add(stream)
+            abandoned = getattr(self._reader, "abandoned", None)
+            if abandoned is not None and abandoned.is_set():
+                _shut(stream)
+
+
+def _received(items: SimpleQueue[tuple[str, Any]], stopped: Callable[[], bool]) -> Generator[Any, None, None]:
+    while not stopped():
+        try:
+            kind, value = items.get(timeout=_POLL)
+        except Empty:
+            continue
+        if kind == "error":
+            raise ReadFailed(value) from None
+        if kind == "end":
+            return
+        yield value
+
+
+def _shut(stream: Any) -> None:
+    """End both directions. `socket.socket.shutdown` itself, since SSLSocket's takes the TLS state from the reader."""
+    try:
+        socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+    except (OSError, TypeError):
+        pass  # closed already
+
+
+@contextmanager
+def _proxy_errors() -> Iterator[None]:
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        raise Unreachable(
+            f"The proxy settings of the environment cannot be used: {error}", cure="Check HTTPS_PROXY and ALL_PROXY."
+        ) from None

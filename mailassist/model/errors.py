@@ -1,0 +1,330 @@
+"""Each way in which a model gives no whole answer: what happened, and the cure. No text of these holds a key.
+
+`explain` turns what the openai library raises into one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mailassist.errors import ModelError
+
+if TYPE_CHECKING:
+    from mailassist.model.registry import ServerKind, Usage
+
+
+class ModelCallFailed(ModelError):
+    """The model gave no whole answer.
+
+    `partial`: the text that had come; `usage`: what the server counted, if it said so; `sent`: whether the prompt can
+    have left this machine; `retry`: whether the same call may work in a moment; `wait`: how long the server asked for.
+    """
+
+    sent = True
+    retry = False
+
+    def __init__(self, message: str = "", *, cure: str = "", partial: str = "", wait: float | None = None) -> None:
+        """`message` and `cure` as in MailassistError."""
+        super().__init__(message, cure=cure)
+        self.partial = partial
+        self.usage: Usage | None = None
+        self.wait = wait
+
+
+class NoKey(ModelCallFailed):
+    """There is no key for this server."""
+
+    sent = False
+
+
+class WrongKey(ModelCallFailed):
+    """The server does not know this key."""
+
+
+class NoPermission(ModelCallFailed):
+    """The key may not use this model."""
+
+
+class NoCredit(ModelCallFailed):
+    """The account has no credit left."""
+
+
+class RateLimited(ModelCallFailed):
+    """Too many requests or tokens in a short time."""
+
+    retry = True
+
+
+class ServerFailed(ModelCallFailed):
+    """The server failed or is overloaded."""
+
+    retry = True
+
+
+class Unreachable(ModelCallFailed):
+    """The server could not be reached."""
+
+    sent = False
+
+
+class ConnectionBroke(ModelCallFailed):
+    """The connection broke before the answer began."""
+
+    retry = True
+
+
+class NoAnswerInTime(ModelCallFailed):
+    """The server sent nothing for too long."""
+
+
+class ContentRefused(ModelCallFailed):
+    """The model or its provider refuses to write about this."""
+
+
+class ModelMissing(ModelCallFailed):
+    """The server does not offer this model."""
+
+
+class PromptTooLong(ModelCallFailed):
+    """The prompt is longer than the model's window."""
+
+
+class RequestRefused(ModelCallFailed):
+    """The server does not understand the request."""
+
+
+class EndpointMissing(RequestRefused):
+    """The server does not know this path: it lacks this API."""
+
+
+class FieldRefused(RequestRefused):
+    """The server does not know a field of the request; `field` names it."""
+
+    field = ""
+
+
+class OutputCutOff(ModelCallFailed):
+    """The answer reached the limit of tokens before its end."""
+
+
+class BrokenAnswer(ModelCallFailed):
+    """What the server sent is not the answer of a model."""
+
+
+class LocalModelMissing(ModelCallFailed):
+    """The model on this machine cannot be loaded."""
+
+    sent = False
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Whom a call went to: what error texts may name."""
+
+    host: str
+    model: str
+    kind: ServerKind
+    timeout: float
+    key: str = ""  # only to keep it out of the texts
+
+
+_NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits")
+_TOO_LONG = re.compile(
+    r"context.{0,30}(length|window|size)|maximum context|too many (input )?tokens|prompt is too long"
+)
+_MISSING = re.compile(r"model.{0,200}(not found|does ?n[o']t exist|not exist|no longer available|deprecated)", re.S)
+_UNKNOWN_FIELD = re.compile(
+    r"unknown|unrecognized|unsupported|unexpected|not supported|not permitted|not allowed|extra (inputs|fields)"
+    r"|cannot find field|extra_forbidden|must be (one of|in)|invalid role"
+)
+_DROPPABLE = ("prompt_cache_key", "truncation", "stream_options", "reasoning_effort", "reasoning", "store", "developer")
+
+
+def explain(error: Exception, called: Called) -> ModelCallFailed:
+    """The error of the openai library as one of ours, with the cure."""
+    import openai
+
+    if isinstance(error, ModelCallFailed):
+        return error
+    if isinstance(error, openai.APITimeoutError):
+        return _timed_out(error, called)
+    if isinstance(error, openai.APIConnectionError):
+        return _not_connected(error, called)
+    if isinstance(error, openai.APIStatusError):
+        return _refused(error, called)
+    if isinstance(error, openai.APIError):
+        return explain_failure(error.code or str(error.type or ""), error.message, called)
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return BrokenAnswer(f"{called.host} sent something that is no answer", cure="Check base_url and try again.")
+    return ModelCallFailed(f"{called.host}: {_server_text(str(error), called)}", cure="Check base_url and the model.")
+
+
+def explain_failure(code: str, text: str, called: Called) -> ModelCallFailed:
+    """A failure that the server reports inside a stream: its code and its words."""
+    said = f"{code} {text}".lower()
+    if any(word in said for word in _NO_CREDIT):
+        return no_credit(called)
+    if "rate_limit" in said or "overloaded" in said:
+        return RateLimited(f"{called.host} is busy: {_server_text(text, called)}", cure="Try again in a minute.")
+    if any(word in said for word in ("policy", "content_filter", "invalid_prompt", "safety")):
+        return refused(called, text)
+    if _TOO_LONG.search(said):
+        return too_long(called)
+    return ServerFailed(f"{called.host} failed: {_server_text(text or code, called)}", cure="Try again in a minute.")
+
+
+def no_key(called: Called) -> NoKey:
+    """There is no key, and this server needs one."""
+    page = f" Get one at {called.kind.key_page}." if called.kind.key_page else ""
+    return NoKey(
+        f"There is no key for {called.host}",
+        cure=f"Run `mailassist setup` to store one, or choose a model that needs none (model.name).{page}",
+    )
+
+
+def no_credit(called: Called) -> NoCredit:
+    """The account behind the key is empty or over its limit."""
+    page = f" at {called.kind.credit_page}" if called.kind.credit_page else ""
+    return NoCredit(
+        f"{called.host}: the account has no credit left, or its limit is reached", cure=f"Add credit{page}."
+    )
+
+
+def refused(called: Called, text: str, partial: str = "") -> ContentRefused:
+    """The model or the provider's filter refused."""
+    said = f": {_server_text(text, called)}" if text else ""
+    return ContentRefused(
+        f"{called.model} refuses to write this{said}",
+        cure="Write this reply yourself, or draft it with another model.",
+        partial=partial,
+    )
+
+
+def too_long(called: Called) -> PromptTooLong:
+    """The prompt does not fit."""
+    return PromptTooLong(
+        f"The conversation is longer than the window of {called.model}", cure="Lower model.context_tokens."
+    )
+
+
+def _timed_out(error: Exception, called: Called) -> ModelCallFailed:
+    if "Connect" in type(error.__cause__).__name__:
+        return Unreachable(
+            f"{called.host} did not take the connection in time", cure="Check the network, a proxy and base_url."
+        )
+    return NoAnswerInTime(
+        f"{called.host} sent nothing for {called.timeout:g} s", cure="Try again, or raise model.timeout."
+    )
+
+
+def _not_connected(error: Exception, called: Called) -> ModelCallFailed:
+    cause = str(error.__cause__ or error).lower()
+    kind = type(error.__cause__).__name__
+    if "proxy" in kind.lower():
+        return Unreachable(
+            f"The proxy does not connect to {called.host}: {_server_text(cause, called)}",
+            cure="Check HTTPS_PROXY and ALL_PROXY.",
+        )
+    if "certificate" in cause or "ssl" in cause:
+        return Unreachable(
+            f"The certificate of {called.host} could not be verified",
+            cure="Check base_url and this machine's clock; a company proxy's certificate goes into SSL_CERT_FILE.",
+        )
+    if "Connect" not in kind:
+        return ConnectionBroke(f"The connection to {called.host} broke", cure="Try again.")
+    if any(word in cause for word in ("name or service", "getaddrinfo", "nodename", "name resolution", "no address")):
+        return Unreachable(f"{called.host} has no address", cure="Check the network and base_url.")
+    if "refused" in cause:
+        return Unreachable(f"Nothing listens at {called.host}", cure="Start the server, or check base_url.")
+    return Unreachable(f"{called.host} could not be reached: {_server_text(cause, called)}", cure="Check the network.")
+
+
+def _refused(error: Any, called: Called) -> ModelCallFailed:
+    """An HTTP status that is no success."""
+    code, text, status = str(error.code or ""), _message_of(error), int(error.status_code)
+    said = f"{code} {error.type or ''} {text}".lower()
+    if status == 402 or (status == 429 and any(word in said for word in _NO_CREDIT)):
+        return no_credit(called)
+    if status == 429:
+        return _rate_limited(error, called)
+    if status == 401:
+        page = f" Keys are at {called.kind.key_page}." if called.kind.key_page else ""
+        return WrongKey(
+            f"{called.host} does not accept the key", cure=f"Store the right one with `mailassist setup`.{page}"
+        )
+    if status in (400, 403, 404) and _is_missing(code, said):
+        return ModelMissing(
+            f"{called.host} does not offer the model {called.model}",
+            cure="See `mailassist models --remote`, then change model.name.",
+        )
+    if status == 403:
+        return NoPermission(
+            f"{called.host}: this key may not do that: {_server_text(text, called)}",
+            cure="Give the key access to the model, or choose another.",
+        )
+    if status >= 500 or status in (408, 409):
+        failed = ServerFailed(f"{called.host} failed (HTTP {status})", cure="Try again in a minute.")
+        failed.wait = _retry_after(error)
+        return failed
+    return _bad_request(status, code, said, text, called)
+
+
+def _bad_request(status: int, code: str, said: str, text: str, called: Called) -> ModelCallFailed:
+    if status in (404, 405, 501):
+        return EndpointMissing(
+            f"{called.host} knows no such API (HTTP {status})", cure='Check base_url; it often ends in "/v1".'
+        )
+    if 300 <= status < 400:
+        return RequestRefused(f"{called.host} points to another address", cure="Set base_url to that address.")
+    if status == 413 or code == "context_length_exceeded" or _TOO_LONG.search(said):
+        return too_long(called)
+    if code in ("content_filter", "content_policy_violation") or "content management policy" in said:
+        return refused(called, "the provider's content filter")
+    field = next((name for name in _DROPPABLE if name in said), "")
+    if field and _UNKNOWN_FIELD.search(said):
+        unknown = FieldRefused(f"{called.host} does not know the field {field}", cure="Choose another server.")
+        unknown.field = field
+        return unknown
+    return RequestRefused(
+        f"{called.host} refuses the request (HTTP {status}): {_server_text(text, called)}",
+        cure="Check model.name, model.api and base_url.",
+    )
+
+
+def _rate_limited(error: Any, called: Called) -> RateLimited:
+    wait = _retry_after(error)
+    when = "in a minute" if wait is None else f"in {wait:.0f} s"
+    return RateLimited(f"{called.host} allows no more requests at the moment", cure=f"Try again {when}.", wait=wait)
+
+
+def _retry_after(error: Any) -> float | None:
+    """Seconds of Retry-After (RFC 9110, 10.2.3; milliseconds where the server is so exact); a date is not read."""
+    for header, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = error.response.headers.get(header, "")
+        if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+            return float(value) / divisor
+    return None
+
+
+def _is_missing(code: str, said: str) -> bool:
+    return code in ("model_not_found", "DeploymentNotFound") or bool(_MISSING.search(said))
+
+
+def _message_of(error: Any) -> str:
+    """The server's own words: `message` of its error object, else the start of what it sent."""
+    body = error.body
+    if isinstance(body, Mapping) and isinstance(body.get("message"), str):
+        return str(body["message"])
+    return json.dumps(body) if isinstance(body, Mapping | list) else str(body or "")
+
+
+def _server_text(text: str, called: Called) -> str:
+    """The server's words, short, on one line, without anything that looks like a key."""
+    if called.key:
+        text = text.replace(called.key, "[key]")
+    text = re.sub(r"\b(sk|key|Bearer)[-_ ][\w*.-]{6,}", "[key]", " ".join(text.split()))
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,73 @@
+"""The body of a request, built from an allow-list: nothing else can ever be sent.
+
+No tools, no `previous_response_id`, no metadata, no user: the model can only write text, and the provider is asked to
+keep nothing (`store` is false; the Responses API would keep answers otherwise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from mailassist.model.registry import Api, ModelInfo, ServerKind
+
+RESPONSES_FIELDS = (
+    "model", "instructions", "input", "store", "truncation", "max_output_tokens", "prompt_cache_key", "reasoning",
+    "stream",
+)  # fmt: skip
+CHAT_FIELDS = (
+    "model", "messages", "store", "max_completion_tokens", "max_tokens", "prompt_cache_key", "reasoning_effort",
+    "stream", "stream_options",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is asked: the instructions (system or developer message), the data, and the limits of the answer."""
+
+    instructions: str
+    input: str
+    max_output: int
+    cache_key: str  # a keyed hash: tells the provider's cache which prompts share a beginning, and nothing else
+
+
+def body(
+    prompt: Prompt, *, api: Api, model: str, info: ModelInfo, kind: ServerKind, left_out: Collection[str]
+) -> dict[str, Any]:
+    """The JSON body for `api`. `model`: the name on this server; `left_out`: fields that it refuses."""
+    wanted = _responses(prompt, model, info) if api == "responses" else _chat(prompt, model, info, kind, left_out)
+    allowed = RESPONSES_FIELDS if api == "responses" else CHAT_FIELDS
+    empty = ("", None)
+    return {name: wanted[name] for name in allowed if name not in left_out and wanted.get(name) not in empty}
+
+
+def _responses(prompt: Prompt, model: str, info: ModelInfo) -> dict[str, Any]:
+    return {
+        "model": model,
+        "instructions": prompt.instructions,
+        "input": prompt.input,
+        "store": False,
+        "truncation": "disabled",
+        "max_output_tokens": prompt.max_output,
+        "prompt_cache_key": prompt.cache_key,
+        "reasoning": {"effort": info.reasoning_effort} if info.reasoning_effort else None,
+        "stream": True,
+    }
+
+
+def _chat(prompt: Prompt, model: str, info: ModelInfo, kind: ServerKind, left_out: Collection[str]) -> dict[str, Any]:
+    role = "system" if "developer" in left_out else kind.system_role
+    return {
+        "model": model,
+        "messages": [
+            {"role": role, "content": prompt.instructions},
+            {"role": "user", "content": prompt.input},
+        ],
+        "store": False,
+        kind.output_limit: prompt.max_output,
+        "prompt_cache_key": prompt.cache_key,
+        "reasoning_effort": info.reasoning_effort,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }

@@ -1,0 +1,152 @@
+"""The ledger: every call to a model, what it cost, and what left this machine. Never any text.
+
+A row is committed as "reserved", with the most that the call can cost, before anything is sent, and settled after; a
+call that crashed stays visible as reserved and counts with its upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+
+import sqlalchemy as sa
+
+from mailassist.errors import BudgetReached, StoreError
+from mailassist.store.database import Store
+from mailassist.store.schema import ledger
+
+THIS_MACHINE = "this machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is about to be sent: for whom, whereto, how much."""
+
+    account: str
+    mailbox: str
+    model: str
+    host: str
+    messages: int  # how many messages' text the prompt holds
+    purpose: str = "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a call came to. `sent`: whether the prompt can have left; `estimated`: counted here, not by the server."""
+
+    model: str
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost: float  # US dollars
+    estimated: bool = False
+    sent: bool = True
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the ledger."""
+
+    id: int
+    at: float
+    account: str
+    mailbox: str
+    purpose: str
+    model: str
+    host: str
+    state: str  # reserved | done | failed
+    sent: bool
+    messages: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    estimated: bool
+    cost: float
+    error: str
+
+    @property
+    def left_machine(self) -> bool:
+        """Whether text left this machine with this call, or may have."""
+        return self.sent and not is_this_machine(self.host)
+
+
+def reserve(store: Store, call: Call, bound: Spent, *, now: float, daily_budget: float | None, day: float) -> int:
+    """Commit `call` with its upper bound and return its number, to be settled.
+
+    `day`: when the user's day began (`day_start`). Raises BudgetReached, with nothing written, when the day's calls and
+    this one could come to more than `daily_budget` US dollars; one transaction, so two processes cannot both take what
+    is left. Calls that cost nothing are never refused.
+    """
+    with store.write() as connection:
+        spent = connection.scalar(
+            sa.select(sa.func.coalesce(sa.func.sum(ledger.c.cost), 0.0)).where(ledger.c.at >= day)
+        )
+        if daily_budget is not None and bound.cost > 0 and spent + bound.cost > daily_budget:
+            raise _reached(daily_budget, float(spent), bound.cost)
+        row = {"at": now, "state": "reserved", **_of_call(call), **_of_spent(bound), "estimated": True}
+        return int(connection.execute(ledger.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
+
+
+def settle(store: Store, number: int, spent: Spent, *, failed: bool = False) -> None:
+    """Replace the upper bound of a reserved call by what it came to. Raises StoreError when it is not reserved."""
+    state = "failed" if failed else "done"
+    with store.write() as connection:
+        reserved = (ledger.c.id == number) & (ledger.c.state == "reserved")
+        changed = connection.execute(ledger.update().where(reserved).values(state=state, **_of_spent(spent)))
+        if changed.rowcount != 1:
+            raise StoreError(f"The ledger has no reserved call {number}")
+
+
+def entries(store: Store, *, since: float = 0.0) -> list[Entry]:
+    """The calls from `since` on, oldest first."""
+    with store.read() as connection:
+        rows = connection.execute(sa.select(ledger).where(ledger.c.at >= since).order_by(ledger.c.at, ledger.c.id))
+        return [Entry(**row._mapping) for row in rows]
+
+
+def spent_since(store: Store, since: float) -> float:
+    """US dollars from `since` on, reserved calls with their upper bound."""
+    with store.read() as connection:
+        total = connection.scalar(sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= since))
+    return float(total or 0.0)
+
+
+def day_start(now: float, zone: tzinfo | None = None, *, days_ago: int = 0) -> float:
+    """When the user's day that holds `now` began (or one `days_ago` days before); `zone` None: this machine's."""
+    midnight = datetime.combine(day_of(now, zone) - timedelta(days=days_ago), time.min, zone)
+    return midnight.timestamp()
+
+
+def day_of(at: float, zone: tzinfo | None = None) -> date:
+    """The user's calendar day of a moment."""
+    return datetime.fromtimestamp(at, zone).date()
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host of the ledger is this machine: text for it does not leave."""
+    name = host.rpartition(":")[0] if not host.endswith("]") and host.count(":") else host
+    return host == THIS_MACHINE or name == "localhost" or name == "[::1]" or host == "[::1]" or name.startswith("127.")
+
+
+def _reached(daily_budget: float, spent: float, bound: float) -> BudgetReached:
+    return BudgetReached(
+        f"Today's budget of ${daily_budget:.2f} does not allow this call: ${spent:.4f} is spent or reserved, and it can "
+        f"cost up to ${bound:.4f}; no call was made",
+        cure="Raise model.daily_budget, lower model.context_tokens, wait until tomorrow, or use a local model.",
+    )
+
+
+def _of_call(call: Call) -> dict[str, object]:
+    names = ("account", "mailbox", "model", "host", "messages", "purpose")
+    return {name: getattr(call, name) for name in names}
+
+
+def _of_spent(spent: Spent) -> dict[str, object]:
+    return dict(_fields(spent))
+
+
+def _fields(spent: Spent) -> Iterator[tuple[str, object]]:
+    for name in ("model", "input_tokens", "cached_tokens", "output_tokens", "cost", "estimated", "sent", "error"):
+        yield name, getattr(spent, name)
