@@ -80,11 +80,9 @@ def reserve(store: Store, call: Call, bound: Spent, *, now: float, daily_budget:
     is left. Calls that cost nothing are never refused.
     """
     with store.write() as connection:
-        spent = connection.scalar(
-            sa.select(sa.func.coalesce(sa.func.sum(ledger.c.cost), 0.0)).where(ledger.c.at >= day)
-        )
+        spent = _total(connection, day)
         if daily_budget is not None and bound.cost > 0 and spent + bound.cost > daily_budget:
-            raise _reached(daily_budget, float(spent), bound.cost)
+            raise _reached(daily_budget, spent, bound.cost)
         row = {"at": now, "state": "reserved", **_of_call(call), **_of_spent(bound), "estimated": True}
         return int(connection.execute(ledger.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
 
@@ -109,8 +107,7 @@ def entries(store: Store, *, since: float = 0.0) -> list[Entry]:
 def spent_since(store: Store, since: float) -> float:
     """US dollars from `since` on, reserved calls with their upper bound."""
     with store.read() as connection:
-        total = connection.scalar(sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= since))
-    return float(total or 0.0)
+        return _total(connection, since)
 
 
 def day_start(now: float, zone: tzinfo | None = None, *, days_ago: int = 0) -> float:
@@ -130,10 +127,14 @@ def is_this_machine(host: str) -> bool:
     return host == THIS_MACHINE or name == "localhost" or name == "[::1]" or host == "[::1]" or name.startswith("127.")
 
 
+def _total(connection: sa.Connection, since: float) -> float:
+    return float(connection.scalar(sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= since)) or 0.0)
+
+
 def _reached(daily_budget: float, spent: float, bound: float) -> BudgetReached:
     return BudgetReached(
-        f"Today's budget of ${daily_budget:.2f} does not allow this call: ${spent:.4f} is spent or reserved, and it can "
-        f"cost up to ${bound:.4f}; no call was made",
+        f"Today's budget of ${daily_budget:.2f} does not allow this call: ${spent:.4f} is spent or reserved, and it "
+        f"can cost up to ${bound:.4f}; no call was made",
         cure="Raise model.daily_budget, lower model.context_tokens, wait until tomorrow, or use a local model.",
     )
 
