@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mailassist.context.clean import data_text, one_line
 from mailassist.context.tokens import TokenCounter
 from mailassist.mail.message import Message
-
-if TYPE_CHECKING:
-    from mailassist.mail.threads import Conversation, Entry
+from mailassist.mail.threads import Conversation, Entry, participants_in_common
 
 HEADER_TOKENS = 12  # the line above each message: delimiter, date, author
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # not strftime: it speaks the language of the machine
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SHORTEST = 24  # tokens of text below which a shortened message says nothing
 
 
@@ -59,9 +58,9 @@ def pack(conversation: Conversation, budget: int, counter: TokenCounter, delimit
     The newest message is always in, cut where it alone is too long. The first message that does not fit any more is
     shortened to the room that is left; those before it are left out.
     """
+    conversation, left_out = _with_common_participants(conversation)
     texts = _texts(conversation, delimiter)
     chosen: list[PackedMessage] = []
-    left_out: list[LeftOut] = []
     room = budget
     for entry in reversed(conversation.entries):
         header = header_line(entry, conversation, delimiter, counter)
@@ -77,12 +76,23 @@ def pack(conversation: Conversation, budget: int, counter: TokenCounter, delimit
         room = 0 if packed.shortened else room - packed.tokens
     return Packed(
         tuple(reversed(chosen)),
-        tuple(reversed(left_out)),
+        tuple(left_out),
         sum(message.tokens for message in chosen),
         counter.exact,
         delimiter,
         one_line(data_text(conversation.subject, delimiter), 200),
     )
+
+
+def _with_common_participants(conversation: Conversation) -> tuple[Conversation, list[LeftOut]]:
+    """What of `conversation` may enter a prompt, and what may not: a forged reference brings no stranger's text in."""
+    answered = conversation.newest_from_others or conversation.newest
+    known = participants_in_common(conversation, answered.message)
+    kept = {entry.message.message_id for entry in known.entries}
+    strangers = [entry.message.message_id for entry in conversation.entries if entry.message.message_id not in kept]
+    return known, [
+        LeftOut(message_id, "no participant in common with the message answered") for message_id in strangers
+    ]
 
 
 def header_line(entry: Entry, conversation: Conversation, delimiter: str, counter: TokenCounter) -> str:
@@ -110,9 +120,8 @@ def _day(message: Message, conversation: Conversation) -> str:
         return ""
     newest = conversation.newest.message.date
     same_year = newest is not None and newest.year == message.date.year
-    names = "Mon Tue Wed Thu Fri Sat Sun".split(), "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-    day = f"{message.date.day} {names[1][message.date.month - 1]}"
-    return f"{names[0][message.date.weekday()]} {day}" if same_year else f"{day} {message.date.year % 100:02}"
+    day = f"{message.date.day} {_MONTHS[message.date.month - 1]}"
+    return f"{_DAYS[message.date.weekday()]} {day}" if same_year else f"{day} {message.date.year % 100:02}"
 
 
 def _fit(

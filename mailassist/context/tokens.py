@@ -60,7 +60,8 @@ class ModelCounter:
 
 
 # Pieces that an unknown tokenizer may make one token of: see `UpperEstimate`.
-_PIECE = re.compile(r"[A-Z]?[a-z]{1,3}|[A-Z]{1,2}| (?= )|\s|[^\s]", re.ASCII)
+_PIECE = re.compile(r" ?(?:[A-Z]?[a-z]{1,3}|[A-Z]{1,2})|[\x00-\x7f]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,124 @@
-"""A draft without any model: greeting, one line with a gap for each question and request, closing."""
+"""A draft without any model: greeting, one line with a gap for each question and request, closing.
+
+Every word of it comes from the data file or from the other side's own questions; nothing is invented.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from mailassist.context.clean import data_text, one_line
+from mailassist.context.language import reply_language
 
 if TYPE_CHECKING:
     from mailassist.config import Identity
+    from mailassist.mail.message import Message
     from mailassist.mail.threads import Conversation
+
+MOST_ASKS = 12
+LONGEST_ASK = 200  # characters
+
+_NAME = re.compile(r"[^\W\d_][\w .'’·-]{0,58}", re.UNICODE)
+# The end of a sentence: a mark before white space, closing quotes included; marks of CJK need no space behind them.
+_SENTENCE_END = re.compile(r"[.!?…؟।;\u037e]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]?")
+_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[^\W\d_]{1,2}|\d{1,2}|[^\W\d_](?:\.[^\W\d_])+|[A-Z]?[a-z]{1,4})\.$")
+_QUESTION = re.compile(r"[?？؟\u055e\u037e]")
+# What a reply must not carry on unseen: addresses of the web and of mail, in the other side's words.
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
+_LIST_MARK = re.compile(r"^\s*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 
 
 def outline(conversation: Conversation, identity: Identity, language: str = "") -> str:
-    """The outline of a reply to `conversation`, in `language` (BCP 47; "": English). Nothing in it is invented."""
-    return "Hello,\n\n[...]\n\nKind regards"
+    """The outline of the reply to `conversation`, without signature (code adds it).
+
+    `language` is a BCP 47 code; "": the language of the other side's newest message, as far as `identity` allows.
+    """
+    words = _words(language or reply_language(conversation, identity.languages))
+    asked = conversation.newest_from_others
+    name = _called(asked.message, given=bool(words.get("given"))) if asked else ""
+    greeting = str(words["named"]).format(name=name) if name else str(words["plain"])
+    gap = str(words["gap"])
+    lines = [f"{ask} {gap}" for ask in asks(conversation, words["asks"])] or [gap]
+    return "\n\n".join([greeting, *lines, str(words["closing"])])
+
+
+def asks(conversation: Conversation, requests: list[str]) -> list[str]:
+    """The questions and requests of the messages that came after the user's last one, in order, each once.
+
+    `requests`: what a sentence without a question mark holds when it asks for something.
+    """
+    found: dict[str, str] = {}
+    for text in _latest(conversation):
+        for sentence in sentences(text):
+            if _QUESTION.search(sentence) or _is_request(sentence, requests):
+                asked = one_line(_ADDRESS.sub("[...]", sentence), LONGEST_ASK)
+                found.setdefault(asked.casefold(), asked)
+    return list(found.values())[:MOST_ASKS]
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of `text`; a line end inside a paragraph is a space, a list's items stand alone."""
+    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s)", text):
+        rest = " ".join(_LIST_MARK.sub("", paragraph).split())
+        start = 0
+        for end in _SENTENCE_END.finditer(rest):
+            sentence = rest[start : end.end()].strip()
+            if _goes_on(sentence, rest[end.end() :]):
+                continue
+            start = end.end()
+            yield sentence
+        if rest[start:].strip():
+            yield rest[start:].strip()
+
+
+def _goes_on(sentence: str, following: str) -> bool:
+    """Whether the mark at the end of `sentence` is no end: a small letter follows, or an abbreviation precedes."""
+    if sentence.endswith(";"):  # Greek's question mark, and a pause everywhere else
+        return not re.search("[\u0370-\u03ff]", sentence)
+    if not sentence.endswith("."):
+        return False
+    return following.lstrip()[:1].islower() or bool(_ABBREVIATION.search(sentence) and following.strip())
+
+
+def _is_request(sentence: str, requests: list[str]) -> bool:
+    """Whether `sentence` holds one of `requests` (at the beginning of a word, where the script has spaces)."""
+    lower = " " + re.sub(r"[,:(]", " ", sentence.casefold()).replace("’", "'")
+    return any((" " + ask if ask.isascii() or " " in ask else ask) in lower for ask in requests)
+
+
+def _latest(conversation: Conversation) -> list[str]:
+    """What the other side wrote since the user's last message; the newest of theirs in any case."""
+    entries = list(conversation.entries)
+    latest: list[str] = []
+    while entries and not (entries[-1].ours and latest):
+        entry = entries.pop()
+        if not entry.ours:
+            latest.append(data_text(entry.message.reply or entry.message.text, ""))
+    return latest[::-1]
+
+
+def _called(message: Message, *, given: bool) -> str:
+    """What to call the author of `message`: the given name or the whole name, "" where the name is none."""
+    name = one_line(message.author.name, 80).strip("'\" ") if message.author else ""
+    if name.count(",") == 1:  # Meyer, Anna
+        last, _, first = name.partition(",")
+        name = f"{first.strip()} {last.strip()}"
+    if not _NAME.fullmatch(name):
+        return ""
+    return name.split()[0] if given and 2 <= len(name.split()) <= 3 and len(name.split()[0]) > 2 else name
+
+
+def _words(language: str) -> Mapping[str, Any]:
+    """The data file's table for `language`, else English."""
+    base = language.partition("-")[0].lower()
+    return _table().get({"no": "nb", "nn": "nb"}.get(base, base), _table()["en"])
+
+
+@cache
+def _table() -> Mapping[str, Mapping[str, Any]]:
+    return tomllib.loads(resources.files("mailassist.drafting").joinpath("outline.toml").read_text(encoding="utf-8"))

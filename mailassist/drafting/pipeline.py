@@ -1,30 +1,35 @@
-"""One draft: conversation -> context -> prompt -> model -> cleaned text."""
+"""One draft: conversation -> context -> prompt -> model -> cleaned text.
+
+Recipients, subject and everything else of the reply's headers are computed elsewhere; from the model comes text only.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailassist.config import Config, Identity
 from mailassist.context.language import reply_language
 from mailassist.context.tokens import TokenCounter, counter_for
-from mailassist.drafting import budget
+from mailassist.drafting.budget import Paid, Payer, paid_write
 from mailassist.drafting.outline import outline
 from mailassist.drafting.prompt import Author, Prompt, Wish, build
 from mailassist.drafting.reply_text import cleaned
-from mailassist.errors import ModelError, NotDraftable
-from mailassist.mail.threads import Conversation, participants_in_common
+from mailassist.errors import MailassistError, NotDraftable
+from mailassist.mail.message import Message
+from mailassist.mail.threads import Conversation
+from mailassist.model.errors import ModelCallFailed
 from mailassist.model.registry import ModelInfo, Usage
 from mailassist.store import conversations
+from mailassist.store.database import Store
 
 if TYPE_CHECKING:
-    from mailassist.config import Config, Identity
     from mailassist.model.client import Writer
-    from mailassist.store.database import Store
 
 OUTLINE = "outline"  # the model's name in a draft that no model wrote
 
@@ -45,12 +50,13 @@ class Draft:
     """A draft, for a person to look at. Nothing in `text` was checked to be true, and it may be unsafe to print."""
 
     text: str
-    model: str
+    model: str  # who wrote it; `OUTLINE` where no model did
     usage: Usage | None
     cost: float  # US dollars
     prompt: Prompt | None  # None: no model was asked
     complete: bool  # False: the model stopped, or was stopped, before the end
-    notices: tuple[str, ...]  # what the person should know, one line each
+    notices: tuple[str, ...]  # what the person should know, one line each; may hold text from mail
+    failure: MailassistError | None = None  # why no model wrote, where one should have
 
 
 def prepare(
@@ -63,18 +69,160 @@ def prepare(
     count: Callable[[str], int] | None = None,
     overrides: Path | None = None,
 ) -> Prompt:
-    """Exactly what would be sent. Raises NotDraftable, ConfigError (templates), InputError (budget)."""
+    """Exactly what would be sent for `request`; nothing is sent.
+
+    `count`: the model's own token count, where only its server has one; `overrides`: the user's templates.
+    Raises NotDraftable, ConfigError (templates), InputError (a budget that is too small).
+    """
     refuse_undraftable(request.conversation)
-    known = participants_in_common(request.conversation, request.conversation.newest_from_others)
-    counter: TokenCounter = counter_for(info.tokenizer, count)
+    identity = request.identity
     return build(
-        known,
-        Author(request.identity.name, request.identity.address),
-        Wish(request.instruction, request.previous, reply_language(known, request.identity.languages)),
+        request.conversation,
+        Author(identity.name, identity.address),
+        Wish(request.instruction, request.previous, reply_language(request.conversation, identity.languages)),
         budget=token_budget(config, info),
-        counter=counter,
+        counter=counter_for(info.tokenizer, count),
         delimiter=conversations.delimiter(store, request.account_name, request.conversation.key),
-        today=datetime.fromtimestamp(now(), UTC).date(),
+        today=datetime.fromtimestamp(now()).date(),
         overrides=overrides,
         input_price=info.input_price,
     )
+
+
+def draft(
+    request: DraftRequest,
+    *,
+    writer: Writer | None,
+    store: Store,
+    config: Config,
+    on_text: Callable[[str], None],
+    stopped: Callable[[], bool],
+    now: Callable[[], float],
+    count: Callable[[str], int] | None = None,
+    overrides: Path | None = None,
+    failure: MailassistError | None = None,
+) -> Draft:
+    """Draft a reply; `on_text` gets each piece as it is written.
+
+    `writer` None: no model is asked, the outline drafts; `failure` says why, where that was not wished. The outline
+    also drafts where the model cannot be reached. Raises NotDraftable, BudgetReached, ConfigError, InputError, and
+    ModelError where the model was reached and gave nothing.
+    """
+    refuse_undraftable(request.conversation)
+    if writer is None:
+        return _outlined(request, on_text, failure)
+    prompt = prepare(request, info=writer.info, store=store, config=config, now=now, count=count, overrides=overrides)
+    counter = counter_for(writer.info.tokenizer, count)
+    try:
+        paid = _written(request, prompt, writer, store, config, counter, on_text, stopped, now)
+    except ModelCallFailed as failed:
+        if failed.sent:
+            raise
+        return _outlined(request, on_text, failed)
+    answer = paid.answer
+    cut = () if answer.complete else (f"The draft is not complete: {answer.reason or 'the model stopped early'}",)
+    return Draft(
+        cleaned(answer.text, delimiter=prompt.packed.delimiter, signature=request.identity.signature),
+        answer.model,
+        paid.usage,
+        paid.cost,
+        prompt,
+        answer.complete,
+        (*cut, *answer.notices, *notices(request.conversation)),
+    )
+
+
+def _written(
+    request: DraftRequest,
+    prompt: Prompt,
+    writer: Writer,
+    store: Store,
+    config: Config,
+    counter: TokenCounter,
+    on_text: Callable[[str], None],
+    stopped: Callable[[], bool],
+    now: Callable[[], float],
+) -> Paid:
+    account = config.accounts.get(request.account_name)
+    mailbox = account.address if account else request.identity.address
+    return paid_write(
+        writer,
+        store,
+        Payer(request.account_name, mailbox, config.model.daily_budget),
+        instructions=prompt.instructions,
+        input=prompt.input,
+        input_tokens=prompt.tokens,
+        messages=len(prompt.packed.messages),
+        max_output=output_tokens(config, writer.info),
+        cache_key=cache_key(store, request.account_name, request.conversation.key),
+        count=counter.count,
+        on_text=on_text,
+        stopped=stopped,
+        now=now,
+    )
+
+
+def _outlined(request: DraftRequest, on_text: Callable[[str], None], failure: MailassistError | None) -> Draft:
+    """The outline as a draft, which says that it is one."""
+    text = outline(request.conversation, request.identity)
+    on_text(text)
+    why = (f"No model wrote this: {failure}",) if failure else ()
+    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *notices(request.conversation)), failure)
+
+
+def token_budget(config: Config, info: ModelInfo) -> int:
+    """Tokens of a prompt: the configuration's, else the registry's; at most the window less the output."""
+    wanted = config.model.context_tokens or info.default_budget
+    return min(wanted, info.window - output_tokens(config, info))
+
+
+def output_tokens(config: Config, info: ModelInfo) -> int:
+    """Tokens of a draft: the configuration's, else the registry's; at most what the model gives."""
+    return min(config.model.output_tokens or info.default_output, info.max_output)
+
+
+def cache_key(store: Store, account: str, conversation: str) -> str:
+    """The provider's prompt_cache_key: the same for a conversation, and telling nothing of it (HMAC-SHA-256)."""
+    named = f"prompt cache\0{account}\0{conversation}".encode("utf-8", "surrogatepass")
+    return hmac.new(store.key(), named, hashlib.sha256).hexdigest()[:32]
+
+
+def refuse_undraftable(conversation: Conversation) -> None:
+    """Raise NotDraftable where the message to be answered cannot be read, or there is none."""
+    answered = _answered(conversation)
+    if answered is None:
+        raise NotDraftable("There is nothing to answer: no message here is from somebody else")
+    if answered.encrypted:
+        raise NotDraftable(
+            f"This message is encrypted ({answered.encrypted}); mailassist does not read it",
+            cure="Answer it in your mail program.",
+        )
+    if answered.too_complex:
+        raise NotDraftable(
+            "This message is too complex to be read safely; it was left as it is",
+            cure="Answer it in your mail program.",
+        )
+
+
+def notices(conversation: Conversation) -> tuple[str, ...]:
+    """What the person should know of the mail that was answered, one line each."""
+    answered = _answered(conversation)
+    return tuple(dict.fromkeys(_notices(conversation, answered))) if answered else ()
+
+
+def _notices(conversation: Conversation, answered: Message) -> Iterator[str]:
+    yield from answered.warnings
+    hidden = sum(len(text) for entry in conversation.entries for text in entry.message.hidden)
+    if hidden:
+        yield f"{hidden} hidden characters removed"
+    asked = {address.key for address in answered.reply_to}
+    if asked and not asked <= {address.key for address in answered.from_}:
+        yield "Reply-To differs from From: " + ", ".join(address.email for address in answered.reply_to)
+    for entry in conversation.entries:
+        if entry.message.encrypted or entry.message.too_complex:
+            yield f"A message of this conversation could not be read: {entry.message.encrypted or 'too complex'}"
+
+
+def _answered(conversation: Conversation) -> Message | None:
+    entry = conversation.newest_from_others
+    return entry.message if entry else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailassist.context.clean import data_text
+from mailassist.context.language import language_name
 from mailassist.context.pack import Packed, pack
 from mailassist.context.tokens import TokenCounter
 from mailassist.errors import ConfigError, InputError
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 # the answer (OpenAI cookbook, "How to count tokens with tiktoken").
 FRAME_TOKENS = 11
 
-LANGUAGE_NAMES = {"en": "English", "de": "German"}
+# Not strftime: it speaks the language of the machine.
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,8 @@ class _Letter:
             "left_out": len({part.message_id for part in packed.left_out} - {m.message_id for m in packed.messages}),
             "previous": data_text(self.wish.previous, self.delimiter),
             "instruction": self.wish.instruction.strip(),
-            "language": LANGUAGE_NAMES.get(self.wish.language, self.wish.language),
-            "today": f"{self.today:%A} {self.today.day} {self.today:%B %Y}",
+            "language": language_name(self.wish.language),
+            "today": f"{_DAYS[self.today.weekday()]}, {self.today.isoformat()}",
         }
         task = "revise.j2" if self.wish.previous else "reply.j2"
         return render("system.j2", values, self.overrides), render(task, values, self.overrides)
