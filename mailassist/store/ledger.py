@@ -6,7 +6,8 @@ call that crashed stays visible as reserved and counts with its upper bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
@@ -108,6 +109,51 @@ def spent_since(store: Store, since: float) -> float:
     """US dollars from `since` on, reserved calls with their upper bound."""
     with store.read() as connection:
         return _total(connection, since)
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotal:
+    """The calls of one day that share what they are grouped by (`key`)."""
+
+    day: date
+    key: tuple[str, ...]
+    calls: int
+    messages: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost: float
+    open: int  # calls that never came back: reserved, counted with their upper bound
+
+
+def by_day(calls: Iterable[Entry], *names: str, zone: tzinfo | None = None) -> list[DayTotal]:
+    """`calls` summed up by the user's day and the fields `names` of Entry, the newest day first."""
+    groups: dict[tuple[date, tuple[str, ...]], list[Entry]] = defaultdict(list)
+    for call in calls:
+        groups[day_of(call.at, zone), tuple(str(getattr(call, name)) for name in names)].append(call)
+    newest_first = sorted(groups.items(), key=lambda item: (-item[0][0].toordinal(), item[0][1]))
+    return [_sum(day, key, group) for (day, key), group in newest_first]
+
+
+def _sum(day: date, key: tuple[str, ...], calls: Sequence[Entry]) -> DayTotal:
+    return DayTotal(
+        day,
+        key,
+        calls=len(calls),
+        messages=sum(call.messages for call in calls),
+        input_tokens=sum(call.input_tokens for call in calls),
+        cached_tokens=sum(call.cached_tokens for call in calls),
+        output_tokens=sum(call.output_tokens for call in calls),
+        cost=sum(call.cost for call in calls),
+        open=sum(call.state == "reserved" for call in calls),
+    )
+
+
+def cache_hit_rate(calls: Iterable[Entry]) -> float | None:
+    """The share of the prompt tokens that the providers had in their caches; None where none was counted."""
+    counted = [call for call in calls if call.state == "done" and not call.estimated]
+    sent = sum(call.input_tokens for call in counted)
+    return sum(call.cached_tokens for call in counted) / sent if sent else None
 
 
 def day_start(now: float, zone: tzinfo | None = None, *, days_ago: int = 0) -> float:
