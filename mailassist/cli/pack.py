@@ -1,0 +1,116 @@
+"""`mailassist pack`: what the model would see of a conversation in an mbox or Maildir."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailassist.cli.context import config_option, config_path, load_config
+from mailassist.cli.output import dump_json, say
+from mailassist.errors import InputError
+from mailassist.mail.safe_text import SafeText
+
+if TYPE_CHECKING:
+    from mailassist.config import Config
+    from mailassist.drafting.prompt import Prompt
+    from mailassist.mail.threads import Conversation
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
+@click.option("--thread", "message_id", required=True, metavar="MESSAGE-ID", help="Any message of the conversation.")
+@click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Tokens of the whole prompt [the model's].")
+@click.option("--model", metavar="NAME", help="Pack for this model instead of the configured one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: tokens, messages, left_out.")
+@config_option
+def command(path: Path, message_id: str, budget: int | None, model: str | None, as_json: bool) -> None:
+    """Show what the model would see of a conversation in an mbox file or Maildir.
+
+    `tokens` counts everything that would be sent: instructions, messages, and what the chat format itself costs.
+    """
+    config = configured_or_default()
+    conversation = _conversation(path, message_id, config)
+    prompt = _packed(conversation, config, budget, model)
+    if as_json:
+        dump_json(as_object(prompt))
+    else:
+        _show(prompt)
+
+
+def as_object(prompt: Prompt) -> dict[str, object]:
+    """The shape that `pack --json` prints; other programs rely on it."""
+    packed = prompt.packed
+    return {
+        "tokens": prompt.tokens,
+        "messages": [
+            {"message_id": message.message_id, "text": message.text, "tokens": message.tokens}
+            for message in packed.messages
+        ],
+        "left_out": [{"message_id": part.message_id, "why": part.why} for part in packed.left_out],
+    }
+
+
+def configured_or_default() -> Config:
+    """The configuration where there is one or one was named, else the default settings."""
+    from mailassist.config import Config, default_path
+
+    path = config_path()
+    return Config() if path == default_path() and not path.exists() else load_config()
+
+
+def _packed(conversation: Conversation, config: Config, budget: int | None, model: str | None) -> Prompt:
+    from datetime import date
+
+    from mailassist.context.language import reply_language
+    from mailassist.context.tokens import counter_for
+    from mailassist.drafting.pipeline import token_budget
+    from mailassist.drafting.prompt import Author, Wish, build
+    from mailassist.model.registry import find
+    from mailassist.store.conversations import draw_delimiter
+
+    info = find(model or config.model.name, base_url=config.model.base_url)
+    faces = [face for account in config.accounts.values() for face in account.faces]
+    author = Author(faces[0].name, faces[0].address) if faces else Author("the user", "")
+    return build(
+        conversation,
+        author,
+        Wish(language=reply_language(conversation, faces[0].languages if faces else ())),
+        budget=budget or token_budget(config, info),
+        counter=counter_for(info.tokenizer),
+        delimiter=draw_delimiter(),
+        today=date.today(),
+        overrides=config_path().parent / "templates",
+        input_price=info.input_price,
+    )
+
+
+def _conversation(path: Path, message_id: str, config: Config) -> Conversation:
+    """The conversation of `message_id`; only its own messages are read whole."""
+    from mailassist.mail.addresses import OwnAddresses
+    from mailassist.mail.parse import parse_headers, parse_message
+    from mailassist.mail.threads import thread
+    from mailassist.transport.files import read_messages
+
+    faces = (face for account in config.accounts.values() for face in account.faces)
+    own = OwnAddresses.of((face.address, face.aliases) for face in faces)
+    wanted = f"<{message_id.strip().strip('<>')}>"
+    headers = [parse_headers(raw) for raw in read_messages(path)]
+    found = next((talk for talk in thread(headers, own) if talk.message(wanted)), None)
+    if found is None:
+        raise InputError(f"{path} has no message {wanted}", cure=f"`mailassist threads {path}` shows what it has.")
+    members = {entry.message.message_id for entry in found.entries}
+    inside = [header.message_id in members for header in headers]
+    whole = (parse_message(raw) for raw, member in zip(read_messages(path), inside, strict=False) if member)
+    return next(talk for talk in thread(whole, own) if talk.message(wanted))
+
+
+def _show(prompt: Prompt) -> None:
+    for message in prompt.packed.messages:
+        say(f"--- {SafeText(message.message_id).line()}  {message.tokens} tokens")
+        say(f"{message.header}\n{message.text}\n")
+    for part in prompt.packed.left_out:
+        say(f"Left out: {SafeText(part.message_id).line()}: {part.why}")
+    estimate = "" if prompt.exact else " (upper estimate)"
+    say(f"{prompt.tokens} tokens in all{estimate}, {prompt.instruction_tokens} of them instructions")
