@@ -87,6 +87,21 @@ class DeliveryError(MailassistError):
     exit_code = 12
 
 
+class DeliveryRefused(DeliveryError):
+    """The mail server refused the reply; it was not sent and is kept.
+
+    `temporary`: trying again later may help (4xx); `recipients`: the addresses that were refused, if it was they.
+    """
+
+    def __init__(
+        self, message: str = "", *, cure: str = "", temporary: bool = False, recipients: tuple[str, ...] = ()
+    ) -> None:
+        """See the class."""
+        super().__init__(message, cure=cure)
+        self.temporary = temporary
+        self.recipients = recipients
+
+
 class DeliveryUnknown(DeliveryError):
     """Nobody can tell whether the server took the reply; it is kept and not sent again by itself."""
 

@@ -101,6 +101,12 @@ drafts = Table(
     Column("written_by", String, nullable=False, default="model"),  # model | person
     Column("model", String, nullable=False, default=""),
     Column("instruction", Text, nullable=False, default=""),
+    Column("complete", Boolean, nullable=False, default=True),  # False: the model was cut off or stopped
+    Column("previous", Text, nullable=False, default=""),  # the text before the last regeneration
+    Column("input_tokens", Integer, nullable=False, default=0),  # of the call that wrote it
+    Column("cached_tokens", Integer, nullable=False, default=0),
+    Column("output_tokens", Integer, nullable=False, default=0),
+    Column("cost", Float, nullable=False, default=0.0),
     # kept | appending | appended | person (edited in the mailbox) | gone (deleted there) | approved (in the outbox)
     Column("state", String, nullable=False, default="kept"),
     Column("pending", LargeBinary, nullable=False, default=b""),  # the bytes being appended, so that anyone can go on

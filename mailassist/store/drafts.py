@@ -1,0 +1,112 @@
+"""The drafts table: the text of each reply being worked on, and where its revision in the Drafts folder lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from mailassist.errors import DeliveryError
+from mailassist.store import schema
+from mailassist.store.database import Store
+
+_drafts = schema.drafts
+
+
+class DraftChanged(DeliveryError):
+    """Another process is saving the same draft; this one stopped before there were two."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRow:
+    """One reply being worked on; the columns of store/schema.py."""
+
+    id: int
+    account: str
+    answers: str
+    conversation: str
+    generation: int
+    text: str
+    written_by: str
+    model: str
+    instruction: str
+    complete: bool
+    previous: str
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost: float
+    state: str
+    pending: bytes
+    message_id: str
+    own_id: str
+    fingerprint: str
+    folder: str
+    uidvalidity: int | None
+    uid: int | None
+    old_own_id: str
+    old_fingerprint: str
+    old_folder: str
+    old_uidvalidity: int | None
+    old_uid: int | None
+    error: str
+    created_at: float
+    changed_at: float
+
+
+_COLUMNS = [_drafts.c[field.name] for field in fields(DraftRow)]
+
+
+def get(store: Store, account: str, answers: str) -> DraftRow | None:
+    """The draft that answers the message `answers`, or None."""
+    with store.read() as connection:
+        found = connection.execute(sa.select(*_COLUMNS).where(*_key(account, answers))).first()
+    return DraftRow(**found._mapping) if found else None
+
+
+def rows(store: Store, account: str, *, state: str = "") -> list[DraftRow]:
+    """Every draft of the account, or those in `state`, oldest first."""
+    query = sa.select(*_COLUMNS).where(_drafts.c.account == account).order_by(_drafts.c.id)
+    if state:
+        query = query.where(_drafts.c.state == state)
+    with store.read() as connection:
+        return [DraftRow(**found._mapping) for found in connection.execute(query)]
+
+
+def save_text(store: Store, account: str, answers: str, text: str, *, now: float, **about: Any) -> None:
+    """Keep `text` as the current draft; `about`: other columns (written_by, model, complete, previous, cost, ...).
+
+    What is known of a revision in the Drafts folder stays.
+    """
+    values = {"text": text, "changed_at": now, **about}
+    with store.write() as connection:
+        found = connection.execute(sa.select(_drafts.c.state).where(*_key(account, answers))).first()
+        if found is None:
+            fresh = {"account": account, "answers": answers, "created_at": now, "state": "kept", "generation": 0}
+            connection.execute(_drafts.insert().values(**fresh, **values))
+            return
+        if found.state == "approved":
+            values["state"] = "kept"
+        connection.execute(_drafts.update().where(*_key(account, answers)).values(**values))
+
+
+def change(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:
+    """Change the row that is still at `row.generation`; the row as it is now. Raises DraftChanged."""
+    with store.write() as connection:
+        same = _drafts.c.id == row.id, _drafts.c.generation == row.generation
+        done = connection.execute(_drafts.update().where(*same).values(changed_at=now, **changes))
+        if done.rowcount != 1:
+            raise DraftChanged()
+        found = connection.execute(sa.select(*_COLUMNS).where(_drafts.c.id == row.id)).one()
+        return DraftRow(**found._mapping)
+
+
+def delete(store: Store, account: str, answers: str) -> None:
+    """Forget the draft of a message; what lies in the Drafts folder stays there."""
+    with store.write() as connection:
+        connection.execute(_drafts.delete().where(*_key(account, answers)))
+
+
+def _key(account: str, answers: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return _drafts.c.account == account, _drafts.c.answers == answers
