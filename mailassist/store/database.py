@@ -66,6 +66,12 @@ class Store:
                 connection.execute(schema.facts.insert().values(name="key", value=found))
             return bytes(found)
 
+    def damage(self) -> str:
+        """What SQLite's quick_check says; "" for a whole file."""
+        with self.read() as connection:
+            said = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+        return "" if said == "ok" else said
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()

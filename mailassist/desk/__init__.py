@@ -1,0 +1,474 @@
+"""The composition root: puts the parts together for one run, and gives the verbs of the main job.
+
+Command line, terminal UI and sample run work only with a `Desk`. Everything heavy is imported and opened when it is
+first used. Every method may block and may be called from any thread; errors are MailassistErrors.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mailassist.config import Account, Config, default_data_folder
+from mailassist.desk.connections import Connections
+from mailassist.desk.models import Models
+from mailassist.desk.views import answered, outbox_entry, saved_draft
+from mailassist.errors import MailassistError, ModelError, SecretError
+from mailassist.mail.addresses import OwnAddresses
+from mailassist.secrets import Keeper
+from mailassist.worklist import Approved, Author, Mode, ModelStatus, OutboxEntry, SavedDraft, Spending, never
+
+if TYPE_CHECKING:
+    from mailassist.config import Identity
+    from mailassist.delivery.outbox import Outcome, Reply
+    from mailassist.delivery.work import Route
+    from mailassist.drafting.pipeline import Draft, DraftRequest
+    from mailassist.drafting.prompt import Prompt
+    from mailassist.intake.pull import Pulled
+    from mailassist.intake.sync import SyncProgress, SyncResult
+    from mailassist.intake.waiting import Waiting
+    from mailassist.mail.compose import ReplyPlan
+    from mailassist.model.client import Writer
+    from mailassist.model.registry import ModelInfo
+    from mailassist.store.database import Store
+    from mailassist.transport.sasl import Credential
+    from mailassist.transport.source import MailSource
+
+SHOWN_WHEN_DONE = 120.0  # seconds that a delivered reply stays in the list
+STORE_FILE = "mailassist.sqlite"
+
+
+def say_on_stderr(line: str) -> None:
+    """How a warning reaches the person outside of the UI."""
+    from mailassist.mail.safe_text import SafeText
+
+    print(f"mailassist: {SafeText(line).line()}", file=sys.stderr)
+
+
+class Desk:
+    """Everything one run needs, opened late. Close it in the end."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        config_path: Path,
+        warn: Callable[[str], None] = say_on_stderr,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`config_path`: templates of the user lie beside it; `warn` takes one line for the person."""
+        self.config = config
+        self.config_path = config_path
+        self.data_folder = (config.data_folder or default_data_folder()).expanduser()
+        self._now = now
+        self._keeper = Keeper(warn)
+        self._delivering = threading.Lock()
+
+    @cached_property
+    def _connections(self) -> Connections:
+        return Connections(self.config.accounts, self._keeper, self.data_folder)
+
+    @cached_property
+    def models(self) -> Models:
+        """The model in force, and who writes."""
+        return Models(self.config.model, self._keeper, self._today)
+
+    @cached_property
+    def store(self) -> Store:
+        """What is remembered. Raises StoreError."""
+        from mailassist.store.database import Store
+
+        return Store(self.data_folder / STORE_FILE)
+
+    def close(self) -> None:
+        """Log out, hang up, close the store."""
+        if "_connections" in self.__dict__:
+            self._connections.close()
+        if "models" in self.__dict__:
+            self.models.close()
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def _today(self) -> date:
+        return date.fromtimestamp(self._now())
+
+    # -- accounts
+
+    @property
+    def account_names(self) -> Sequence[str]:
+        """The configured accounts, the default first; empty where none is configured."""
+        return sorted(self.config.accounts, key=lambda name: name != self.config.default_account)
+
+    def account(self, name: str) -> Account:
+        """The settings of an account. Raises ConfigError."""
+        return self.config.account(name)[1]
+
+    def address(self, account: str) -> str:
+        """The account's mail address."""
+        return self.account(account).address
+
+    def undo_seconds(self, account: str) -> float:
+        """How long an approved reply can be taken back."""
+        return self.account(account).delivery.undo_seconds
+
+    def delivery_mode(self, account: str) -> Mode:
+        """What approving does unless the person says otherwise."""
+        settings = self.account(account)
+        return settings.delivery.mode if settings.smtp else "drafts"
+
+    def own(self, account: str) -> OwnAddresses:
+        """What tells the user's own mail from that of others."""
+        faces = self.account(account).faces
+        listed = [(face.address, face.aliases) for face in faces]
+        return OwnAddresses.of([*listed, (self.address(account), [])])
+
+    def source(self, account: str) -> AbstractContextManager[MailSource]:
+        """The mailbox, for one piece of work. Raises LoginError, ConnectionFailed, SecretError, MailboxError."""
+        return self._connections.borrowed(account)
+
+    # -- reading
+
+    def last_synced(self, account: str) -> float | None:
+        """When the header index was last brought up to date (seconds since 1970)."""
+        from mailassist.store import index
+
+        return index.last_synced(self.store, account)
+
+    def sync(
+        self,
+        account: str,
+        progress: Callable[[SyncProgress], None] | None = None,
+        stopped: Callable[[], bool] = never,
+    ) -> SyncResult:
+        """Bring the header index up to date."""
+        from mailassist.intake.sync import sync
+
+        settings, own = self.account(account), self.own(account)
+        with self.source(account) as source:
+            return sync(source, self.store, account, settings, own, now=self._now, progress=progress, stopped=stopped)
+
+    def _look(self, account: str, stopped: Callable[[], bool]) -> bool:
+        """After a hint: bring the index up to date; whether there was anything new."""
+        return self.sync(account, stopped=stopped).changed
+
+    def waiting(self, account: str, *, excluded: bool = False) -> list[Waiting]:
+        """Who waits, newest first, from the index alone."""
+        from mailassist.intake.waiting import waiting
+
+        return waiting(self.store, account, self.account(account), self.own(account), now=self._now, excluded=excluded)
+
+    def watch(
+        self,
+        account: str,
+        changed: Callable[[], None],
+        connected: Callable[[bool, str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Wait for new mail until `stopped()`; see `worklist.ReviewDesk`."""
+        from mailassist.desk.watching import watch
+
+        watch(
+            lambda: self._connections.opened(account),
+            self.account(account).folders.inbox[0],
+            lambda: self._look(account, stopped),
+            changed=changed,
+            connected=connected,
+            stopped=stopped,
+        )
+
+    def pull(self, account: str, message_id: str) -> Pulled:
+        """The whole conversation of a message. Raises MailboxError when the message is nowhere."""
+        from mailassist.intake.pull import pull
+
+        with self.source(account) as source:
+            return pull(
+                source, self.store, account, self.account(account), self.own(account), message_id, now=self._now
+            )
+
+    def skip(self, account: str, conversation: str, message_id: str, skipped: bool = True) -> None:
+        """Take a conversation off the list until a newer message comes; `skipped=False` takes that back."""
+        from mailassist.store import conversations
+
+        conversations.skip(self.store, account, conversation, message_id if skipped else "")
+
+    # -- writing
+
+    def model_status(self) -> ModelStatus:
+        """Which model would write. No network."""
+        return self.models.status()
+
+    def check_model(self) -> str:
+        """Ask the model's server whether it is there and takes our key; one line. Raises ModelError."""
+        choice = self.models.choice()
+        if choice.writer is None:
+            return "no model is used: drafts are outlines"
+        offered = choice.writer.models()
+        known = any(model.name == choice.info.name for model in offered)
+        return f"{choice.writer.host} answers" + (f" and offers {choice.info.name}" if known else "")
+
+    def check_smtp(self, account: str) -> None:
+        """Log in to the account's SMTP server, send nothing. Raises LoginError, ConnectionFailed."""
+        from mailassist.transport.smtp import check_login
+
+        settings = self.account(account).smtp
+        assert settings is not None
+        check_login(settings, self._smtp_credential(account))
+
+    def spending(self) -> Spending:
+        """Today's calls."""
+        from mailassist.store import ledger
+
+        today = ledger.entries(self.store, since=ledger.day_start(self._now()))
+        tokens = sum(entry.input_tokens + entry.output_tokens for entry in today)
+        return Spending(sum(entry.cost for entry in today), tokens, len(today), self.config.model.daily_budget)
+
+    def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
+        """Exactly what `draft` would send, with tokens and price; nothing is sent."""
+        from mailassist.drafting.pipeline import prepare
+
+        info, count = self._counting_model()
+        return prepare(
+            self._request(account, pulled, instruction, previous),
+            info=info,
+            store=self.store,
+            config=self.config,
+            now=self._now,
+            count=count,
+            overrides=self._overrides,
+        )
+
+    def draft(
+        self,
+        account: str,
+        pulled: Pulled,
+        *,
+        instruction: str = "",
+        previous: str = "",
+        on_text: Callable[[str], None] = lambda text: None,
+        stopped: Callable[[], bool] = never,
+    ) -> Draft:
+        """Write a reply and save it; `on_text` gets each new piece. See `worklist.ReviewDesk.draft`."""
+        from mailassist.drafting.pipeline import draft
+
+        writer, count, failure, notice = self._writer()
+        request = self._request(account, pulled, instruction, previous)
+        made = draft(
+            request,
+            writer=writer,
+            store=self.store,
+            config=self.config,
+            on_text=on_text,
+            stopped=stopped,
+            now=self._now,
+            count=count,
+            overrides=self._overrides,
+            failure=failure,
+        )
+        if notice:
+            made = replace(made, notices=(notice, *made.notices))
+        self._save(account, pulled, made, instruction)
+        return made
+
+    def _request(self, account: str, pulled: Pulled, instruction: str, previous: str) -> DraftRequest:
+        from mailassist.drafting.pipeline import DraftRequest
+
+        plan = self.plan(account, pulled, reply_all=False)
+        identity = self.account(account).faces[plan.identity]
+        return DraftRequest(account, pulled.conversation, identity, instruction, previous)
+
+    @property
+    def _overrides(self) -> Path | None:
+        """The user's own templates, beside the configuration."""
+        folder = self.config_path.parent / "templates"
+        return folder if folder.is_dir() else None
+
+    def _writer(self) -> tuple[Writer | None, Callable[[str], int] | None, MailassistError | None, str]:
+        """Who writes, and how its tokens are counted; where no model can: why, so that the outline can say it."""
+        try:
+            choice = self.models.choice()
+        except (ModelError, SecretError) as error:
+            return None, None, error, ""
+        return choice.writer, choice.count, None, choice.notice
+
+    def _counting_model(self) -> tuple[ModelInfo, Callable[[str], int] | None]:
+        """The model whose prompt is shown; a local one is started, to count with its own tokenizer."""
+        if self.models.is_local:
+            choice = self.models.choice()
+            return choice.info, choice.count
+        return self.models.info()[0], None
+
+    # -- the text being worked on
+
+    def saved_drafts(self, account: str) -> Mapping[str, SavedDraft]:
+        """Every saved draft, by the Message-ID it answers."""
+        from mailassist.store import drafts
+
+        return {row.answers: saved_draft(row) for row in drafts.rows(self.store, account) if row.text}
+
+    def saved(self, account: str, message_id: str) -> SavedDraft | None:
+        """The saved draft that answers `message_id`."""
+        from mailassist.store import drafts
+
+        row = drafts.get(self.store, account, message_id)
+        return saved_draft(row) if row is not None and row.text else None
+
+    def save_text(
+        self,
+        account: str,
+        message_id: str,
+        text: str,
+        *,
+        written_by: Author = "person",
+        complete: bool = True,
+        conversation: str = "",
+        previous: str | None = None,
+    ) -> None:
+        """Keep the text of a reply; `previous=None` leaves the stored previous text as it is."""
+        from mailassist.store import drafts
+
+        about: dict[str, Any] = {"written_by": written_by, "complete": complete}
+        if conversation:
+            about["conversation"] = conversation
+        if previous is not None:
+            about["previous"] = previous
+        drafts.save_text(self.store, account, message_id, text, now=self._now(), **about)
+
+    def _save(self, account: str, pulled: Pulled, made: Draft, instruction: str) -> None:
+        """Keep what was drafted; what stood there before is one step back."""
+        from mailassist.store import drafts
+
+        answers = answered(pulled).message_id
+        before = drafts.get(self.store, account, answers)
+        usage = made.usage
+        drafts.save_text(
+            self.store,
+            account,
+            answers,
+            made.text,
+            now=self._now(),
+            written_by="model",
+            model=made.model,
+            complete=made.complete,
+            instruction=instruction,
+            conversation=pulled.conversation.key,
+            previous=before.text if before is not None else "",
+            input_tokens=usage.input if usage else 0,
+            cached_tokens=usage.cached if usage else 0,
+            output_tokens=usage.output if usage else 0,
+            cost=made.cost,
+        )
+
+    # -- deciding
+
+    def plan(self, account: str, pulled: Pulled, reply_all: bool) -> ReplyPlan:
+        """Recipients, subject and From of the reply. Raises NotDraftable when there is no message to answer."""
+        from mailassist.mail.compose import plan_reply
+
+        settings = self.account(account)
+        return plan_reply(
+            pulled.conversation,
+            answered(pulled),
+            self.own(account),
+            settings.faces,
+            reply_all=reply_all,
+            personal=settings.waiting.personal,
+        )
+
+    def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode) -> Approved:
+        """`send`: in the outbox, on disk, when this returns, to leave after the undo time. `drafts`: appended now."""
+        from mailassist.delivery import outbox
+
+        reply = self._reply(account, pulled, plan, text)
+        if mode == "drafts":
+            return Approved(said=self._to_drafts(account, reply))
+        undo = self.undo_seconds(account)
+        moment = self._now()
+        number = outbox.approve(self.store, reply, undo_seconds=undo, now=moment)
+        return Approved(number, moment + undo)
+
+    def _reply(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Reply:
+        from mailassist.delivery.outbox import Reply
+        from mailassist.mail.compose import Layout
+
+        settings = self.account(account)
+        face = settings.faces[plan.identity]
+        original = answered(pulled)
+        layout = Layout(
+            quote=settings.delivery.quote,
+            language=self._language(pulled, face),
+            signature=face.signature,
+            html=settings.delivery.html,
+            html_signature=face.html_signature,
+        )
+        places = pulled.locations.get(original.message_id, ())
+        place = places[0] if places else None
+        return Reply(account, original, plan, text, layout, pulled.conversation.key, place)
+
+    def _language(self, pulled: Pulled, face: Identity) -> str:
+        """The language of the attribution line."""
+        from mailassist.context.language import reply_language
+
+        return reply_language(pulled.conversation, face.languages)
+
+    def _to_drafts(self, account: str, reply: Reply) -> str:
+        from mailassist.delivery.drafts import save_draft
+
+        with self.source(account) as source:
+            return save_draft(source, self.store, reply, now=self._now()).said
+
+    # -- the way out
+
+    def outbox(self) -> list[OutboxEntry]:
+        """Replies of all accounts that are not through yet, and what went through in the last minutes."""
+        from mailassist.delivery import outbox
+
+        recent = self._now() - SHOWN_WHEN_DONE
+        rows = outbox.listed(self.store, through=True)
+        return [outbox_entry(row) for row in rows if row.state not in ("done", "cancelled") or row.changed_at > recent]
+
+    def undo(self, outbox_id: int) -> bool:
+        """True: cancelled, nothing was or will be sent. False: too late."""
+        from mailassist.delivery import outbox
+
+        return outbox.cancel(self.store, outbox_id, now=self._now())
+
+    def reschedule(self, outbox_id: int, seconds: float) -> bool:
+        """An approved or refused reply leaves `seconds` from now; False when it is under way or gone."""
+        from mailassist.delivery import outbox
+
+        return outbox.reschedule(self.store, outbox_id, seconds, now=self._now())
+
+    def deliver_due(self) -> list[Outcome]:
+        """Send what is due, after looking after what a crash left half done."""
+        from mailassist.delivery import outbox
+
+        # One delivery at a time in this process: a second thread would only find leased rows.
+        with self._delivering:
+            return outbox.deliver_due(self.store, {name: self.route(name) for name in self.config.accounts})
+
+    def route(self, account: str) -> Route:
+        """The ways out of an account."""
+        from mailassist.delivery.outbox import route_of
+
+        settings = self.account(account)
+        credential = self._smtp_credential(account) if settings.smtp else None
+        return route_of(account, settings, credential, lambda: self._connections.opened(account))
+
+    def _smtp_credential(self, account: str) -> Credential | None:
+        """Who logs in to SMTP; None for a server on this machine that wants no login."""
+        from mailassist.transport.sasl import Credential
+
+        settings = self.account(account)
+        server = settings.smtp
+        assert server is not None
+        name, secret = (f"{account}.smtp", settings.smtp_secret) if settings.smtp_secret else (account, settings.secret)
+        login = server.login or settings.address
+        return Credential(login, server.mailbox, server.method, self._connections.secret(name, secret))
