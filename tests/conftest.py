@@ -1,0 +1,29 @@
+"""Real servers for the tests. Each is started once a run and stopped at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import NoReturn
+
+import pytest
+from servers import dovecot as dovecot_server
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip this test and say how to get what it needs; where nothing may be skipped (CI), fail."""
+    if os.environ.get("MAILASSIST_TESTS_MUST_NOT_SKIP"):
+        pytest.fail(f"must not be skipped here: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[dovecot_server.Dovecot]:
+    """A real Dovecot on loopback; `dovecot.user()` gives a fresh mailbox, its password is `dovecot.password`."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(dovecot_server.running())
+        except dovecot_server.CannotStart as error:
+            unavailable(str(error))
+        yield server
