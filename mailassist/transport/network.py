@@ -1,0 +1,180 @@
+"""Sockets: how a server is reached (directly, by proxy, IPv4 or IPv6), how TLS is verified, and what went wrong in words.
+
+Shared by IMAP and SMTP. A socket from here has Nagle's algorithm off, since commands leave in pieces (PROVIDERS 6).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment
+
+from mailassist.config import ServerSettings
+from mailassist.errors import CertificateError, ConfigError, ConnectionFailed
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
+_SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _UNVERIFIABLE, _NOT_YET, _EXPIRED = 18, 19, 20, 21, 9, 10
+_WRONG_NAMES = (62, 64)  # hostname, IP address
+
+
+def open_socket(settings: ServerSettings, *, environment: Mapping[str, str] = os.environ) -> socket.socket:
+    """Connect to the server; for security = "tls" the socket returned is encrypted and verified.
+
+    Raises ConnectionFailed, CertificateError (both name the host and say what to do), ConfigError (cafile, proxy).
+    """
+    context = tls_context(settings) if settings.security == "tls" else None
+    with failures(settings):
+        proxy = proxy_for(settings, environment)
+        plain = _through(proxy, settings) if proxy else _directly(settings)
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain.settimeout(settings.connect_timeout)
+            opened = context.wrap_socket(plain, server_hostname=settings.host) if context else plain
+        except BaseException:
+            plain.close()
+            raise
+        opened.settimeout(settings.read_timeout)
+    return opened
+
+
+def tls_context(settings: ServerSettings) -> ssl.SSLContext:
+    """A context that verifies certificate and host name, against the system's CAs or `cafile`. Raises ConfigError."""
+    try:
+        context = ssl.create_default_context(cafile=_file(settings.cafile))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.client_certificate:
+            context.load_cert_chain(str(_file(settings.client_certificate)), _file(settings.client_key))
+    except OSError as error:  # an ssl.SSLError is one too
+        named = ", ".join(str(path) for path in (settings.cafile, settings.client_certificate) if path)
+        raise ConfigError(
+            f"The certificate files of {settings.host} cannot be used ({named}): {error.strerror or error}",
+            cure="They must be PEM files that you can read; check cafile, client_certificate and client_key.",
+        ) from error
+    return context
+
+
+def start_tls(plain: socket.socket, settings: ServerSettings) -> ssl.SSLSocket:
+    """Encrypt a socket after STARTTLS. Raises ConnectionFailed, CertificateError."""
+    context = tls_context(settings)
+    with failures(settings):
+        plain.settimeout(settings.connect_timeout)
+        encrypted = context.wrap_socket(plain, server_hostname=settings.host)
+        encrypted.settimeout(settings.read_timeout)
+    return encrypted
+
+
+def proxy_for(settings: ServerSettings, environment: Mapping[str, str]) -> str:
+    """The proxy's URL; "" for a direct connection. The environment's never applies to this machine or to NO_PROXY."""
+    if settings.proxy:
+        return "" if settings.proxy == "none" else settings.proxy
+    if settings.host in _LOOPBACK:
+        return ""
+    values = {name.lower(): value for name, value in environment.items()}
+    if proxy_bypass_environment(f"{settings.host}:{settings.port}", {"no": values.get("no_proxy", "")}):
+        return ""
+    return values.get("https_proxy") or values.get("all_proxy") or ""
+
+
+def _through(url: str, settings: ServerSettings) -> socket.socket:
+    from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+    from python_socks.sync import Proxy
+
+    shown = f"the proxy {urlsplit(url).hostname}"  # without the user and password that the URL may hold
+    # socks5h is curl's name for what is the default here: the proxy looks the name up.
+    try:
+        proxy = Proxy.from_url(
+            url.replace("socks5h://", "socks5://", 1).replace("socks4a://", "socks4://", 1), rdns=True
+        )
+    except ValueError as error:
+        raise ConfigError(
+            f"{shown} is not usable: {error}", cure="Use socks5://host:port or http://host:port."
+        ) from error
+    try:
+        opened = proxy.connect(settings.host, settings.port, timeout=settings.connect_timeout)
+    except (ProxyError, ProxyConnectionError, ProxyTimeoutError, OSError) as error:
+        raise ConnectionFailed(
+            f"{settings.host}:{settings.port} could not be reached through {shown}: {error or type(error).__name__}",
+            cure='Check the proxy, or set proxy = "none" for this server.',
+        ) from error
+    assert isinstance(opened, socket.socket)
+    return opened
+
+
+def _directly(settings: ServerSettings) -> socket.socket:
+    """The first address that answers; none may use up the time of all."""
+    found = socket.getaddrinfo(settings.host, settings.port, _FAMILIES[settings.ip], socket.SOCK_STREAM)
+    share = max(3.0, settings.connect_timeout / len(found))
+    last: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        attempt = socket.socket(family, kind, protocol)
+        try:
+            attempt.settimeout(min(share, settings.connect_timeout))
+            attempt.connect(address)
+        except OSError as error:
+            attempt.close()
+            last = error
+        else:
+            return attempt
+    raise last or OSError("no address")
+
+
+@contextmanager
+def failures(settings: ServerSettings) -> Iterator[None]:
+    """Turn what sockets and TLS raise into ConnectionFailed and CertificateError, which name host, reason and cure."""
+    where = f"{settings.host}:{settings.port}"
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        reason = error.verify_message or str(error)
+        raise CertificateError(
+            f"The certificate of {where} cannot be trusted: {reason}",
+            cure=_certificate_cure(error.verify_code, settings),
+        ) from error
+    except ssl.SSLError as error:
+        raise _no_tls(where, error, settings) from error
+    except socket.gaierror as error:
+        family = f" over IPv{settings.ip}" if settings.ip != "any" else ""
+        raise ConnectionFailed(
+            f"The name {settings.host} was not found{family}: {error.strerror}",
+            cure="Check the host name and the network connection.",
+        ) from error
+    except TimeoutError as error:
+        raise ConnectionFailed(
+            f"{where} did not answer in time", cure="Check host, port and network; the timeouts are configurable."
+        ) from error
+    except ConnectionRefusedError as error:
+        raise ConnectionFailed(f"{where} refused the connection", cure="Check host and port; is it running?") from error
+    except OSError as error:
+        raise ConnectionFailed(
+            f"The connection to {where} failed: {error.strerror or error}", cure="Check the network and try again."
+        ) from error
+
+
+def _no_tls(where: str, error: ssl.SSLError, settings: ServerSettings) -> ConnectionFailed:
+    if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error) or "RECORD_LAYER" in str(error):
+        return ConnectionFailed(f"{where} does not speak TLS from the start", cure='Try security = "starttls".')
+    if "CERTIFICATE_REQUIRED" in str(error) or "HANDSHAKE_FAILURE" in str(error):
+        return ConnectionFailed(
+            f"{where} refused the TLS handshake: {error.reason}", cure="Does it want a client certificate?"
+        )
+    return ConnectionFailed(f"TLS with {where} failed: {error.reason or error}", cure="Check port and security.")
+
+
+def _certificate_cure(code: int, settings: ServerSettings) -> str:
+    if code in _WRONG_NAMES:
+        return "Use the host name that the certificate is for; somebody may also be listening in."
+    if code in (_EXPIRED, _NOT_YET):
+        return "Check this machine's clock; otherwise the server's owner must renew it."
+    if code in (_SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _UNVERIFIABLE) and settings.cafile:
+        return f"It was not issued by the CA in {settings.cafile}; somebody may be listening in."
+    return "If the server is your own, name its CA certificate as `cafile`; otherwise somebody may be listening in."
+
+
+def _file(path: Path | None) -> str | None:
+    return str(path.expanduser()) if path else None
