@@ -7,18 +7,22 @@ conversation. Hidden text, Bcc and signatures never enter.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from mailassist.context.clean import data_text, one_line
 from mailassist.context.tokens import TokenCounter
+from mailassist.context.visible import Visible, visible
 from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation, Entry, participants_in_common
 
 HEADER_TOKENS = 12  # the line above each message: delimiter, date, author
+SHORTEST = 24  # tokens below which what is left of a message says nothing
+
+_CHARACTERS = 12  # of a token at most, for the first cut of a text that is far too long; prose has 3 to 5
+_QUOTED = "\n[quoted, not among these messages:]\n"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # not strftime: it speaks the language of the machine
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-SHORTEST = 24  # tokens of text below which a shortened message says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,133 +53,169 @@ class Packed:
     tokens: int  # of the messages with their headers
     exact: bool  # False: `tokens` is an upper estimate
     delimiter: str
-    subject: str = ""
+    subject: str = ""  # of the first message here; a later change stands in its message
+
+    @property
+    def missing(self) -> int:
+        """How many messages are left out as a whole."""
+        return len({part.message_id for part in self.left_out} - {message.message_id for message in self.messages})
 
 
 def pack(conversation: Conversation, budget: int, counter: TokenCounter, delimiter: str) -> Packed:
     """Fill `budget` tokens with the messages of `conversation`, the newest first; the result is in reading order.
 
     The newest message is always in, cut where it alone is too long. The first message that does not fit any more is
-    shortened to the room that is left; those before it are left out.
+    shortened to the room that is left; those before it are left out. Room that is left then holds quoted text whose
+    original is missing. Messages without a participant in common with the one answered never enter.
     """
-    conversation, left_out = _with_common_participants(conversation)
-    texts = _texts(conversation, delimiter)
-    chosen: list[PackedMessage] = []
-    room = budget
-    for entry in reversed(conversation.entries):
-        header = header_line(entry, conversation, delimiter, counter)
-        text = texts[entry.message.message_id]
-        packed = _fit(entry.message.message_id, header, text, room, counter, must=not chosen) if room > 0 else None
-        if packed is None:
-            left_out.append(LeftOut(entry.message.message_id, "over the token budget"))
-            room = 0
-            continue
-        if packed.shortened:
-            left_out.append(LeftOut(packed.message_id, "shortened to the token budget"))
-        chosen.append(packed)
-        room = 0 if packed.shortened else room - packed.tokens
+    known = _with_common_participants(conversation)
+    parts = visible(known, delimiter)
+    own = _newest_first(parts, known, budget, counter, delimiter)
+    messages = _with_quotes(own, parts, budget - sum(message.tokens for message in own), counter)[::-1]
     return Packed(
-        tuple(reversed(chosen)),
-        tuple(left_out),
-        sum(message.tokens for message in chosen),
+        tuple(messages),
+        tuple(_left_out(conversation, known, parts, {message.message_id: message for message in messages})),
+        sum(message.tokens for message in messages),
         counter.exact,
         delimiter,
-        one_line(data_text(conversation.subject, delimiter), 200),
+        _subject(known, messages, delimiter),
     )
 
 
-def _with_common_participants(conversation: Conversation) -> tuple[Conversation, list[LeftOut]]:
-    """What of `conversation` may enter a prompt, and what may not: a forged reference brings no stranger's text in."""
+def _with_common_participants(conversation: Conversation) -> Conversation:
+    """What of `conversation` may enter a prompt: a forged reference brings no stranger's text in."""
     answered = conversation.newest_from_others or conversation.newest
-    known = participants_in_common(conversation, answered.message)
-    kept = {entry.message.message_id for entry in known.entries}
-    strangers = [entry.message.message_id for entry in conversation.entries if entry.message.message_id not in kept]
-    return known, [
-        LeftOut(message_id, "no participant in common with the message answered") for message_id in strangers
-    ]
+    return participants_in_common(conversation, answered.message)
 
 
-def header_line(entry: Entry, conversation: Conversation, delimiter: str, counter: TokenCounter) -> str:
-    """The line above a message: delimiter, day and author, in at most `HEADER_TOKENS` tokens ("me": the user)."""
-    message = entry.message
-    parts = [delimiter, _day(message, conversation)]
-    name = "me" if entry.ours else one_line(data_text(_author(message), delimiter), 60)
-    line = " ".join(part for part in [*parts, name] if part)
-    while counter.exact and name and counter.count(line + "\n") > HEADER_TOKENS:
-        name = name.rpartition(" ")[0] if " " in name else name[: len(name) // 2]
-        line = " ".join(part for part in [*parts, name] if part)
-    return line
+def _newest_first(
+    parts: Sequence[Visible], known: Conversation, room: int, counter: TokenCounter, delimiter: str
+) -> list[PackedMessage]:
+    """What fits of the authors' own texts, the newest first."""
+    chosen: list[PackedMessage] = []
+    answered = known.newest_from_others or known.newest
+    reached = False  # whether the message answered is in: what is newer leaves it half of the room
+    for part in reversed(parts):
+        reached = reached or part.entry is answered
+        header = header_line(part.entry, known, delimiter, counter)
+        share = room if reached else room // 2
+        packed = _fit(part, header, share, counter, must=not chosen or part.entry is answered)
+        if packed is None:
+            break
+        chosen.append(packed)
+        room -= packed.tokens
+        if packed.shortened and reached:
+            break
+    return chosen
 
 
-def _author(message: Message) -> str:
-    author = message.author
-    if author is None:
-        return "unknown"
-    return author.name or author.email.partition("@")[0]
-
-
-def _day(message: Message, conversation: Conversation) -> str:
-    """`Fri 20 Nov`, and with the year where it is not that of the newest message."""
-    if message.date is None:
-        return ""
-    newest = conversation.newest.message.date
-    same_year = newest is not None and newest.year == message.date.year
-    day = f"{message.date.day} {_MONTHS[message.date.month - 1]}"
-    return f"{_DAYS[message.date.weekday()]} {day}" if same_year else f"{day} {message.date.year % 100:02}"
-
-
-def _fit(
-    message_id: str, header: str, text: str, room: int, counter: TokenCounter, *, must: bool
-) -> PackedMessage | None:
+def _fit(part: Visible, header: str, room: int, counter: TokenCounter, *, must: bool) -> PackedMessage | None:
     """The message whole, else cut to `room`; None where too little would be left of it (never if it `must` be in)."""
+    message_id, text = part.entry.message.message_id, part.text
     head = counter.count(header + "\n")
-    whole = head + _count_up_to(text + "\n", room - head, counter)
-    if whole <= room:
-        return PackedMessage(message_id, text, whole, header)
+    if len(text) <= room * _CHARACTERS:
+        whole = head + counter.count(text + "\n")
+        if whole <= room:
+            return PackedMessage(message_id, text, whole, header)
     if not must and room - head < SHORTEST:
         return None
     shorter = shorten(text, room - head, counter)
     return PackedMessage(message_id, shorter, head + counter.count(shorter + "\n"), header, shortened=True)
 
 
-def _count_up_to(text: str, limit: int, counter: TokenCounter) -> int:
-    """The tokens of `text`, or a number over `limit` without counting all of a text that is far too long."""
-    longest = max(limit, 0) * 128 + 128  # no token of o200k_base has more than 128 bytes
-    if len(text) > longest:
-        return limit + 1
-    return counter.count(text)
+def _with_quotes(
+    own: Sequence[PackedMessage], parts: Sequence[Visible], room: int, counter: TokenCounter
+) -> list[PackedMessage]:
+    """`own` with the quoted text whose original is missing, as much as `room` holds, in the newest first."""
+    quotes = {part.entry.message.message_id: part.quoted for part in parts}
+    whole: list[PackedMessage] = []
+    for message in own:
+        quoted = quotes[message.message_id]
+        if quoted and not message.shortened and room >= 2 * SHORTEST:
+            text = message.text + _QUOTED + shorten(quoted, room - SHORTEST, counter)
+            tokens = counter.count(f"{message.header}\n") + counter.count(text + "\n")
+            room -= tokens - message.tokens
+            message = replace(message, text=text, tokens=tokens)
+        whole.append(message)
+    return whole
+
+
+def _left_out(
+    conversation: Conversation, known: Conversation, parts: Sequence[Visible], packed: Mapping[str, PackedMessage]
+) -> Iterator[LeftOut]:
+    """What the model does not see, oldest first."""
+    members = {part.entry.message.message_id: part for part in parts}
+    for message_id in (entry.message.message_id for entry in conversation.entries):
+        part, message = members.get(message_id), packed.get(message_id)
+        if part is None:
+            yield LeftOut(message_id, "no participant in common with the message answered")
+        elif message is None:
+            yield LeftOut(message_id, "over the token budget")
+        elif message.shortened:
+            yield LeftOut(message_id, "shortened to the token budget")
+        elif part.quoted and not message.text.endswith(part.quoted):
+            yield LeftOut(message_id, "quoted text shortened to the token budget")
+
+
+def _subject(known: Conversation, messages: Sequence[PackedMessage], delimiter: str) -> str:
+    first = known.message(messages[0].message_id) if messages else None
+    return one_line(data_text(first.subject, delimiter), 200) if first else ""
+
+
+def header_line(entry: Entry, conversation: Conversation, delimiter: str, counter: TokenCounter) -> str:
+    """The line above a message: delimiter, day and author, in at most `HEADER_TOKENS` tokens ("me": the user)."""
+    message = entry.message
+    start = " ".join(part for part in (delimiter, _day(message, conversation)) if part)
+    name = "me" if entry.ours else one_line(data_text(_author(message), delimiter), 60) or "unknown"
+    while counter.exact and len(name) > 1 and counter.count(f"{start} {name}\n") > HEADER_TOKENS:
+        name = name.rpartition(" ")[0] or name[: len(name) // 2]
+    return f"{start} {name}"
+
+
+def _author(message: Message) -> str:
+    author = message.author
+    return (author.name or author.email.partition("@")[0]) if author else ""
+
+
+def _day(message: Message, conversation: Conversation) -> str:
+    """`Fri 20 Nov`, or `20 Nov 25` where the year is not that of the newest message."""
+    if message.date is None:
+        return ""
+    newest = conversation.newest.message.date
+    day = f"{message.date.day} {_MONTHS[message.date.month - 1]}"
+    if newest is not None and newest.year != message.date.year:
+        return f"{day} {message.date.year % 100:02}"
+    return f"{_DAYS[message.date.weekday()]} {day}"
 
 
 def shorten(text: str, limit: int, counter: TokenCounter) -> str:
-    """`text` cut to at most `limit` tokens: its beginning and end, whole words, with a mark where the rest was.
+    """`text` cut to at most `limit` tokens: its beginning and end in whole words, with a mark where the rest was.
 
-    Requests stand at the beginning or the end of a message more often than in the middle.
+    Requests stand at the beginning or the end of a message more often than in the middle. Where `limit` does not even
+    hold the mark, the mark is all that is left.
     """
-    text = text[: limit * 128] + text[-limit * 128 :] if len(text) > limit * 256 > 0 else text
-    words = re.findall(r"\s*\S{1,200}", text)
-    low, high = 0, len(words)  # how many words are kept; `low` fits, or is 0
+    longest = max(limit, 0) * _CHARACTERS
+    if len(text) <= longest and counter.count(text + "\n") <= limit:
+        return text
+    words = _words(text[:longest]) + (_words(text[max(longest, len(text) - longest) :]))
+    total = len(text.split())
+    low, high = 0, max(len(words) - 1, 0)  # how many words are kept: `low` fits, unless it is 0
     while low < high:
         middle = (low + high + 1) // 2
-        if counter.count(_ends(words, middle) + "\n") <= limit:
+        if counter.count(_ends(words, middle, total) + "\n") <= limit:
             low = middle
         else:
             high = middle - 1
-    return _ends(words, low)
+    return _ends(words, low, total)
 
 
-def _ends(words: Sequence[str], kept: int) -> str:
-    """The first two thirds of `kept` words and the last third, and between them how many were cut."""
-    if kept >= len(words):
-        return "".join(words)
+def _words(text: str) -> list[str]:
+    """The words of `text`, each with the white space before it; what is endless is cut in pieces."""
+    return re.findall(r"\s*\S{1,100}", text)
+
+
+def _ends(words: Sequence[str], kept: int, total: int) -> str:
+    """The first two thirds of `kept` words and the last third, and between them how many of `total` were cut."""
     tail = kept // 3
-    head = "".join(words[: kept - tail])
-    end = "".join(words[len(words) - tail :]) if tail else ""
-    return f"{head} [... {len(words) - kept} words left out ...]{end}".strip()
-
-
-def _texts(conversation: Conversation, delimiter: str) -> dict[str, str]:
-    """Of each message, by its id: what the model may see of it."""
-    return {
-        entry.message.message_id: data_text(entry.message.reply or entry.message.text, delimiter)
-        for entry in conversation.entries
-    }
+    head, end = "".join(words[: kept - tail]), "".join(words[len(words) - tail :])
+    return f"{head} [{max(total - kept, 1)} words left out]{end}".strip()

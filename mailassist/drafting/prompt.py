@@ -124,7 +124,7 @@ class _Letter:
             "delimiter": self.delimiter,
             "subject": packed.subject,
             "messages": packed.messages,
-            "left_out": len({part.message_id for part in packed.left_out} - {m.message_id for m in packed.messages}),
+            "left_out": packed.missing,
             "previous": data_text(self.wish.previous, self.delimiter),
             "instruction": self.wish.instruction.strip(),
             "language": language_name(self.wish.language),
