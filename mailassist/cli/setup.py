@@ -219,12 +219,13 @@ def _test_imap(imap: ServerSettings, address: str, secret: SecretStr) -> None:
 
 def _tested_smtp(smtp: ServerSettings | None, choices: Choices, secret: SecretStr) -> ServerSettings | None:
     """The SMTP server once its login worked; None where the person prefers drafts only."""
+    from mailassist.transport.sasl import Credential
     from mailassist.transport.smtp import check_login
 
     if smtp is None:
         return None
     try:
-        check_login(smtp, choices.address, lambda: secret)
+        check_login(smtp, Credential.of(smtp, choices.address, lambda: secret))
     except MailassistError as error:
         if choices.yes:
             raise

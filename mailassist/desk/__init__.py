@@ -232,11 +232,15 @@ class Desk:
 
     def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
         """Exactly what `draft` would send, with tokens and price; nothing is sent."""
+        return self.prepare(self._request(account, pulled, instruction, previous))
+
+    def prepare(self, request: DraftRequest) -> Prompt:
+        """The prompt for any request, also one without an account (a file). Raises as `pipeline.prepare`."""
         from mailassist.drafting.pipeline import prepare
 
         info, count = self._counting_model()
         return prepare(
-            self._request(account, pulled, instruction, previous),
+            request,
             info=info,
             store=self.store,
             config=self.config,
@@ -256,10 +260,15 @@ class Desk:
         stopped: Callable[[], bool] = never,
     ) -> Draft:
         """Write a reply and save it; `on_text` gets each new piece. See `worklist.ReviewDesk.draft`."""
+        made = self.write(self._request(account, pulled, instruction, previous), on_text=on_text, stopped=stopped)
+        self._save(account, pulled, made, instruction)
+        return made
+
+    def write(self, request: DraftRequest, *, on_text: Callable[[str], None], stopped: Callable[[], bool]) -> Draft:
+        """The draft for any request, also one without an account (a file); not saved. Raises as `pipeline.draft`."""
         from mailassist.drafting.pipeline import draft
 
         writer, count, failure, notice = self._writer()
-        request = self._request(account, pulled, instruction, previous)
         made = draft(
             request,
             writer=writer,
@@ -272,10 +281,7 @@ class Desk:
             overrides=self._overrides,
             failure=failure,
         )
-        if notice:
-            made = replace(made, notices=(notice, *made.notices))
-        self._save(account, pulled, made, instruction)
-        return made
+        return replace(made, notices=(notice, *made.notices)) if notice else made
 
     def _request(self, account: str, pulled: Pulled, instruction: str, previous: str) -> DraftRequest:
         from mailassist.drafting.pipeline import DraftRequest
@@ -462,13 +468,12 @@ class Desk:
         credential = self._smtp_credential(account) if settings.smtp else None
         return route_of(account, settings, credential, lambda: self._connections.opened(account))
 
-    def _smtp_credential(self, account: str) -> Credential | None:
-        """Who logs in to SMTP; None for a server on this machine that wants no login."""
+    def _smtp_credential(self, account: str) -> Credential:
+        """Who logs in to SMTP."""
         from mailassist.transport.sasl import Credential
 
         settings = self.account(account)
         server = settings.smtp
         assert server is not None
         name, secret = (f"{account}.smtp", settings.smtp_secret) if settings.smtp_secret else (account, settings.secret)
-        login = server.login or settings.address
-        return Credential(login, server.mailbox, server.method, self._connections.secret(name, secret))
+        return Credential.of(server, settings.address, self._connections.secret(name, secret))
