@@ -9,6 +9,10 @@ from typing import NoReturn
 
 import pytest
 from servers import dovecot as dovecot_server
+from servers import smtp as smtp_servers
+from servers.model_api import model_server
+
+__all__ = ["model_server"]  # a fixture
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -26,4 +30,11 @@ def dovecot() -> Iterator[dovecot_server.Dovecot]:
             server = stack.enter_context(dovecot_server.running())
         except dovecot_server.CannotStart as error:
             unavailable(str(error))
+        yield server
+
+
+@pytest.fixture
+def smtp_server() -> Iterator[smtp_servers.SmtpServer]:
+    """A real SMTP server on loopback, without TLS and logins; `.accepted` and `.script`."""
+    with smtp_servers.smtp_server() as server:
         yield server
