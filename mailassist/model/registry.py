@@ -16,6 +16,8 @@ from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from mailassist.errors import ConfigError
+
 Api = Literal["responses", "chat"]
 
 TOLD_BEFORE = timedelta(days=30)  # how long before its last day the user hears of a model's end
@@ -167,14 +169,10 @@ def image_tokens(info: ModelInfo, width: int, height: int, *, high_detail: bool)
 
 
 def server_kind(base_url: str) -> ServerKind:
-    """What is known of the server at `base_url` ("": OpenAI's)."""
-    parts = urlsplit(base_url or OPENAI_URL)
-    host = (parts.hostname or "").casefold()
+    """What is known of the server at `base_url` ("": OpenAI's). Raises ConfigError for what is no address."""
+    host, port = _address(base_url or OPENAI_URL)
     for table in _data()["servers"]:
-        if (
-            any(fnmatchcase(host, pattern) for pattern in table["hosts"])
-            and table.get("port", parts.port) == parts.port
-        ):
+        if any(fnmatchcase(host, pattern) for pattern in table["hosts"]) and table.get("port", port) == port:
             return ServerKind(
                 **{key: value for key, value in table.items() if key not in ("hosts", "port", "left_out")},
                 left_out=frozenset(table["left_out"]),
@@ -184,13 +182,29 @@ def server_kind(base_url: str) -> ServerKind:
 
 def is_loopback(base_url: str) -> bool:
     """Whether `base_url` is on this machine."""
-    host = urlsplit(base_url).hostname or ""
+    if not base_url:
+        return False
+    host, _ = _address(base_url)
     if host == "localhost":
         return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _address(base_url: str) -> tuple[str, int | None]:
+    """Host name and port of a URL."""
+    try:
+        parts = urlsplit(base_url)
+        host, port = (parts.hostname or "").casefold(), parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or parts.scheme not in ("http", "https"):
+        raise ConfigError(
+            f"model.base_url = {base_url!r} is no address", cure='It looks like "https://models.example.org/v1".'
+        )
+    return host, port
 
 
 def _farewell(info: ModelInfo, today: date) -> str:

@@ -6,6 +6,7 @@ keep nothing (`store` is false; the Responses API would keep answers otherwise).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,14 @@ CHAT_FIELDS = (
     "model", "messages", "store", "max_completion_tokens", "max_tokens", "prompt_cache_key", "reasoning_effort",
     "stream", "stream_options",
 )  # fmt: skip
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def encodable(text: str) -> str:
+    """`text` with what UTF-8 cannot say (a lone surrogate, from broken mail) replaced by U+FFFD."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +54,8 @@ def body(
 def _responses(prompt: Prompt, model: str, info: ModelInfo) -> dict[str, Any]:
     return {
         "model": model,
-        "instructions": prompt.instructions,
-        "input": prompt.input,
+        "instructions": encodable(prompt.instructions),
+        "input": encodable(prompt.input),
         "store": False,
         "truncation": "disabled",
         "max_output_tokens": prompt.max_output,
@@ -61,8 +70,8 @@ def _chat(prompt: Prompt, model: str, info: ModelInfo, kind: ServerKind, left_ou
     return {
         "model": model,
         "messages": [
-            {"role": role, "content": prompt.instructions},
-            {"role": "user", "content": prompt.input},
+            {"role": role, "content": encodable(prompt.instructions)},
+            {"role": "user", "content": encodable(prompt.input)},
         ],
         "store": False,
         kind.output_limit: prompt.max_output,

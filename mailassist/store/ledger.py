@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -169,8 +171,13 @@ def day_of(at: float, zone: tzinfo | None = None) -> date:
 
 def is_this_machine(host: str) -> bool:
     """Whether a host of the ledger is this machine: text for it does not leave."""
-    name = host.rpartition(":")[0] if not host.endswith("]") and host.count(":") else host
-    return host == THIS_MACHINE or name == "localhost" or name == "[::1]" or host == "[::1]" or name.startswith("127.")
+    name = urlsplit(f"//{host}").hostname or ""
+    if host == THIS_MACHINE or name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _total(connection: sa.Connection, since: float) -> float:
