@@ -1,1 +1,1 @@
-"""The terminal UI in which a person reads, edits, approves."""
+"""The terminal UI: read, edit and approve drafts."""

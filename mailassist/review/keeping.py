@@ -1,0 +1,95 @@
+"""What a person typed is never lost: it is saved on every pause, in order, and before the program ends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from mailassist.errors import MailassistError
+from mailassist.review.messages import Noticed, ReplyChanged
+from mailassist.review.reply import Key, Reply
+from mailassist.review.session import Session
+from mailassist.worklist import Author
+
+PAUSE = 0.4  # seconds without a key press
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What is to be saved."""
+
+    account: str
+    message_id: str
+    conversation: str
+    text: str
+    written_by: Author
+    complete: bool
+    previous: str
+
+
+class Keeper:
+    """Saves texts, one after the other, so that an older one never overwrites a newer one."""
+
+    def __init__(self, session: Session) -> None:
+        """Nothing to save."""
+        self._session = session
+        self._texts: dict[Key, _Text] = {}
+        self._turn = asyncio.Lock()
+
+    def keep(self, reply: Reply) -> None:
+        """Save the text of `reply` at the next pause."""
+        item = reply.waiting
+        reply.unsaved = True
+        self._texts[reply.key] = _Text(
+            item.account,
+            item.message_id,
+            item.conversation,
+            reply.text,
+            reply.written_by,
+            reply.complete,
+            reply.previous,
+        )
+        self._session.start(self._after_pause(), group="keep", exclusive=True)
+
+    async def flush(self) -> str:
+        """Save everything now; "" or, in one line, why that was not possible. What was not saved is tried again."""
+        async with self._turn:
+            while self._texts:
+                key, text = next(iter(self._texts.items()))
+                problem = await self._save(text)
+                if problem:
+                    return problem
+                if self._texts.get(key) is text:
+                    del self._texts[key]
+                    self._saved(key)
+        return ""
+
+    async def _after_pause(self) -> None:
+        await asyncio.sleep(PAUSE)
+        problem = await asyncio.shield(asyncio.ensure_future(self.flush()))
+        if problem:
+            self._session.post(Noticed(f"Your text is not saved yet. {problem}", "error"))
+
+    async def _save(self, text: _Text) -> str:
+        desk = self._session.desk
+        try:
+            await self._session.calls.run(
+                lambda _: desk.save_text(
+                    text.account,
+                    text.message_id,
+                    text.text,
+                    written_by=text.written_by,
+                    complete=text.complete,
+                    conversation=text.conversation,
+                    previous=text.previous,
+                )
+            )
+        except MailassistError as error:
+            return str(error)
+        return ""
+
+    def _saved(self, key: Key) -> None:
+        reply = self._session.board.get(key)
+        if reply is not None:
+            reply.unsaved = False
+            self._session.post(ReplyChanged(key))

@@ -1,0 +1,113 @@
+"""The list's supply: from the index at once, from the servers in the background, and new mail by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mailassist.errors import MailassistError
+from mailassist.review.calls import Stopped
+from mailassist.review.keeping import Keeper
+from mailassist.review.messages import BoardChanged, ConnectionChanged, Noticed
+from mailassist.review.phrases import counted
+from mailassist.review.session import Session, unexpected
+
+if TYPE_CHECKING:
+    from mailassist.intake.sync import SyncProgress
+
+
+class Mailbox:
+    """Keeps the board up to date with every account."""
+
+    def __init__(self, session: Session, keeper: Keeper) -> None:
+        """Nothing is read before `open`."""
+        self._session = session
+        self._keeper = keeper
+        self._syncing: set[str] = set()
+        self.listed = False  # the index has been read once
+
+    async def open(self) -> None:
+        """List what the index knows, then bring it up to date and watch for new mail."""
+        for account in self._session.desk.account_names:
+            await self.refresh(account)
+        self.listed = True
+        self._session.post(BoardChanged())
+        for account in self._session.desk.account_names:
+            self._session.start(self._keep_up(account), group=f"watch-{account}")
+
+    async def refresh(self, account: str) -> None:
+        """Read one account's waiting conversations and saved drafts from the store."""
+        session = self._session
+        found = await session.attempt(lambda _: (session.desk.waiting(account), session.desk.saved_drafts(account)))
+        if found is None:
+            return
+        merged = session.board.merge(account, *found, keep=session.current)
+        for reply in merged.overtaken:
+            self._keeper.keep(reply)
+        session.post(BoardChanged(tuple(reply.waiting.correspondent for reply in merged.new) if self.listed else ()))
+
+    def sync_now(self) -> None:
+        """Look for new mail in every account."""
+        for account in self._session.desk.account_names:
+            if account not in self._syncing:
+                self._session.start(self.sync(account), group=f"sync-{account}")
+
+    async def sync(self, account: str) -> bool:
+        """One sync with its progress shown; whether it came through. A failure leaves the list as it is."""
+        session = self._session
+        self._syncing.add(account)
+        session.post(ConnectionChanged(account, "looking for new mail", True))
+        report = _Reporter(session, account)
+        try:
+            await session.calls.run(lambda stopped: session.desk.sync(account, report, stopped))
+        except MailassistError as error:
+            session.post(ConnectionChanged(account, "offline", False))
+            session.post(Noticed(str(error), "error"))
+            return False
+        except Exception as error:  # noqa: BLE001  (a bug; the list and the saved drafts stay usable)
+            session.post(ConnectionChanged(account, "not looked", False))
+            session.post(Noticed(unexpected(error), "error"))
+            return False
+        finally:
+            self._syncing.discard(account)
+        session.post(ConnectionChanged(account, "online", True))
+        await self.refresh(account)
+        return True
+
+    async def _keep_up(self, account: str) -> None:
+        """Sync once, then wait for new mail as long as the program runs."""
+        session = self._session
+        await self.sync(account)
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            session.start(self.refresh(account), group=f"refresh-{account}")
+
+        def connected(ok: bool, text: str) -> None:
+            session.post(ConnectionChanged(account, text or ("online" if ok else "offline"), ok))
+
+        def watch(stopped: Stopped) -> None:
+            session.desk.watch(account, lambda: _soon(loop, changed), connected, stopped)
+
+        await session.attempt(watch)
+
+
+class _Reporter:
+    """Hands a sync's progress to the screen."""
+
+    def __init__(self, session: Session, account: str) -> None:
+        self._session, self._account = session, account
+
+    def __call__(self, progress: SyncProgress) -> None:
+        """Called in the sync's thread."""
+        words = f"{progress.folder}: {counted(progress.done, 'message')} of {progress.total:,}"
+        self._session.post(ConnectionChanged(self._account, words, True))
+
+
+def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Run `callback` in the loop, unless it has ended."""
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:
+        pass

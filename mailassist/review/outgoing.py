@@ -1,0 +1,205 @@
+"""From the person's yes to the reply's way out, and back while there is time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from mailassist.mail.compose import ReplyPlan
+from mailassist.review.keeping import Keeper
+from mailassist.review.messages import BoardChanged, Noticed, ReplyChanged
+from mailassist.review.reply import Reply
+from mailassist.review.session import Session
+from mailassist.worklist import Approved, Mode, OutboxEntry
+
+POLL = 5.0  # seconds between looks at an outbox in which something waits
+GONE_OUT = ("sent", "filed", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Something that `u` takes back."""
+
+    reply: Reply
+    outbox_id: int | None  # None: it was skipped
+
+
+class Outgoing:
+    """Approves, takes back, delivers, and tells the board how far each reply is."""
+
+    def __init__(self, session: Session, keeper: Keeper) -> None:
+        """Nothing is on its way."""
+        self._session = session
+        self._keeper = keeper
+        self._steps: list[_Step] = []
+        self._busy = False
+        self._looked = 0.0
+        self.entries: list[OutboxEntry] = []
+
+    @property
+    def pending(self) -> list[OutboxEntry]:
+        """Approved replies that can still be taken back."""
+        return [entry for entry in self.entries if entry.state == "approved"]
+
+    @property
+    def sending(self) -> bool:
+        """Whether a reply is being handed over right now."""
+        return self._busy
+
+    async def open(self) -> None:
+        """Replies kept from the last time get their undo time again, then leave."""
+        session = self._session
+        await self.look()
+        kept = [entry for entry in self.pending if not entry.error and entry.not_before <= session.now()]
+        for entry in kept:
+            seconds = session.desk.undo_seconds(entry.account)
+            await self._reschedule(entry, seconds)
+        if kept:
+            session.post(Noticed("A reply approved last time is sent now: u takes it back", "warning"))
+        if self.entries:
+            await self.deliver()
+
+    def tick(self) -> None:
+        """Once or twice a second: send what is due, and look what became of the rest."""
+        now = self._session.now()
+        due = any(entry.state == "approved" and entry.not_before <= now for entry in self.entries)
+        open_ones = [entry for entry in self.entries if entry.state not in ("done", "refused", "cancelled", "unknown")]
+        if self._busy:
+            return
+        if due:
+            self._busy = True
+            self._session.start(self.deliver(), group="deliver")
+        elif open_ones and now - self._looked >= POLL:
+            self._looked = now
+            self._session.start(self.look(), group="outbox")
+
+    async def deliver(self) -> None:
+        """Send what is due."""
+        self._busy = True
+        try:
+            await self._session.attempt(lambda _: self._session.desk.deliver_due())
+        finally:
+            self._busy = False
+        await self.look()
+
+    async def look(self) -> None:
+        """Read the outbox, tell the board, and say what is new."""
+        found = await self._session.attempt(lambda _: self._session.desk.outbox())
+        if found is None:
+            return
+        self._looked = self._session.now()
+        before = {entry.id: entry.state for entry in self.entries}
+        self.entries = found
+        for reply in self._session.board.follow(found):
+            self._tell(reply, before)
+            self._session.post(ReplyChanged(reply.key))
+
+    async def approve(self, reply: Reply, plan: ReplyPlan, mode: Mode) -> bool:
+        """Commit the reply to its way out; whether that was done. Failures are told and change nothing."""
+        session, item, pulled, text = self._session, reply.waiting, reply.pulled, reply.text
+        if pulled is None:
+            return False
+        refused = reply.outbox.id if reply.outbox else None
+
+        def work(_: object) -> Approved:
+            if refused is not None:
+                session.desk.undo(refused)
+            return session.desk.approve(item.account, pulled, plan, text, mode)
+
+        approved = await session.attempt(work)
+        if approved is None:
+            return False
+        reply.problem = ""
+        if approved.outbox_id is None:
+            reply.in_drafts = True
+            session.post(Noticed(approved.said or "Saved to Drafts"))
+        else:
+            self._steps.append(_Step(reply, approved.outbox_id))
+        await self.look()
+        session.post(ReplyChanged(reply.key))
+        return True
+
+    async def skip(self, reply: Reply) -> bool:
+        """Take a conversation off the list until a newer message comes."""
+        session, item = self._session, reply.waiting
+        done = await self._mark_skipped(reply, True)
+        if done:
+            self._steps.append(_Step(reply, None))
+            session.board.remove(reply.key)
+            session.post(BoardChanged())
+            session.post(Noticed(f"Skipped {item.correspondent}: u brings it back"))
+        return done
+
+    async def undo(self) -> Reply | None:
+        """Take the last approval or skip back; the conversation it was about, or None."""
+        if not self._steps:
+            self._session.post(Noticed("There is nothing to undo"))
+            return None
+        step = self._steps.pop()
+        done = await (self._unskip(step.reply) if step.outbox_id is None else self._take_back(step))
+        return step.reply if done else None
+
+    async def undo_entry(self, entry: OutboxEntry) -> bool:
+        """Cancel one approved reply; its text stays as a draft."""
+        cancelled = await self._session.attempt(lambda _: self._session.desk.undo(entry.id))
+        await self.look()
+        return bool(cancelled)
+
+    async def finished(self) -> None:
+        """Wait until nothing is being handed over."""
+        while self._busy:
+            await asyncio.sleep(0.05)
+
+    async def send_now(self) -> None:
+        """End every undo time, and send."""
+        for entry in self.pending:
+            await self._reschedule(entry, 0.0)
+        await self.deliver()
+
+    async def _take_back(self, step: _Step) -> bool:
+        entry = next((one for one in self.entries if one.id == step.outbox_id), None)
+        done = bool(entry) and await self.undo_entry(entry)  # type: ignore[arg-type]
+        if done:
+            step.reply.outbox = None
+            self._session.board.put(step.reply)
+            self._keeper.keep(step.reply)
+            self._session.post(BoardChanged())
+            self._session.post(Noticed("Taken back: nothing was sent"))
+        else:
+            self._session.post(Noticed("Too late: it is on its way or sent already", "warning"))
+        return done
+
+    async def _unskip(self, reply: Reply) -> bool:
+        done = await self._mark_skipped(reply, False)
+        if done:
+            self._session.board.put(reply)
+            self._session.post(BoardChanged())
+        return done
+
+    async def _mark_skipped(self, reply: Reply, skipped: bool) -> bool:
+        item, desk = reply.waiting, self._session.desk
+
+        def work(_: object) -> bool:
+            desk.skip(item.account, item.conversation, item.message_id, skipped)
+            return True
+
+        return bool(await self._session.attempt(work))
+
+    async def _reschedule(self, entry: OutboxEntry, seconds: float) -> None:
+        await self._session.attempt(lambda _: self._session.desk.reschedule(entry.id, seconds))
+
+    def _tell(self, reply: Reply, before: dict[int, str]) -> None:
+        """Say how it ended, once."""
+        entry = reply.outbox
+        if entry is None or before.get(entry.id) == entry.state:
+            return
+        to = entry.recipients[0] if entry.recipients else reply.waiting.correspondent
+        if entry.state in GONE_OUT:
+            if before.get(entry.id) not in GONE_OUT:
+                self._session.post(Noticed(f"Sent to {to}"))
+            self._session.board.remove(reply.key)
+            self._session.post(BoardChanged())
+        elif entry.state == "refused":
+            self._session.post(Noticed(f"Not sent to {to}. {entry.error}", "error"))
+        elif entry.state == "unknown":
+            self._session.post(Noticed(f"Nobody can tell whether this reached {to}. {entry.error}", "error"))

@@ -1,0 +1,96 @@
+"""Numbers, times and addresses in words for the screen. Everything returned here is safe to show."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from textual.content import Content
+
+from mailassist.mail.message import Address
+from mailassist.mail.safe_text import SafeText
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+def shown(value: object, style: str = "") -> Content:
+    """The one door from text to screen: made safe, never read as markup."""
+    return Content.styled(SafeText(value), style) if style else Content(SafeText(value))
+
+
+def line(value: object, style: str = "") -> Content:
+    """`shown` on one line."""
+    return shown(SafeText(value).line(), style)
+
+
+def age(then: float, now: float) -> str:
+    """How long ago, in at most four characters: `now`, `5m`, `3h`, `2d`, `6w`, `2y`."""
+    seconds = max(0.0, now - then)
+    if seconds < MINUTE:
+        return "now"
+    for limit, unit, name in ((HOUR, MINUTE, "m"), (DAY, HOUR, "h"), (14 * DAY, DAY, "d"), (366 * DAY, 7 * DAY, "w")):
+        if seconds < limit:
+            return f"{int(seconds // unit)}{name}"
+    return f"{int(seconds // (365 * DAY))}y"
+
+
+def ago(then: float | None, now: float) -> str:
+    """`3 minutes ago`, for a sentence."""
+    if then is None:
+        return "never"
+    seconds = max(0.0, now - then)
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if seconds >= unit:
+            return f"{counted(int(seconds // unit), name)} ago"
+    return "just now"
+
+
+def moment(date: datetime | None, now: float, zone: tzinfo | None) -> str:
+    """A date as precise as it needs to be: time today, else day and time, else with the year."""
+    if date is None:
+        return "no date"
+    local = date.astimezone(zone)
+    today = datetime.fromtimestamp(now, local.tzinfo)
+    if local.date() == today.date():
+        return f"today {local:%H:%M}"
+    if abs((today - local).days) < 300:
+        return f"{local:%a} {local.day} {local:%b %H:%M}"
+    return f"{local.day} {local:%b %Y}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 message`, `3 messages`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def money(dollars: float) -> str:
+    """US dollars with as many digits as a cheap call needs."""
+    if dollars == 0:
+        return "$0"
+    return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}" if dollars >= 0.0001 else "<$0.0001"
+
+
+def size(octets: int) -> str:
+    """A file size for people."""
+    if octets < 1000:
+        return f"{octets} B"
+    return f"{octets / 1000:.0f} kB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"
+
+
+def bare(address: Address) -> SafeText:
+    """The address without its display name, which proves nothing; an international domain with its A-labels beside."""
+    text = SafeText(address.email).line()
+    if text.isascii():
+        decoded = _unicode_domain(text)
+        return SafeText(f"{text} (reads {decoded})") if decoded else text
+    return SafeText(f"{text} ({SafeText(address.key)})")
+
+
+def _unicode_domain(email: str) -> SafeText | None:
+    """What an A-label domain looks like, or None where there is nothing to add."""
+    domain = email.rpartition("@")[2]
+    if "xn--" not in domain.lower():
+        return None
+    try:
+        return SafeText(domain.encode("ascii").decode("idna"))
+    except UnicodeError:
+        return None

@@ -1,0 +1,81 @@
+"""What is asked before something that cannot be taken back, in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mailassist.mail.compose import ReplyPlan
+from mailassist.review.phrases import bare, counted
+from mailassist.review.reply import Reply
+from mailassist.review.screens.confirm import Choice, ConfirmScreen
+from mailassist.worklist import Mode, OutboxEntry
+
+_GAP = re.compile(r"\[(?:\.\.\.|…|_+)\]|\[[^\]\n]{0,80}(?:\.\.\.|…)\]")  # what an outline leaves to be filled in
+MANY = 9  # candidates that have a digit of their own
+
+
+def doubts(reply: Reply, plan: ReplyPlan) -> list[str]:
+    """Why a person should look twice before this reply leaves; empty: nothing speaks against it."""
+    found = []
+    if not reply.complete:
+        found.append("The draft was cut off: it is not a whole reply.")
+    gaps = len(_GAP.findall(reply.text))
+    if gaps:
+        found.append(f"The text has {counted(gaps, 'gap')} that nobody has filled in: [...]")
+    if reply.overtaken:
+        found.append("A newer message came in after this was written.")
+    if reply.gone:
+        found.append("The conversation no longer waits: it was answered or moved elsewhere.")
+    return found + list(plan.needs_confirmation)
+
+
+def ask_approval(plan: ReplyPlan, reasons: Sequence[str], mode: Mode) -> ConfirmScreen:
+    """One clear question; "yes" or ""."""
+    to = ", ".join(bare(address) for address in (*plan.to, *plan.cc))
+    title, words = ("Send this reply?", "send it") if mode == "send" else ("Save this reply to Drafts?", "save it")
+    lines = [f"To {to}", "", *(f"! {reason}" for reason in reasons)]
+    return ConfirmScreen(title, lines, [Choice("y", f"yes, {words}", "yes"), Choice("n", "no, back", "")])
+
+
+def ask_recipient(plan: ReplyPlan) -> ConfirmScreen:
+    """Who of the candidates gets the reply; the answer is a candidate's position, or ""."""
+    lines = [f"! {reason}" for reason in plan.needs_confirmation]
+    choices = [
+        Choice(str(index + 1), bare(address), str(index)) for index, address in enumerate(plan.candidates[:MANY])
+    ]
+    return ConfirmScreen("Who is this reply for?", lines, [*choices, Choice("n", "nobody, back", "")])
+
+
+def ask_before_leaving(pending: Sequence[OutboxEntry], sending: bool) -> ConfirmScreen:
+    """What becomes of replies on their way; "send", "keep", "undo", "quit" or ""."""
+    lines = [f"“{one.subject}” to {', '.join(one.recipients)}" for one in pending]
+    if not pending:
+        return ConfirmScreen(
+            "A reply is being sent right now",
+            ["If you leave, the next start looks what became of it and never sends it twice by itself."],
+            [Choice("x", "leave all the same", "quit"), Choice("w", "wait for it", "wait")],
+        )
+    title = f"{counted(len(pending), 'approved reply')} not sent yet".replace("replys", "replies")
+    keep = "Kept in the outbox: sent at the next start, after another undo time."
+    choices = [Choice("s", "send now", "send"), Choice("u", "undo", "undo"), Choice("k", "keep for next start", "keep")]
+    note = [f"{'One more is being sent right now. ' if sending else ''}{keep}"]
+    return ConfirmScreen(title, [*lines, "", *note], choices)
+
+
+def ask_after_failed_save(problem: str) -> ConfirmScreen:
+    """Whether to leave although a text could not be saved."""
+    return ConfirmScreen(
+        "Your last changes are not saved",
+        [problem],
+        [Choice("x", "leave and lose them", "quit"), Choice("n", "stay", "")],
+    )
+
+
+def ask_regeneration() -> ConfirmScreen:
+    """Whether a text by the person may make room."""
+    return ConfirmScreen(
+        "Write a new draft over your text?",
+        ["Your text stays one key away: z brings it back."],
+        [Choice("y", "yes, write", "yes"), Choice("n", "no, back", "")],
+    )

@@ -1,0 +1,188 @@
+"""The main screen: reading, and what is done with a reply."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+from textual.app import SuspendNotSupported
+from textual.binding import Binding, BindingType
+
+from mailassist.errors import MailassistError
+from mailassist.review.external_editor import edit_outside, editor_command
+from mailassist.review.messages import Noticed
+from mailassist.review.reply import Reply
+from mailassist.review.screens.pages import prompt_page
+from mailassist.review.screens.room import ReadingRoom
+from mailassist.review.widgets.ask_line import AskLine
+from mailassist.review.widgets.conversation_list import ConversationList
+from mailassist.review.widgets.draft_pane import DraftPane
+from mailassist.worklist import Mode
+
+
+class ReviewScreen(ReadingRoom):
+    """Everything a person needs to get through the conversations that wait."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "edit", "Edit", show=False),
+        Binding("E", "edit_outside", "Edit in $EDITOR", show=False),
+        Binding("r", "regenerate", "Again", show=False),
+        Binding("i", "instruct", "Instruct", show=False),
+        Binding("z", "version_before", "Version before", show=False),
+        Binding("R", "toggle_reply_all", "Reply to all", show=False),
+        Binding("a", "approve", "Approve", show=False),
+        Binding("d", "approve_to_drafts", "To Drafts", show=False),
+        Binding("u", "undo", "Undo", show=False),
+        Binding("s", "skip", "Skip", show=False),
+        Binding("p", "prompt", "Prompt", show=False),
+    ]
+
+    def _open_reply(self) -> Reply | None:
+        """The reply in hand, if its text may be changed; else the person is told why not."""
+        reply = self.reply
+        if reply is None:
+            return None
+        if reply.writing:
+            self.post_message(Noticed("The draft is still being written: Esc stops it", "warning"))
+            return None
+        if reply.on_its_way:
+            self.post_message(Noticed("This reply is approved: u takes it back while its time runs", "warning"))
+            return None
+        return reply
+
+    # ---- the text
+
+    def action_edit(self) -> None:
+        """Edit in place."""
+        reply = self._open_reply()
+        if reply is not None:
+            self.add_class("-reading")
+            self.query_one(DraftPane).begin_editing(reply.text)
+            self._show_keys()
+
+    def action_edit_outside(self) -> None:
+        """Edit in $VISUAL or $EDITOR; the terminal is the editor's until it ends."""
+        reply = self._open_reply()
+        if reply is None:
+            return
+        try:
+            command = editor_command(os.environ)
+            with self.app.suspend():
+                text = edit_outside(reply.text, command)
+        except SuspendNotSupported:
+            self.post_message(Noticed("This terminal cannot be lent to an editor: e edits here", "warning"))
+        except MailassistError as error:
+            self.post_message(Noticed(str(error), "error"))
+        else:
+            self._take_back(reply, text)
+
+    def _take_back(self, reply: Reply, text: str | None) -> None:
+        """What came back from the editor outside."""
+        if text is None:
+            self.post_message(Noticed("Nothing came back from the editor: the draft is as it was"))
+        elif text != reply.text:
+            reply.type(text)
+            self.keeper.keep(reply)
+        self._show_list()
+        self._show_current()
+
+    def action_regenerate(self) -> None:
+        """Have the draft written again."""
+        reply = self._open_reply()
+        if reply is not None:
+            self._start(self._regenerate(reply), group="decide", exclusive=True)
+
+    async def _regenerate(self, reply: Reply) -> None:
+        if await self.decisions.may_overwrite(reply):
+            reply.problem = ""
+            self.writing.write(reply)
+
+    def action_instruct(self) -> None:
+        """Have the draft revised."""
+        if self._open_reply() is not None:
+            self.add_class("-reading")
+            self.query_one(AskLine).ask("instruct")
+
+    def action_version_before(self) -> None:
+        """The version before, and back again."""
+        reply = self._open_reply()
+        if reply is None:
+            return
+        if not reply.previous:
+            self.post_message(Noticed("There is no version before this one"))
+            return
+        reply.swap_previous()
+        self.keeper.keep(reply)
+        self._show_list()
+        self._show_current()
+
+    def action_prompt(self) -> None:
+        """The exact prompt, with tokens and price."""
+        reply = self.reply
+        if reply is not None:
+            self._start(self._show_prompt(reply), group="prompt", exclusive=True)
+
+    async def _show_prompt(self, reply: Reply) -> None:
+        desk, account = self.session.desk, reply.waiting.account
+        if not await self.writing.load(reply) or reply.pulled is None:
+            return
+        pulled = reply.pulled
+        prompt = await self.session.attempt(lambda _: desk.prompt(account, pulled))
+        if prompt is not None:
+            await self.app.push_screen_wait(prompt_page(prompt, self._model))
+
+    # ---- the decision
+
+    def action_toggle_reply_all(self) -> None:
+        """To the sender only, or to all."""
+        reply = self._open_reply()
+        if reply is not None:
+            reply.reply_all = not reply.reply_all
+            self._show_current()
+
+    def action_approve(self) -> None:
+        """Approve, and what the account's delivery mode says."""
+        self._decide(self._mode(self.reply))
+
+    def action_approve_to_drafts(self) -> None:
+        """Approve to Drafts."""
+        self._decide("drafts")
+
+    def _decide(self, mode: Mode) -> None:
+        if self.reply is not None:
+            self._start(self._approve(self.reply, mode), group="decide", exclusive=True)
+
+    async def _approve(self, reply: Reply, mode: Mode) -> None:
+        if await self.decisions.approve(reply, mode):
+            self._go_on(reply)
+
+    def action_skip(self) -> None:
+        """Off the list until a newer message comes."""
+        reply = self._open_reply()
+        if reply is not None:
+            self._start(self._skip(reply), group="decide", exclusive=True)
+
+    async def _skip(self, reply: Reply) -> None:
+        following = self.session.board.next_open(reply.key)
+        problem = await self.keeper.flush()
+        if problem:
+            self.post_message(Noticed(problem, "error"))
+        elif await self.outgoing.skip(reply) and following is not None:
+            self._show_list()
+            self.query_one(ConversationList).move_to(following)
+
+    def _go_on(self, reply: Reply) -> None:
+        """To the next conversation, unless the person has gone on already."""
+        following = self.session.board.next_open(reply.key)
+        if following is not None and self.session.current == reply.key:
+            self.query_one(ConversationList).move_to(following)
+
+    def action_undo(self) -> None:
+        """Take the last approval or skip back."""
+        self._start(self._undo(), group="undo")
+
+    async def _undo(self) -> None:
+        reply = await self.outgoing.undo()
+        if reply is not None:
+            self._show_list()
+            self.query_one(ConversationList).move_to(reply.key)

@@ -1,0 +1,64 @@
+"""One conversation in the list, drawn to the width there is."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.css.styles import RulesMap
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
+
+from mailassist.review.phrases import age, line
+from mailassist.review.reply import Mark, Reply
+
+# A mark is told by sign and word, not by colour alone.
+_SIGNS = {
+    Mark.NOTHING: (" ", ""),
+    Mark.WRITING: ("~", "$text-accent"),
+    Mark.DRAFT: ("•", "$text-success"),
+    Mark.CUT_OFF: ("!", "$text-warning"),
+    Mark.EDITED: ("•", "$text-success"),
+    Mark.IN_DRAFTS: ("=", "$text-success"),
+    Mark.APPROVED: (">", "$text-accent"),
+    Mark.SENDING: (">", "$text-accent"),
+    Mark.SENT: ("✓", "$text-success"),
+    Mark.UNKNOWN: ("?", "$text-error"),
+    Mark.FAILED: ("!", "$text-error"),
+}
+
+
+class Row(Visual):
+    """Two lines: who and how long ago; what about, and how far the reply is."""
+
+    def __init__(self, reply: Reply, now: float, *, with_account: bool) -> None:
+        """`now`: seconds since 1970; `with_account`: name the account too (where there are several)."""
+        item = reply.waiting
+        sign, colour = _SIGNS[reply.mark]
+        who = line(item.correspondent or "(nobody named)", "bold")
+        self._left = (
+            Content.assemble(Content.styled(f"{sign} ", colour), who),
+            Content.assemble("  ", line(item.subject or "(no subject)")),
+        )
+        count = f" ×{item.count}" if item.count > 1 else ""
+        account = line(f"{item.account} ", "$text-muted") if with_account else Content("")
+        self._right = (
+            Content.assemble(account, Content.styled(age(item.date, now), "$text-muted")),
+            Content.assemble(Content.styled(reply.mark.value, colour), Content.styled(count, "$text-muted")),
+        )
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        """The two lines, the left part cut where the right one needs the room."""
+        strips: list[Strip] = []
+        for left, right in zip(self._left, self._right, strict=True):
+            room = max(1, width - right.cell_length - 1)
+            whole = Content.assemble(left.truncate(room, ellipsis=True, pad=True), " ", right)
+            strips += whole.truncate(width).render_strips(width, 1, style, options)
+        return strips
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        """As wide as the list is."""
+        return container_width
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        """Two lines."""
+        return len(self._left)

@@ -1,0 +1,355 @@
+"""A desk without network: realistic conversations, a writer that types, an outbox in memory, and brakes for tests.
+
+Stands in for `mailassist.desk.Desk` where the UI alone is looked at. Run as a script it opens the UI on itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mailassist.context.pack import LeftOut, Packed
+from mailassist.drafting.pipeline import Draft
+from mailassist.drafting.prompt import Prompt
+from mailassist.errors import MailassistError, ModelError
+from mailassist.mail.message import Address, Attachment, Message
+from mailassist.mail.recipients import ReplyPlan
+from mailassist.mail.threads import Conversation, Entry
+from mailassist.model.registry import Usage
+from mailassist.worklist import Approved, ModelStatus, OutboxEntry, SavedDraft, Spending
+
+NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
+ME = Address("Max Muster", "max@muster.example")
+
+
+@dataclass(frozen=True)
+class SampleWaiting:
+    """As `mailassist.intake.waiting.Waiting`."""
+
+    account: str
+    conversation: str
+    message_id: str
+    subject: str
+    correspondent: str
+    date: float
+    count: int
+    excluded: str = ""
+    location: object = None
+
+
+@dataclass(frozen=True)
+class SamplePulled:
+    """As `mailassist.intake.pull.Pulled`, as far as the UI looks."""
+
+    conversation: Conversation
+    locations: Mapping[str, object] = field(default_factory=dict)
+    raw: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    folder: str
+    done: int
+    total: int
+
+
+def conversation(
+    key: str, who: Address, subject: str, *texts: str, hours: float = 2.0, **extra: object
+) -> Conversation:
+    """`texts` alternate between the correspondent and us so that the last is theirs."""
+    entries: list[Entry] = []
+    for index, text in enumerate(texts):
+        ours = (len(texts) - 1 - index) % 2 == 1
+        when = NOW - timedelta(hours=hours) - timedelta(hours=20 * (len(texts) - 1 - index))
+        last = index == len(texts) - 1
+        quoted = "\n".join("> " + line for line in texts[index - 1].splitlines()) if index else ""
+        message = Message(
+            message_id=f"<{key}-{index}@example.org>",
+            subject=subject if index == 0 else f"Re: {subject}",
+            date=when,
+            from_=(ME,) if ours else (who,),
+            to=(who,) if ours else (ME,),
+            text=text + ("\n\n" + quoted if quoted else ""),
+            reply=text,
+            quoted=quoted,
+            **(extra if last else {}),  # type: ignore[arg-type]
+        )
+        parent = f"<{key}-{index - 1}@example.org>" if index else None
+        entries.append(Entry(message, ours, False, parent))
+    return Conversation(key, tuple(entries))
+
+
+def _samples() -> tuple[Conversation, ...]:
+    with (Path(__file__).parent / "sample_mail.toml").open("rb") as file:
+        rows = tomllib.load(file)["conversation"]
+    return tuple(
+        conversation(
+            row["key"],
+            Address(row["name"], row["email"]),
+            row["subject"],
+            *row["texts"],
+            hours=row["hours"],
+            cc=tuple(Address("", email) for email in row.get("cc", ())),
+            attachments=(Attachment(row["attachment"], "application/pdf", 184_233),) if "attachment" in row else (),
+        )
+        for row in rows
+    )
+
+
+SAMPLES = _samples()
+
+ANSWER = (
+    "Guten Tag Frau Keller,\n\nvielen Dank für Ihre schnelle Antwort. Die Woche vom 7. Dezember passt mir gut, "
+    "Sie können den Termin fest einplanen.\n\nDas Gerüst brauche ich für die Fassade nicht; bitte bauen Sie es wie "
+    "geplant wieder ab.\n\nFreundliche Grüße\nMax Muster"
+)
+
+
+class SampleDesk:
+    """Everything `ReviewDesk` asks for."""
+
+    def __init__(self, *samples: Conversation, now: Callable[[], float] | None = None, delay: float = 0.0) -> None:
+        self.now = now or NOW.timestamp
+        self.delay = delay  # seconds between two pieces of a draft
+        self.account_names: list[str] = ["work"]
+        self.samples = {sample.key: sample for sample in samples or SAMPLES}
+        self.answer = ANSWER
+        self.calls: list[tuple[object, ...]] = []
+        self.texts: dict[str, SavedDraft] = {}
+        self.entries: dict[int, OutboxEntry] = {}
+        self.skipped: set[str] = set()
+        self.sent: list[str] = []
+        self.failures: dict[str, MailassistError] = {}  # method -> what it raises
+        self.gates: dict[str, threading.Event] = {}  # method -> blocks until set, deaf to `stopped`
+        self.plans: dict[str, ReplyPlan] = {}
+        self.news = threading.Event()
+        self.model = ModelStatus("gpt-4o-mini", "api.openai.com")
+        self.mode = "send"
+        self.cost = 0.0312
+        self.complete = True
+
+    def _enter(self, method: str, *details: object) -> None:
+        self.calls.append((method, *details))
+        if method in self.gates:
+            self.gates[method].wait(30)
+        if method in self.failures:
+            raise self.failures[method]
+
+    def called(self, method: str) -> list[tuple[object, ...]]:
+        return [call for call in self.calls if call[0] == method]
+
+    def address(self, account: str) -> str:
+        return ME.email
+
+    def undo_seconds(self, account: str) -> float:
+        return 10.0
+
+    def delivery_mode(self, account: str) -> str:
+        return self.mode
+
+    def model_status(self) -> ModelStatus:
+        return self.model
+
+    def spending(self) -> Spending:
+        return Spending(self.cost, 41_000, 12, 1.0)
+
+    def last_synced(self, account: str) -> float | None:
+        return NOW.timestamp() - 180
+
+    def waiting(self, account: str, *, excluded: bool = False) -> list[SampleWaiting]:
+        self._enter("waiting", account)
+        answered = {entry.answers for entry in self.entries.values() if entry.state in ("sent", "filed", "done")}
+        rows = []
+        for sample in self.samples.values():
+            newest = sample.newest.message
+            if newest.message_id in answered or newest.message_id in self.skipped or account != self.account_names[0]:
+                continue
+            who = newest.author.name or newest.author.email
+            rows.append(
+                SampleWaiting(
+                    account,
+                    sample.key,
+                    newest.message_id,
+                    newest.subject,
+                    who,
+                    newest.date.timestamp(),
+                    len(sample.entries),
+                )
+            )
+        return sorted(rows, key=lambda row: -row.date)
+
+    def sync(self, account: str, progress: object = None, stopped: Callable[[], bool] = lambda: False) -> None:
+        if callable(progress):
+            progress(Progress("INBOX", 1200, 4210))
+        self._enter("sync", account)
+
+    def watch(
+        self,
+        account: str,
+        changed: Callable[[], None],
+        connected: Callable[[bool, str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._enter("watch", account)
+        while not stopped():
+            if self.news.wait(0.05):
+                self.news.clear()
+                changed()
+
+    def pull(self, account: str, message_id: str) -> SamplePulled:
+        self._enter("pull", message_id)
+        return SamplePulled(next(one for one in self.samples.values() if one.message(message_id)))
+
+    def prompt(self, account: str, pulled: SamplePulled, *, instruction: str = "", previous: str = "") -> Prompt:
+        packed = Packed((), (LeftOut("<old@example.org>", "over the token budget"),), 900, True, "8315")
+        return Prompt(
+            "You write replies for Max Muster.",
+            f"8315 {pulled.conversation.newest.message.text}",
+            1240,
+            310,
+            True,
+            packed,
+            0.000186,
+        )
+
+    def draft(
+        self,
+        account: str,
+        pulled: SamplePulled,
+        *,
+        instruction: str = "",
+        previous: str = "",
+        on_text: Callable[[str], None],
+        stopped: Callable[[], bool],
+    ) -> Draft:
+        text, ended = "", True
+        message_id = pulled.conversation.newest.message.message_id
+        before = self.texts.get(message_id)
+        for word in (f"[{instruction}] " + self.answer if instruction else self.answer).split(" "):
+            if stopped():
+                ended = False
+                break
+            piece = word if not text else " " + word
+            text += piece
+            on_text(piece)
+            time.sleep(self.delay)
+            if text.count(" ") == 3:
+                self._enter("draft", message_id, instruction, previous)
+        ended = ended and self.complete
+        self.texts[message_id] = SavedDraft(message_id, text, complete=ended, previous=before.text if before else "")
+        self.cost += 0.0003
+        usage = Usage(1240, 1024, 96)
+        return Draft(text, "gpt-4o-mini", usage, 0.00017, None, ended, ())
+
+    def saved_drafts(self, account: str) -> Mapping[str, SavedDraft]:
+        return dict(self.texts)
+
+    def saved(self, account: str, message_id: str) -> SavedDraft | None:
+        return self.texts.get(message_id)
+
+    def save_text(self, account: str, message_id: str, text: str, **details: object) -> None:
+        self._enter("save_text", message_id, text)
+        previous = details.get("previous")
+        self.texts[message_id] = SavedDraft(
+            message_id, text, details.get("written_by", "person"), complete=bool(details.get("complete", True)),
+            previous=previous if isinstance(previous, str) else "",
+        )  # fmt: skip
+
+    def plan(self, account: str, pulled: SamplePulled, reply_all: bool) -> ReplyPlan:
+        newest = pulled.conversation.newest.message
+        if pulled.conversation.key in self.plans:
+            return self.plans[pulled.conversation.key]
+        return ReplyPlan(ME, newest.from_, newest.cc if reply_all else (), newest.subject, reply_all=reply_all)
+
+    def approve(self, account: str, pulled: SamplePulled, plan: ReplyPlan, text: str, mode: str) -> Approved:
+        self._enter("approve", plan, text, mode)
+        if mode == "drafts":
+            return Approved(said="Saved to Drafts")
+        number = len(self.entries) + 1
+        due = self.now() + self.undo_seconds(account)
+        self.entries[number] = OutboxEntry(
+            number,
+            account,
+            pulled.conversation.newest.message.message_id,
+            "approved",
+            due,
+            plan.subject,
+            plan.recipients,
+        )
+        return Approved(number, due)
+
+    def skip(self, account: str, conversation: str, message_id: str, skipped: bool = True) -> None:
+        self._enter("skip", message_id, skipped)
+        (self.skipped.add if skipped else self.skipped.discard)(message_id)
+
+    def outbox(self) -> list[OutboxEntry]:
+        return list(self.entries.values())
+
+    def undo(self, outbox_id: int) -> bool:
+        self._enter("undo", outbox_id)
+        return self._move(outbox_id, ("approved", "refused"), "cancelled")
+
+    def reschedule(self, outbox_id: int, seconds: float) -> bool:
+        self._enter("reschedule", outbox_id, seconds)
+        entry = self.entries[outbox_id]
+        self.entries[outbox_id] = replace(entry, not_before=self.now() + seconds)
+        return entry.state == "approved"
+
+    def deliver_due(self) -> None:
+        self._enter("deliver_due")
+        for entry in list(self.entries.values()):
+            if entry.state == "approved" and entry.not_before <= self.now():
+                self._move(entry.id, ("approved",), "done")
+                self.sent.append(entry.answers)
+
+    def _move(self, outbox_id: int, states: tuple[str, ...], state: str) -> bool:
+        entry = self.entries[outbox_id]
+        if entry.state not in states:
+            return False
+        self.entries[outbox_id] = replace(entry, state=state)
+        return True
+
+    def arrive(self, sample: Conversation) -> None:
+        """New mail."""
+        self.samples[sample.key] = sample
+        self.news.set()
+
+
+def hostile_conversation() -> Conversation:
+    """Everything a mail can say to a terminal."""
+    evil = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\x00\u202eevil\u2066\x9d0;title\x9c [@click=app.quit]click[/] [/] [0]"
+    who = Address(f"Mallory {evil}", f"mallory{evil}@evil.example")
+    return conversation(
+        "hostile", who, f"Subject {evil}", f"First {evil}", f"Ours {evil}", f"Body {evil}\nnext line {evil}",
+        hours=0.5, attachments=(Attachment(f"name{evil}.pdf", f"application/{evil}", 10),), warnings=(f"odd {evil}",),
+        hidden=(f"hidden {evil}",), cc=(Address("", f"cc{evil}@evil.example"),), signature=f"sig {evil}",
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Open the UI on a sample desk: `python sample_desk.py [slow|hostile|stuck|empty]`."""
+    from mailassist.review.app import review
+
+    kind = sys.argv[1] if len(sys.argv) > 1 else ""
+    desk = SampleDesk(
+        *((hostile_conversation(),) if kind == "hostile" else ()), now=time.time, delay=0.15 if kind == "slow" else 0.02
+    )
+    if kind == "hostile":
+        desk.answer = "Model \x1b]52;c;ZXZpbA==\x07 \x9b31m \u202e text here is [@click=app.quit]x[/] done"
+        desk.failures["sync"] = ModelError("server said \x1b[31m\x9b31m\u202e [@click=app.quit]")
+    if kind == "stuck":
+        desk.gates["draft"] = threading.Event()
+        desk.gates["sync"] = threading.Event()
+    if kind == "empty":
+        desk.samples.clear()
+    review(desk)
+
+
+if __name__ == "__main__":
+    main()
