@@ -148,7 +148,10 @@ def _login(connection: _Connection, host: str, credential: Credential) -> None:
         message = text.decode("utf-8", "replace").strip()
         if 400 <= code <= 499 and not message.startswith("4.7.0"):
             raise DeliveryRefused(f"{host} cannot log anybody in now: {code} {message}", temporary=True)
-        raise LoginError(f"{host} refused the login of {credential.login}: {code} {message}", cure=login_cure(message))
+        raise LoginError(
+            f"{host} refused the login of {credential.login}: {code} {message}",
+            cure=login_cure(message, credential.method),
+        )
 
 
 def _authenticate(connection: _Connection, credential: Credential, offered: Sequence[str]) -> tuple[int, bytes]:

@@ -47,9 +47,8 @@ def cure(code: int, text: str) -> str:
     return "It is tried again." if code < 500 else "The text is kept as a draft."
 
 
-def login_cure(text: str) -> str:
-    """What a person can do about a refused login."""
-    found = cure(535, text)
-    if "token" in text.casefold() or '"status"' in text:
-        return "The access token was not accepted: renew it (token_command)."
-    return found
+def login_cure(text: str, method: str) -> str:
+    """What a person can do about a refused login by `method` ("password", "xoauth2", "oauthbearer")."""
+    if method != "password" and "5.7.139" not in text:
+        return "The access token was not accepted: see that token_command prints a fresh one for SMTP."
+    return cure(535, text)
