@@ -168,7 +168,7 @@ def smtp_server(
     def authenticate(_smtp: SMTP, _session: Session, _envelope: Envelope, mechanism: str, data: object) -> AuthResult:
         assert isinstance(data, LoginPassword)
         server.logins.append((mechanism, data.login.decode()))
-        return AuthResult(success=data.password == PASSWORD.encode())
+        return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
 
     def factory() -> SMTP:
         protocol = _Smtp(
