@@ -155,10 +155,6 @@ class Desk:
         with self.source(account) as source:
             return sync(source, self.store, account, settings, own, now=self._now, progress=progress, stopped=stopped)
 
-    def _look(self, account: str, stopped: Callable[[], bool]) -> bool:
-        """After a hint: bring the index up to date; whether there was anything new."""
-        return self.sync(account, stopped=stopped).changed
-
     def waiting(self, account: str, *, excluded: bool = False) -> list[Waiting]:
         """Who waits, newest first, from the index alone."""
         from mailassist.intake.waiting import waiting
@@ -178,7 +174,7 @@ class Desk:
         watch(
             lambda: self._connections.opened(account),
             self.account(account).folders.inbox[0],
-            lambda: self._look(account, stopped),
+            lambda: self.sync(account, stopped=stopped),
             changed=changed,
             connected=connected,
             stopped=stopped,
@@ -232,10 +228,14 @@ class Desk:
 
     def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
         """Exactly what `draft` would send, with tokens and price; nothing is sent."""
-        return self.prepare(self._request(account, pulled, instruction, previous))
+        return self.prepare(self.request(account, pulled, instruction, previous))
 
     def prepare(self, request: DraftRequest) -> Prompt:
         """The prompt for any request, also one without an account (a file). Raises as `pipeline.prepare`."""
+        return self.prepare(self.request(account, pulled, instruction, previous))
+
+    def prepare(self, request: DraftRequest) -> Prompt:
+        """The prompt of `request`. Raises NotDraftable, ConfigError (templates), InputError (budget)."""
         from mailassist.drafting.pipeline import prepare
 
         info, count = self._counting_model()
@@ -260,12 +260,14 @@ class Desk:
         stopped: Callable[[], bool] = never,
     ) -> Draft:
         """Write a reply and save it; `on_text` gets each new piece. See `worklist.ReviewDesk.draft`."""
-        made = self.write(self._request(account, pulled, instruction, previous), on_text=on_text, stopped=stopped)
-        self._save(account, pulled, made, instruction)
+        made = self.write(self.request(account, pulled, instruction, previous), on_text=on_text, stopped=stopped)
+        self.keep(account, pulled, made, instruction)
         return made
 
-    def write(self, request: DraftRequest, *, on_text: Callable[[str], None], stopped: Callable[[], bool]) -> Draft:
-        """The draft for any request, also one without an account (a file); not saved. Raises as `pipeline.draft`."""
+    def write(
+        self, request: DraftRequest, *, on_text: Callable[[str], None], stopped: Callable[[], bool] = never
+    ) -> Draft:
+        """Let the model (or the outline) write; nothing is saved but the ledger."""
         from mailassist.drafting.pipeline import draft
 
         writer, count, failure, notice = self._writer()
@@ -283,7 +285,8 @@ class Desk:
         )
         return replace(made, notices=(notice, *made.notices)) if notice else made
 
-    def _request(self, account: str, pulled: Pulled, instruction: str, previous: str) -> DraftRequest:
+    def request(self, account: str, pulled: Pulled, instruction: str = "", previous: str = "") -> DraftRequest:
+        """What is to be drafted, in the name of the identity that was written to."""
         from mailassist.drafting.pipeline import DraftRequest
 
         plan = self.plan(account, pulled, reply_all=False)
@@ -347,7 +350,7 @@ class Desk:
             about["previous"] = previous
         drafts.save_text(self.store, account, message_id, text, now=self._now(), **about)
 
-    def _save(self, account: str, pulled: Pulled, made: Draft, instruction: str) -> None:
+    def keep(self, account: str, pulled: Pulled, made: Draft, instruction: str) -> None:
         """Keep what was drafted; what stood there before is one step back."""
         from mailassist.store import drafts
 
@@ -425,10 +428,9 @@ class Desk:
         return reply_language(pulled.conversation, face.languages)
 
     def _to_drafts(self, account: str, reply: Reply) -> str:
-        from mailassist.delivery.drafts import save_draft
+        from mailassist.delivery.saving import save_draft
 
-        with self.source(account) as source:
-            return save_draft(source, self.store, reply, now=self._now()).said
+        return save_draft(self.store, self.route(account), reply).said
 
     # -- the way out
 

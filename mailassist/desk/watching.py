@@ -15,13 +15,13 @@ LOOK_ANYWAY = 300.0  # seconds: other folders than the watched one change withou
 def watch(
     opened: Callable[[], MailSource],
     folder: str,
-    look: Callable[[], bool],
+    look: Callable[[], object],
     *,
     changed: Callable[[], None],
     connected: Callable[[bool, str], None],
     stopped: Callable[[], bool],
 ) -> None:
-    """Until `stopped`: wait for a hint in `folder`, then `look` (True: something is new), then say `changed`.
+    """Until `stopped`: wait for a hint in `folder`, then `look`, then say `changed`.
 
     `opened` gives a new source; `connected` hears of each change of the connection's state. Never raises what has a
     name: the reason is said and the connection tried again, with backoff.
@@ -33,12 +33,10 @@ def watch(
                 source.examine(folder)
                 connected(True, "")
                 backoff.reset()
-                if look():
-                    changed()
                 while not stopped():
+                    look()
+                    changed()
                     source.wait(folder, LOOK_ANYWAY, stopped)
-                    if not stopped() and look():
-                        changed()
         except MailassistError as error:
             if not stopped():
                 connected(False, str(error))
