@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mailassist.errors import InputError
+
 if TYPE_CHECKING:
     from mailassist.config import Config
     from mailassist.desk import Desk
+
+READ_AT_MOST = 50_000_000  # bytes of one message; what is longer is read up to here
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,6 +45,27 @@ def load_config() -> Config:
     from mailassist import config_file
 
     return config_file.load(config_path())
+
+
+def configured_or_default() -> Config:
+    """The configuration where there is one or one was named, else the default settings. Raises ConfigError."""
+    from mailassist import config
+
+    path = config_path()
+    return config.Config() if path == config.default_path() and not path.exists() else load_config()
+
+
+def read_message_file(file: str) -> tuple[bytes, bool]:
+    """One message from a file ("-": standard input): its first `READ_AT_MOST` bytes, and whether there are more.
+
+    Raises InputError.
+    """
+    try:
+        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as opened:
+            raw = opened.read(READ_AT_MOST)
+            return raw, bool(opened.read(1))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", cure="Name a file with one message.") from error
 
 
 def open_desk() -> Desk:

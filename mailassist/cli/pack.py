@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, config_path, load_config
+from mailassist.cli.context import config_option, config_path, configured_or_default
 from mailassist.cli.output import dump_json, say
 from mailassist.errors import InputError
 from mailassist.mail.safe_text import SafeText
@@ -50,14 +50,6 @@ def as_object(prompt: Prompt) -> dict[str, object]:
         ],
         "left_out": [{"message_id": part.message_id, "why": part.why} for part in packed.left_out],
     }
-
-
-def configured_or_default() -> Config:
-    """The configuration where there is one or one was named, else the default settings."""
-    from mailassist.config import Config, default_path
-
-    path = config_path()
-    return Config() if path == default_path() and not path.exists() else load_config()
 
 
 def _packed(conversation: Conversation, config: Config, budget: int | None, model: str | None) -> Prompt:

@@ -21,7 +21,7 @@ from mailassist.config import Account, Config, default_data_folder
 from mailassist.desk.connections import Connections
 from mailassist.desk.models import Models
 from mailassist.desk.views import answered, outbox_entry, saved_draft
-from mailassist.errors import MailassistError, ModelError, SecretError
+from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.secrets import Keeper
 from mailassist.worklist import Approved, Author, Mode, ModelStatus, OutboxEntry, SavedDraft, Spending, never
@@ -160,6 +160,18 @@ class Desk:
         from mailassist.intake.waiting import waiting
 
         return waiting(self.store, account, self.account(account), self.own(account), now=self._now, excluded=excluded)
+
+    def latest(self, account: str) -> str:
+        """The newest message that waits: from the index, else straight from the server. Raises NothingWaiting."""
+        if self.last_synced(account) is not None:
+            found = self.waiting(account)
+            if not found:
+                raise NothingWaiting(cure="`mailassist sync` looks again; `mailassist list --all` shows why.")
+            return found[0].message_id
+        from mailassist.intake.waiting import latest_waiting
+
+        with self.source(account) as source:
+            return latest_waiting(source, account, self.account(account), self.own(account), now=self._now)
 
     def watch(
         self,

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from mailassist.config import Config, Identity
 from mailassist.context.language import reply_language
 from mailassist.context.tokens import TokenCounter, counter_for
+from mailassist.context.tokens import warm_up as load_tokens
 from mailassist.drafting.budget import Paid, Payer, paid_write
 from mailassist.drafting.outline import outline
-from mailassist.drafting.prompt import Author, Prompt, Wish, build
+from mailassist.drafting.prompt import Author, Prompt, Wish, build, load_templates
 from mailassist.drafting.reply_text import cleaned
 from mailassist.errors import MailassistError, NotDraftable
 from mailassist.mail.message import Message
@@ -168,6 +170,12 @@ def _outlined(request: DraftRequest, on_text: Callable[[str], None], failure: Ma
     on_text(text)
     why = (f"No model wrote this: {failure}",) if failure else ()
     return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *notices(request.conversation)), failure)
+
+
+def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
+    """Load token tables and templates in threads, while something else waits for the network. Raises nothing."""
+    load_tokens(info.tokenizer)
+    Thread(target=load_templates, args=(overrides,), name="load-templates", daemon=True).start()
 
 
 def token_budget(config: Config, info: ModelInfo) -> int:

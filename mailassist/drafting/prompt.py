@@ -6,7 +6,9 @@ with a number nobody can guess. Templates of the same name in the user's folder 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -57,6 +59,8 @@ class Prompt:
     input: str  # the user message
     tokens: int  # everything that is billed as input
     instruction_tokens: int
+    input_tokens: int
+    frame_tokens: int  # what the chat format itself costs
     exact: bool  # False: the token counts are upper estimates
     packed: Packed
     estimated_price: float | None = None  # US dollars for the input; None: the price is not known
@@ -99,8 +103,10 @@ def build(
         if tokens <= budget and packed.messages:
             price = tokens * input_price / 1e6 if input_price is not None else None
             instructions, text = letter.write(packed)
-            own = counter.count(instructions)
-            return Prompt(instructions, text, tokens, own, counter.exact, packed, price)
+            parts = (counter.count(instructions), counter.count(text))
+            return Prompt(
+                instructions, text, sum(parts) + FRAME_TOKENS, *parts, FRAME_TOKENS, counter.exact, packed, price
+            )
         room -= max(tokens - budget, 1)
     raise InputError(
         f"A budget of {budget} tokens is too small", cure=f"The instructions alone need {fixed}; allow {fixed + 100}."
@@ -140,7 +146,34 @@ class _Letter:
 
 def render(name: str, values: Mapping[str, Any], overrides: Path | None = None) -> str:
     """The template `name` with `values`. Raises ConfigError with file and line where it cannot be rendered."""
-    return _environment(overrides).get_template(name).render(values).strip()
+    from jinja2 import TemplateError
+
+    try:
+        return _environment(overrides).get_template(name).render(values).strip()
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        raise _broken(name, error, overrides) from error
+
+
+def _broken(name: str, error: Exception, overrides: Path | None) -> ConfigError:
+    """What is wrong with a template: file, line where known, and the cure."""
+    file, line = getattr(error, "filename", None), getattr(error, "lineno", None)
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.endswith(".j2"):  # Jinja2 maps its frames back to the template's lines
+            file, line = frame.f_code.co_filename, number
+    place = f"{file or name}, line {line}" if line else str(file or name)
+    ours = overrides is None or not str(file or "").startswith(str(overrides))
+    cure = "Install mailassist again." if ours else "Correct it, or remove it to use ours again."
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    return ConfigError(f"{place}: {said}", cure=cure)
+
+
+def load_templates(overrides: Path | None = None) -> None:
+    """Compile every template ahead; what is wrong with one shows when it is rendered."""
+    from jinja2 import TemplateError
+
+    for name in ("system.j2", "conversation.j2", "reply.j2", "revise.j2"):
+        with suppress(TemplateError, OSError, UnicodeDecodeError):
+            _environment(overrides).get_template(name)
 
 
 @lru_cache(maxsize=4)

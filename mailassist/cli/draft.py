@@ -1,0 +1,232 @@
+"""`mailassist draft`: one reply, or the prompt that would ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailassist.cli.context import config_option, config_path, configured_or_default, read_message_file
+from mailassist.cli.output import dump_json, say, warn
+from mailassist.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mailassist.config import Config, Identity
+    from mailassist.desk import Desk
+    from mailassist.drafting.pipeline import Draft, DraftRequest
+    from mailassist.drafting.prompt import Prompt
+    from mailassist.intake.pull import Pulled
+    from mailassist.mail.addresses import OwnAddresses
+    from mailassist.mail.compose import ReplyPlan
+    from mailassist.mail.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be drafted, and, for a mailbox, what is needed to keep it."""
+
+    request: DraftRequest
+    account: str = ""  # "": a file, no mailbox
+    pulled: Pulled | None = None
+    plan: ReplyPlan | None = None
+
+
+@click.command()
+@click.argument("file", metavar="[FILE.eml|-]", required=False)
+@click.option("--account", default="", metavar="A", help="The account, by name or address.")
+@click.option("--thread", "message_id", metavar="MESSAGE-ID", help="Any message of the conversation to answer.")
+@click.option("--latest", is_flag=True, help="The conversation that began to wait last (the default).")
+@click.option("--instruct", "instruction", default="", metavar="TEXT", help='What you want, e.g. "shorter; say no".')
+@click.option("--model", default="", metavar="NAME", help="Another model than the configured one.")
+@click.option(
+    "--show-prompt", is_flag=True, help="Print exactly what would be sent, its tokens and price; call nobody."
+)
+@click.option("--save", is_flag=True, help="Keep the draft, and append it to the Drafts folder.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@config_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    file: str | None,
+    account: str,
+    message_id: str | None,
+    latest: bool,
+    instruction: str,
+    model: str,
+    show_prompt: bool,
+    save: bool,
+    as_json: bool,
+) -> None:
+    """Draft one reply: to a conversation of a mailbox, or to a message in a file ("-": standard input).
+
+    The draft goes to standard output, everything else to standard error. Nothing is sent to anybody but the model.
+    """
+    if sum((file is not None, message_id is not None, latest)) > 1:
+        raise click.UsageError("Use one of --thread, --latest and FILE.")
+    if file is not None and save:
+        raise click.UsageError("--save needs a mailbox; a FILE has none.")
+    desk = _desk(model, file is not None)
+    ctx.call_on_close(desk.close)
+    _warm_up(desk, show_prompt)
+    task = _of_file(desk, file, account, instruction) if file else _of_mailbox(desk, account, message_id, instruction)
+    if show_prompt:
+        _show_prompt(desk, desk.prepare(task.request), as_json)
+        return
+    made = desk.write(task.request, on_text=lambda text: None, stopped=lambda: False)
+    saved = _save(desk, task, made, instruction) if save else ""
+    _show_draft(task, made, saved, as_json)
+    if made.failure is not None:
+        ctx.exit(made.failure.exit_code)
+
+
+def _desk(model: str, config_is_optional: bool) -> Desk:
+    from mailassist.cli.context import load_config
+    from mailassist.desk import Desk
+
+    config: Config = configured_or_default() if config_is_optional else load_config()
+    if model:
+        config = config.model_copy(update={"model": config.model.model_copy(update={"name": model})})
+    return Desk(config, config_path=config_path())
+
+
+def _warm_up(desk: Desk, show_prompt: bool) -> None:
+    """Load in threads what is needed once the mail is here: it would cost more than the mail itself."""
+    from threading import Thread
+
+    from mailassist.drafting.pipeline import OUTLINE, warm_up
+
+    if desk.config.model.name == OUTLINE and not show_prompt:
+        return
+    warm_up(desk.models.info()[0])
+    if not show_prompt:
+        from mailassist.model import connection
+
+        Thread(target=connection.warm_up, name="load-model-client", daemon=True).start()
+
+
+def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: str) -> _Task:
+    name, _ = desk.config.account(account)
+    wanted = f"<{message_id.strip().strip('<>')}>" if message_id else desk.latest(name)
+    pulled = desk.pull(name, wanted)
+    return _Task(desk.request(name, pulled, instruction), name, pulled, desk.plan(name, pulled, reply_all=False))
+
+
+def _of_file(desk: Desk, file: str, account: str, instruction: str) -> _Task:
+    """The message alone is the conversation; who answers is who it was written to."""
+    from mailassist.drafting.pipeline import DraftRequest
+    from mailassist.mail.addresses import OwnAddresses
+    from mailassist.mail.parse import parse_message
+    from mailassist.mail.threads import thread
+
+    message = parse_message(read_message_file(file)[0])
+    faces = _faces(desk.config, account)
+    own = OwnAddresses.of((face.address, face.aliases) for face in faces)
+    return _Task(DraftRequest("", thread([message], own)[0], _addressed(message, faces, own), instruction))
+
+
+def _faces(config: Config, account: str) -> list[Identity]:
+    """The identities of `account`, or of all accounts."""
+    if account and not config.accounts:
+        raise ConfigError("No account is configured", cure="Run `mailassist setup you@example.org`.")
+    accounts = [config.account(account)[1]] if account else config.accounts.values()
+    return [face for one in accounts for face in one.faces]
+
+
+def _addressed(message: Message, faces: list[Identity], own: OwnAddresses) -> Identity:
+    """The identity that `message` was written to, else the first one, else one made of its first recipient."""
+    from mailassist.config import Identity
+
+    recipients = [*message.to, *message.cc]
+    for address in recipients:
+        which = own.which(address.email)
+        if which is not None:
+            return faces[which]
+    if faces:
+        return faces[0]
+    first = recipients[0] if recipients else None
+    return Identity(name=first.name if first else "", address=first.email if first else "me")
+
+
+def _save(desk: Desk, task: _Task, made: Draft, instruction: str) -> str:
+    """Keep the draft in the store and in the Drafts folder; where it lies, in one line."""
+    assert task.pulled is not None and task.plan is not None
+    desk.keep(task.account, task.pulled, made, instruction)
+    return desk.approve(task.account, task.pulled, task.plan, made.text, "drafts").said
+
+
+def _show_prompt(desk: Desk, prompt: Prompt, as_json: bool) -> None:
+    from mailassist.drafting.pipeline import output_tokens
+    from mailassist.model.registry import Usage, cost
+
+    info, notice = desk.models.info()
+    most = output_tokens(desk.config, info)
+    shown = {
+        "model": info.name,
+        "instructions": prompt.instructions,
+        "input": prompt.input,
+        "tokens": prompt.tokens,
+        "instruction_tokens": prompt.instruction_tokens,
+        "input_tokens": prompt.input_tokens,
+        "frame_tokens": prompt.frame_tokens,
+        "exact": prompt.exact,
+        "price": prompt.estimated_price,
+        "max_output_tokens": most,
+        "max_price": cost(info, Usage(prompt.tokens, 0, most)) if info.priced else None,
+        "left_out": [{"message_id": part.message_id, "why": part.why} for part in prompt.packed.left_out],
+        "notices": [notice] if notice else [],
+    }
+    if as_json:
+        dump_json(shown)
+        return
+    for title, text, tokens in (
+        ("instructions", prompt.instructions, prompt.instruction_tokens),
+        ("input", prompt.input, prompt.input_tokens),
+    ):
+        say(f"--- {title}: {tokens} tokens")
+        say(text)
+    say(f"--- {_price_line(shown)}")
+    if notice:
+        warn(notice)
+
+
+def _price_line(shown: dict[str, Any]) -> str:
+    """Tokens and price in one line."""
+    how = "" if shown["exact"] else " (upper estimate)"
+    counted = f"total: {shown['tokens']} tokens{how}, {shown['frame_tokens']} of them the chat format"
+    if shown["price"] is None:
+        return f"{counted}; {shown['model']}, price not known"
+    return (
+        f"{counted}; {shown['model']}: ${shown['price']:.6f}, "
+        f"with an answer of up to {shown['max_output_tokens']} tokens at most ${shown['max_price']:.6f}"
+    )
+
+
+def _show_draft(task: _Task, made: Draft, saved: str, as_json: bool) -> None:
+    answered = task.request.conversation.newest_from_others
+    plan, usage = task.plan, made.usage
+    if as_json:
+        dump_json(
+            {
+                "account": task.account,
+                "answers": answered.message.message_id if answered else "",
+                "to": [str(address) for address in plan.to] if plan else [],
+                "cc": [str(address) for address in plan.cc] if plan else [],
+                "subject": plan.subject if plan else "",
+                "model": made.model,
+                "text": made.text,
+                "complete": made.complete,
+                "usage": {"input": usage.input, "cached": usage.cached, "output": usage.output} if usage else None,
+                "cost": made.cost,
+                "notices": list(made.notices),
+                "saved": saved,
+                "error": str(made.failure) if made.failure else "",
+            }
+        )
+        return
+    for notice in (*made.notices, *(plan.notes if plan else ()), saved):
+        if notice:
+            warn(notice)
+    say(made.text)
+    if usage:
+        warn(f"{made.model}: {usage.input} + {usage.output} tokens ({usage.cached} cached), ${made.cost:.6f}")
