@@ -33,3 +33,22 @@ def delimiter(store: Store, account: str, conversation: str) -> str:
             .on_conflict_do_update(index_elements=["account", "conversation"], set_={"delimiter": drawn})
         )
         return drawn
+
+
+def skip(store: Store, account: str, conversation: str, message_id: str) -> None:
+    """Take a conversation off the list until something newer than `message_id` comes; "" puts it back."""
+    with store.write() as connection:
+        connection.execute(
+            insert(conversations)
+            .values(account=account, conversation=conversation, skipped_at_message=message_id)
+            .on_conflict_do_update(index_elements=["account", "conversation"], set_={"skipped_at_message": message_id})
+        )
+
+
+def skipped(store: Store, account: str) -> dict[str, str]:
+    """The conversations that the person skipped, each with what was its newest message then."""
+    query = sa.select(conversations.c.conversation, conversations.c.skipped_at_message).where(
+        conversations.c.account == account, conversations.c.skipped_at_message != ""
+    )
+    with store.read() as connection:
+        return {row.conversation: row.skipped_at_message for row in connection.execute(query)}

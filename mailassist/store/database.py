@@ -66,6 +66,20 @@ class Store:
                 connection.execute(schema.facts.insert().values(name="key", value=found))
             return bytes(found)
 
+    def compact(self) -> None:
+        """Rewrite the file without what was deleted, and empty the write-ahead log: deleted bytes are gone from both.
+
+        Raises StoreError when another process keeps the file from being rewritten.
+        """
+        with _named_errors(self.path), self._engine.connect().execution_options(outside=True) as connection:
+            connection.exec_driver_sql("VACUUM")
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        if busy:
+            raise StoreError(
+                "The rows are removed, but another mailassist keeps their bytes in the file",
+                cure="Close the other mailassist and run the same command again.",
+            )
+
     def damage(self) -> str:
         """What SQLite's quick_check says; "" for a whole file."""
         with self.read() as connection:
@@ -109,8 +123,14 @@ def _configure(connection: object, _record: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """Writers take the lock at once: a lock that is upgraded later can fail without waiting."""
-    writes = connection.get_execution_options().get("writes", False)
+    """Writers take the lock at once: a lock that is upgraded later can fail without waiting.
+
+    VACUUM stands outside of any transaction.
+    """
+    options = connection.get_execution_options()
+    if options.get("outside", False):
+        return
+    writes = options.get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -24,7 +24,8 @@ metadata = MetaData()
 # Small facts of this store: the HMAC key, the moment of the last clean-up.
 facts = Table("facts", metadata, Column("name", String, primary_key=True), Column("value", LargeBinary, nullable=False))
 
-# One row a folder: how far the header index has come, upwards (new mail) and downwards (newest first backfill).
+# One row a folder: all messages with UIDs in [lowest_uid, highest_uid] within the age limit are indexed. New mail moves
+# highest_uid up, the backfill (newest first) moves lowest_uid down.
 folders = Table(
     "folders",
     metadata,
@@ -32,9 +33,10 @@ folders = Table(
     Column("folder", String, primary_key=True),
     Column("role", String, nullable=False),
     Column("uidvalidity", Integer, nullable=False),
-    Column("highest_uid", Integer, nullable=False, default=0),  # all of (lowest_uid .. highest_uid] is indexed
+    Column("highest_uid", Integer, nullable=False, default=0),
     Column("lowest_uid", Integer, nullable=False, default=0),
     Column("complete", Boolean, nullable=False, default=False),  # the backfill has reached the age limit
+    Column("message_count", Integer, nullable=False, default=0),  # EXISTS then: tells whether something was expunged
     Column("synced_at", Float),
 )
 
@@ -51,21 +53,39 @@ messages = Table(
     Column("in_reply_to", Text, nullable=False, default=""),  # msg-ids, one space between
     Column("reference_ids", Text, nullable=False, default=""),
     Column("thread_id", String, nullable=False, default=""),  # the server's: X-GM-THRID, THREADID
-    Column("server_id", String, nullable=False, default=""),
-    Column("conversation", String, nullable=False, default=""),  # ours: equal for all messages of a conversation
+    Column(
+        "conversation", Integer, nullable=False
+    ),  # ours: equal for all that may belong together (see store/links.py)
     Column("subject", Text, nullable=False, default=""),
-    Column("sender", Text, nullable=False, default=""),  # From, decoded, `Name <address>`
-    Column("sender_key", String, nullable=False, default=""),  # Address.key
-    Column("recipients", Text, nullable=False, default=""),  # Address.key of To and Cc, one space between
+    Column("sender_name", Text, nullable=False, default=""),  # From, decoded
+    Column("sender_address", Text, nullable=False, default=""),
+    Column("recipients", Text, nullable=False, default=""),  # addresses of To and Cc, lower case, one space between
     Column("date", Float, nullable=False),  # Date, else INTERNALDATE
+    Column("received", Float, nullable=False),  # INTERNALDATE, else Date
     Column("size", Integer, nullable=False, default=0),
-    Column("flags", String, nullable=False, default=""),
-    Column("automatic", String, nullable=False, default=""),  # why it is not from a person; "" when it seems to be
-    Column("headers", LargeBinary, nullable=False, default=b""),  # what the decision may need again, as sent
+    Column("flags", String, nullable=False, default=""),  # IMAP flags, sorted, one space between
+    Column("labels", Text, nullable=False, default=""),  # Gmail's, one a line
+    Column("headers", LargeBinary, nullable=False, default=b""),  # as sent, for the decision who waits
     UniqueConstraint("account", "folder", "uidvalidity", "uid"),
     Index("messages_by_id", "account", "message_id"),
-    Index("messages_by_conversation", "account", "conversation"),
-    Index("messages_by_date", "account", "date"),
+    Index("messages_by_conversation", "conversation"),
+    Index("messages_by_arrival", "account", "received"),
+)
+
+# Which conversation a msg-id (or a msg-id with a base subject) belongs to; see store/links.py.
+links = Table(
+    "links",
+    metadata,
+    Column("link", Integer, primary_key=True, autoincrement=False),  # a 63-bit hash
+    Column("conversation", Integer, nullable=False),
+)
+
+# People whose mail up to a moment is not to be indexed again: a keyed hash of the address (`mailassist forget`).
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("address_hash", LargeBinary, primary_key=True),
+    Column("until", Float, nullable=False),
 )
 
 # Whole raw messages, where they are kept (keep_text), each until `until`.

@@ -1,0 +1,75 @@
+"""`mailassist sync`: bring the local header index up to date."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from mailassist.cli.context import config_option, open_desk
+from mailassist.cli.output import dump_json, say
+from mailassist.mail.safe_text import SafeText
+
+if TYPE_CHECKING:
+    from mailassist.intake.sync import SyncProgress, SyncResult
+
+
+@click.command()
+@click.option("--account", default="", metavar="NAME", help="One account; without it, all of them.")
+@click.option("--json", "as_json", is_flag=True, help="A list of what was done, one object an account.")
+@config_option
+def command(account: str, as_json: bool) -> None:
+    """Bring the local header index up to date.
+
+    Newest first, and as far back as the configuration says. It can be stopped at any time (Ctrl-C) and goes on where
+    it was.
+    """
+    desk = open_desk()
+    names = [desk.config.account(account)[0]] if account else desk.account_names or [desk.config.account()[0]]
+    done = []
+    for name in names:
+        begun = time.monotonic()
+        result = desk.sync(name, None if as_json else _Line(name))
+        done.append(_described(name, result, time.monotonic() - begun))
+        if not as_json:
+            _report(name, result)
+    if as_json:
+        dump_json(done)
+
+
+class _Line:
+    """Progress on one line of the terminal; nothing where the output is no terminal."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, progress: SyncProgress) -> None:
+        """Overwrite the line."""
+        if self._terminal:
+            words = SafeText(f"{self._account}: {progress.folder} {progress.done:,} of {progress.total:,}").line()
+            click.echo(f"\r\x1b[K{words[:100]}", nl=False, err=True)
+
+
+def _report(name: str, result: SyncResult) -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    words = f"{name}: {result.new:,} new, {result.removed:,} gone, {len(result.folders)} folders"
+    say(words + (f", text of {result.texts} messages kept" if result.texts else ""))
+    for folder in result.restarted:
+        say(f"  {folder} was read anew: the server has numbered its messages anew (UIDVALIDITY)")
+
+
+def _described(name: str, result: SyncResult, seconds: float) -> dict[str, object]:
+    return {
+        "account": name,
+        "new": result.new,
+        "removed": result.removed,
+        "folders": list(result.folders),
+        "restarted": list(result.restarted),
+        "complete": result.complete,
+        "texts": result.texts,
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,27 @@
+"""Conversations from index rows: the rows of one look-up, threaded by the rules of `mail.threads`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mailassist.intake.records import light_message
+from mailassist.mail.addresses import OwnAddresses
+from mailassist.mail.threads import Conversation, thread
+from mailassist.store.index import IndexRow
+
+
+def conversations(rows: Iterable[IndexRow], own: OwnAddresses) -> list[tuple[Conversation, list[IndexRow]]]:
+    """Each conversation among `rows`, of messages without bodies, with the rows of all copies of its messages."""
+    copies: dict[str, list[IndexRow]] = {}
+    for row in rows:
+        copies.setdefault(row.message_id, []).append(row)
+    messages = [light_message(best(found)) for found in copies.values()]
+    return [
+        (found, [row for entry in found.entries for row in copies[entry.message.message_id]])
+        for found in thread(messages, own)
+    ]
+
+
+def best(copies: Sequence[IndexRow]) -> IndexRow:
+    """The copy that says most about where its message belongs."""
+    return max(copies, key=lambda row: (len(row.reference_ids) + len(row.in_reply_to), row.size))

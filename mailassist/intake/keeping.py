@@ -1,0 +1,79 @@
+"""Which texts are kept on this machine: fetched at the end of a sync, deleted when they are needed no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mailassist.config import Account
+from mailassist.intake.pull import DAY, Places, fetch
+from mailassist.intake.records import location
+from mailassist.intake.waiting import waiting
+from mailassist.mail.addresses import OwnAddresses
+from mailassist.store import index, texts
+from mailassist.store.database import Store
+from mailassist.store.index import IndexRow
+from mailassist.transport.source import MailSource, Role
+
+AHEAD = 200  # waiting conversations whose texts are fetched before anybody opens them, newest first
+SENT = 500  # own sent replies whose text is fetched in one sync
+PART = 50  # messages fetched and stored at a time
+
+
+def keep_texts(
+    source: MailSource,
+    store: Store,
+    name: str,
+    account: Account,
+    own: OwnAddresses,
+    *,
+    now: Callable[[], float],
+    stopped: Callable[[], bool],
+) -> int:
+    """Fetch the texts that `keep_text` asks for and that are missing; delete the others. How many were fetched."""
+    policy = account.sync.keep_text
+    moment = now()
+    if policy == "none":
+        texts.expire(store, name, now=moment, needed=())
+        return 0
+    rows = _wanted(store, name, account, own, now)
+    texts.expire(store, name, now=moment, needed=None if policy == "all" else {row.message_id for row in rows})
+    kept = texts.kept(store, name)
+    until = moment + account.sync.retention_days * DAY
+    missing = _places(row for row in rows if row.message_id not in kept)
+    fetched = 0
+    ids = list(missing)
+    for start in range(0, len(ids), PART):
+        if stopped():
+            break
+        raw = fetch(source, {message_id: missing[message_id] for message_id in ids[start : start + PART]})
+        texts.put(store, name, raw, until=until)
+        fetched += len(raw)
+    return fetched
+
+
+def _wanted(store: Store, name: str, account: Account, own: OwnAddresses, now: Callable[[], float]) -> list[IndexRow]:
+    """The rows of the messages whose text is to be kept, the most urgent first."""
+    rows: list[IndexRow] = []
+    for one in waiting(store, name, account, own, now=now, in_hand=True)[:AHEAD]:
+        rows += index.conversation_of(store, name, one.message_id)
+    if account.sync.learn_from_sent:
+        rows += _own_replies(store, name, account, own, now())
+    if account.sync.keep_text == "all":
+        since = now() - account.sync.retention_days * DAY
+        rows += index.arrived_since(store, name, since)
+    return rows
+
+
+def _own_replies(store: Store, name: str, account: Account, own: OwnAddresses, now: float) -> list[IndexRow]:
+    """The user's newest replies in Sent, within the retention time."""
+    oldest = now - account.sync.retention_days * DAY
+    sent = [cursor for cursor in index.cursors(store, name).values() if cursor.role in (Role.SENT, Role.ALL)]
+    rows = [row for cursor in sent for row in index.newest_in(store, name, cursor.folder, SENT)]
+    return [row for row in rows if row.in_reply_to and row.received >= oldest and own.owns(row.sender_address)]
+
+
+def _places(rows: Iterable[IndexRow]) -> Places:
+    places: Places = {}
+    for row in rows:
+        places[row.message_id] = (*places.get(row.message_id, ()), location(row))
+    return places

@@ -1,0 +1,195 @@
+"""One whole conversation with its texts, from every folder where it lies: from the index, or cold from the server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailassist.config import Account
+from mailassist.errors import MailboxError
+from mailassist.intake.folders import conversation_folders
+from mailassist.intake.grouping import conversations
+from mailassist.intake.records import is_draft, location
+from mailassist.intake.waiting import Judge
+from mailassist.mail.addresses import OwnAddresses
+from mailassist.mail.message import Message
+from mailassist.mail.parse import parse_headers, parse_message
+from mailassist.mail.threads import Conversation, thread
+from mailassist.store import index, texts
+from mailassist.store.database import Store
+from mailassist.store.index import IndexRow
+from mailassist.transport.source import HeaderRecord, Location, MailSource
+
+DAY = 86_400.0
+Places = dict[str, tuple[Location, ...]]  # the copies of each message, by Message-ID
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A conversation with everything that is known of it."""
+
+    conversation: Conversation
+    locations: Mapping[str, tuple[Location, ...]]  # where the copies of each message lie, by Message-ID
+    raw: Mapping[str, bytes]  # the messages as sent, by Message-ID
+    missing: tuple[str, ...] = ()  # messages that are in the index but could not be fetched any more
+
+
+def pull(
+    source: MailSource,
+    store: Store,
+    name: str,
+    account: Account,
+    own: OwnAddresses,
+    message_id: str,
+    *,
+    now: Callable[[], float],
+) -> Pulled:
+    """The conversation of `message_id`.
+
+    From the index where it knows the message: no search, only bodies that are not kept are fetched, one EXAMINE and
+    one FETCH a folder. Where the index does not know it or is out of date: one look-up on the server. Raises
+    MailboxError when the message is nowhere.
+    """
+    known = _indexed(store, name, own, message_id)
+    if known is not None:
+        kept = texts.get(store, name, known.places, now=now())
+        fetched = fetch(source, {one: places for one, places in known.places.items() if one not in kept})
+        pulled = _pulled({**kept, **fetched}, known.places, own, message_id)
+        if pulled is not None and not pulled.missing:
+            _keep(store, name, account, own, known, fetched, now())
+            return pulled
+    record = _known_record(store, name, known, message_id) or _search(source, account, message_id)
+    return from_records(source, source.thread(record, _ids(record)), own, message_id)
+
+
+def pull_kept(
+    store: Store, name: str, own: OwnAddresses, message_id: str, *, now: Callable[[], float]
+) -> Pulled | None:
+    """The conversation from the store alone, without a connection; None where a text is not kept."""
+    known = _indexed(store, name, own, message_id)
+    if known is None:
+        return None
+    kept = texts.get(store, name, known.places, now=now())
+    pulled = _pulled(kept, known.places, own, message_id)
+    return pulled if pulled is not None and not pulled.missing else None
+
+
+def from_records(source: MailSource, records: Iterable[HeaderRecord], own: OwnAddresses, message_id: str) -> Pulled:
+    """The conversation of `message_id` among headers that a cold look-up found; bodies of that conversation only.
+
+    Raises MailboxError when the message is not among them, or gone by now.
+    """
+    places: Places = {}
+    heads: list[Message] = []
+    for record in records:
+        if not is_draft(record.flags, record.labels):
+            message = parse_headers(record.headers)
+            heads.append(message)
+            places[message.message_id] = (*places.get(message.message_id, ()), record.location)
+    conversation = next((one for one in thread(heads, own) if one.message(message_id)), None)
+    if conversation is not None:
+        members = [entry.message.message_id for entry in conversation.entries]
+        wanted = {member: places[member] for member in members}
+        pulled = _pulled(fetch(source, wanted), wanted, own, message_id)
+        if pulled is not None:
+            return pulled
+    raise MailboxError(f"The message {message_id} is not in the mailbox any more", cure="Run `mailassist sync`.")
+
+
+def fetch(source: MailSource, wanted: Places) -> dict[str, bytes]:
+    """The bodies of messages, by Message-ID: from as few folders as possible; what is gone is left out."""
+    found: dict[str, bytes] = {}
+    left = {message_id: list(places) for message_id, places in wanted.items()}
+    while left:
+        folders = Counter(folder for places in left.values() for folder in {place.folder for place in places})
+        if not folders:
+            break
+        folder = folders.most_common(1)[0][0]
+        uids = {place: message_id for message_id, places in left.items() for place in places if place.folder == folder}
+        for place, raw in source.raw(folder, sorted({place.uid for place in uids})):
+            message_id = uids.get(place, "")
+            if message_id and message_id not in found and parse_headers(raw).message_id == message_id:
+                found[message_id] = raw
+        left = {
+            message_id: [place for place in places if place.folder != folder]
+            for message_id, places in left.items()
+            if message_id not in found
+        }
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the index knows of a conversation."""
+
+    conversation: Conversation
+    copies: list[IndexRow]
+    places: Places
+
+
+def _indexed(store: Store, name: str, own: OwnAddresses, message_id: str) -> _Known | None:
+    rows = index.conversation_of(store, name, message_id)
+    for conversation, copies in conversations(rows, own):
+        if conversation.message(message_id) is not None:
+            places: Places = {}
+            for row in copies:
+                places[row.message_id] = (*places.get(row.message_id, ()), location(row))
+            return _Known(conversation, copies, places)
+    return None
+
+
+def _pulled(raw: Mapping[str, bytes], places: Places, own: OwnAddresses, message_id: str) -> Pulled | None:
+    """The conversation of the messages in `raw`; None without the message asked for."""
+    conversation = next(
+        (one for one in thread(map(parse_message, raw.values()), own) if one.message(message_id) is not None), None
+    )
+    if conversation is None:
+        return None
+    missing = tuple(one for one in places if one not in raw)
+    return Pulled(conversation, places, raw, missing)
+
+
+def _keep(
+    store: Store,
+    name: str,
+    account: Account,
+    own: OwnAddresses,
+    known: _Known,
+    fetched: Mapping[str, bytes],
+    now: float,
+) -> None:
+    """Keep fetched texts as `keep_text` says: of conversations that wait, of all, or of none."""
+    policy = account.sync.keep_text
+    if policy == "all" or (
+        policy == "needed"
+        and Judge.of(store, name, account, own, now).at_a_glance(known.conversation, known.copies) == ""
+    ):
+        texts.put(store, name, fetched, until=now + account.sync.retention_days * DAY)
+
+
+def _known_record(store: Store, name: str, known: _Known | None, message_id: str) -> HeaderRecord | None:
+    """What the index knows of the message, for a look-up on the server."""
+    if known is None:
+        return None
+    row = next(row for row in known.copies if row.message_id == message_id)
+    headers = index.headers_of(store, name, [message_id]).get(message_id, b"")
+    received = datetime.fromtimestamp(row.received, UTC)
+    return HeaderRecord(location(row), headers, received=received, thread_id=row.thread_id)
+
+
+def _search(source: MailSource, account: Account, message_id: str) -> HeaderRecord:
+    """Find a message by its id, folder by folder. Raises MailboxError."""
+    for folder in conversation_folders(source, account.folders):
+        source.examine(folder.name)
+        uids = source.search_header(folder.name, "Message-ID", message_id)
+        for record in source.headers(folder.name, uids) if uids else ():
+            if parse_headers(record.headers).message_id == message_id:
+                return record
+    raise MailboxError(f"There is no message {message_id} in the mailbox", cure="Check the Message-ID.")
+
+
+def _ids(record: HeaderRecord) -> list[str]:
+    message = parse_headers(record.headers)
+    return list(dict.fromkeys((message.message_id, *message.in_reply_to, *message.references)))

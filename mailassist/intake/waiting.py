@@ -1,0 +1,168 @@
+"""Who waits for an answer, from the index alone, and of everybody else why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mailassist.config import Account
+from mailassist.intake.grouping import conversations
+from mailassist.intake.records import in_inbox, location
+from mailassist.mail.addresses import OwnAddresses
+from mailassist.mail.automatic import automatic, is_personal
+from mailassist.mail.message import Message
+from mailassist.mail.parse import parse_headers
+from mailassist.mail.threads import Conversation
+from mailassist.store import conversations as remembered
+from mailassist.store import index, replies
+from mailassist.store.database import Store
+from mailassist.store.index import IndexRow
+from mailassist.transport.source import Location, Role
+
+DAY = 86_400.0
+_SENT_LABEL = "\\Sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One conversation of the list."""
+
+    account: str
+    conversation: str  # the key of `mail.threads.Conversation`
+    message_id: str  # its newest message, the one to answer
+    subject: str
+    correspondent: str  # who wrote it (of a web form: Reply-To), `Name <address>`
+    date: float  # seconds since 1970
+    count: int  # messages in the conversation
+    excluded: str  # "" where it waits, else why it does not, in plain words
+    location: Location
+    reply: str = ""  # state in the outbox of an approved reply that is not through yet
+
+
+def waiting(
+    store: Store,
+    name: str,
+    account: Account,
+    own: OwnAddresses,
+    *,
+    now: Callable[[], float],
+    excluded: bool = False,
+    in_hand: bool = False,
+) -> list[Waiting]:
+    """The conversations that wait, newest first; with `excluded` all others too, each with the reason.
+
+    `in_hand`: keep those whose reply is approved but not through, with its state in `reply`; else they count as
+    answered. Nothing is asked of a server.
+    """
+    judge = Judge.of(store, name, account, own, now())
+    since = 0.0 if excluded else judge.oldest
+    candidates = []
+    for rows in index.active_conversations(store, name, since).values():
+        for conversation, copies in conversations(rows, own):
+            candidates.append((conversation, copies, judge.at_a_glance(conversation, copies)))
+    open_ones = [found for found, _, why in candidates if excluded or not why]
+    headers = index.headers_of(store, name, [found.newest.message.message_id for found in open_ones])
+    judged = []
+    for conversation, copies, why in candidates:
+        if why and not excluded:
+            continue
+        newest = parse_headers(headers.get(conversation.newest.message.message_id, b""))
+        judged.append(judge.judged(conversation, copies, newest, why))
+    kept = [one for one in judged if (excluded or not one.excluded) and (in_hand or excluded or not one.reply)]
+    return sorted(kept, key=lambda one: one.date, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What the store knows beside the index."""
+
+    roles: Mapping[str, str]  # folder -> role
+    skipped: frozenset[str]  # what was the newest message when a conversation was skipped
+    replies: Mapping[str, str]  # message answered -> state of the reply
+
+    @classmethod
+    def of(cls, store: Store, name: str) -> _Remembered:
+        roles = {cursor.folder: cursor.role for cursor in index.cursors(store, name).values()}
+        skipped = frozenset(remembered.skipped(store, name).values())
+        return cls(roles, skipped, replies.reply_states(store, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The rules who waits, for one account at one moment."""
+
+    name: str
+    account: Account
+    own: OwnAddresses
+    now: float
+    remembered: _Remembered
+
+    @classmethod
+    def of(cls, store: Store, name: str, account: Account, own: OwnAddresses, now: float) -> Judge:
+        """With what the store remembers."""
+        return cls(name, account, own, now, _Remembered.of(store, name))
+
+    @property
+    def oldest(self) -> float:
+        """What arrived before this waits no longer."""
+        return self.now - self.account.waiting.max_age_days * DAY
+
+    def at_a_glance(self, conversation: Conversation, copies: Sequence[IndexRow]) -> str:
+        """Why the conversation does not wait, as far as that shows without its headers; else ""."""
+        entry = conversation.newest
+        newest = [row for row in copies if row.message_id == entry.message.message_id]
+        if entry.ours or any(self._is_sent(row) for row in newest):
+            return "you wrote last"
+        if any(is_answered(row.flags.split()) for row in newest):
+            return "answered from another mail program"
+        if self.remembered.replies.get(entry.message.message_id) in ("sent", "filed", "done"):
+            return "answered from here"
+        if entry.message.message_id in self.remembered.skipped:
+            return "you skipped it; it comes back with the next message"
+        if max(row.received for row in newest) < self.oldest:
+            return f"older than {self.account.waiting.max_age_days} days"
+        if not any(self._is_in_inbox(row) for row in newest):
+            return f"not in the inbox any more (it lies in {', '.join(sorted({row.folder for row in newest}))})"
+        return ""
+
+    def judged(self, conversation: Conversation, copies: Sequence[IndexRow], newest: Message, why: str) -> Waiting:
+        """The conversation as a line of the list; `newest`: the headers of its newest message."""
+        entry = conversation.newest
+        rows = [row for row in copies if row.message_id == entry.message.message_id]
+        if not why or not entry.ours:
+            why = automatic(newest, self.own, self.account.waiting.personal) or why
+        return Waiting(
+            account=self.name,
+            conversation=conversation.key,
+            message_id=entry.message.message_id,
+            subject=entry.message.subject,
+            correspondent=correspondent(newest, self.account.waiting.personal),
+            date=rows[0].date,
+            count=len(conversation.entries),
+            excluded=why,
+            location=location(next((row for row in rows if self._is_in_inbox(row)), rows[0])),
+            reply="" if why else self._reply(entry.message.message_id),
+        )
+
+    def _reply(self, message_id: str) -> str:
+        state = self.remembered.replies.get(message_id, "")
+        return state if state in ("approved", "sending", "unknown", "refused") else ""
+
+    def _is_sent(self, row: IndexRow) -> bool:
+        return self.remembered.roles.get(row.folder) == Role.SENT or _SENT_LABEL in row.labels.split("\n")
+
+    def _is_in_inbox(self, row: IndexRow) -> bool:
+        return self.remembered.roles.get(row.folder) == Role.INBOX or in_inbox(row, self.account.folders.inbox)
+
+
+def correspondent(message: Message, personal: Sequence[str]) -> str:
+    """Whom an answer goes to: the author; of a web form (a `personal` rule) the Reply-To."""
+    author = message.author
+    if message.reply_to and is_personal(message, personal):
+        author = message.reply_to[0]
+    return str(author) if author else ""
+
+
+def is_answered(flags: Iterable[str]) -> bool:
+    """Whether a mail program has marked the message as answered."""
+    return any(flag.lower() == "\\answered" for flag in flags)

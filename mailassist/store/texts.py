@@ -1,0 +1,51 @@
+"""Whole raw messages, kept for as long as they are needed and never beyond their retention time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+
+import sqlalchemy as sa
+
+from mailassist.store.database import Store
+from mailassist.store.schema import texts
+
+
+def put(store: Store, account: str, raw: Mapping[str, bytes], *, until: float) -> None:
+    """Keep messages, by Message-ID, until `until` (seconds since 1970)."""
+    rows = [(account, message_id, body, until) for message_id, body in raw.items()]
+    if rows:
+        query = "INSERT OR REPLACE INTO texts (account, message_id, raw, until) VALUES (?, ?, ?, ?)"
+        with store.write() as connection:
+            connection.exec_driver_sql(query, rows)
+
+
+def get(store: Store, account: str, message_ids: Collection[str], *, now: float) -> dict[str, bytes]:
+    """What is kept of these messages, by Message-ID; nothing past its time."""
+    query = (
+        "SELECT message_id, raw FROM texts"
+        " WHERE account = ? AND until > ? AND message_id IN (SELECT value FROM json_each(?))"
+    )
+    with store.read() as connection:
+        rows = connection.exec_driver_sql(query, (account, now, json.dumps(list(message_ids))))
+        return {message_id: bytes(raw) for message_id, raw in rows}
+
+
+def kept(store: Store, account: str) -> set[str]:
+    """The Message-IDs of the messages whose text is kept."""
+    with store.read() as connection:
+        return set(connection.scalars(sa.select(texts.c.message_id).where(texts.c.account == account)))
+
+
+def expire(store: Store, account: str, *, now: float, needed: Collection[str] | None) -> int:
+    """Delete what is past its time, and what is not in `needed` (None: whatever is in time is needed)."""
+    mine = texts.c.account == account
+    with store.write() as connection:
+        gone = connection.execute(texts.delete().where(mine, texts.c.until <= now)).rowcount
+        if needed is not None:
+            unneeded = set(connection.scalars(sa.select(texts.c.message_id).where(mine))) - set(needed)
+            rows = [(account, message_id) for message_id in unneeded]
+            if rows:
+                connection.exec_driver_sql("DELETE FROM texts WHERE account = ? AND message_id = ?", rows)
+            gone += len(rows)
+    return gone
