@@ -16,7 +16,7 @@ from typing import Any
 
 from mailassist.demo.description import Client, data
 
-_DAY = re.compile(r"\{([a-z]{2}):([+-]\d+)\}")
+_DAY = re.compile(r"\{([a-z]{2,3}):([+-]\d+)\}")
 
 
 @cache

@@ -50,7 +50,7 @@ def write(story: Story, now: datetime) -> list[tuple[Written, bytes]]:
         number = len(done) + 1 if description.answers is None else description.answers + 1
         answered = done[number - 2] if number > 1 else None
         done.append(_written(story, description, answered, len(done) + 1, now))
-    return [(written, _raw(story, written)) for written in done]
+    return [(written, _raw(story, written, now)) for written in done]
 
 
 def _written(story: Story, description: Description, answered: Written | None, number: int, now: datetime) -> Written:
@@ -172,9 +172,9 @@ def _addresses(story: Story, keys: Iterable[str]) -> tuple[tuple[str, str], ...]
     return tuple((people[key].name, people[key].address) if key in people else ("", key) for key in keys)
 
 
-def _raw(story: Story, written: Written) -> bytes:
+def _raw(story: Story, written: Written, now: datetime) -> bytes:
     """The message, wire-ready."""
-    content_headers, content = _content(written)
+    content_headers, content = _content(written, now)
     lines = [*_headers(story, written), *content_headers]
     return "\r\n".join(f"{name}: {value}" for name, value in lines).encode("ascii") + b"\r\n\r\n" + content
 
@@ -223,7 +223,7 @@ def _header_address(name: str, address: str, charset: str) -> str:
     return formataddr((name, address)) if name.isascii() else f"{_header_text(name, charset, 'From')} <{address}>"
 
 
-def _content(written: Written) -> tuple[list[tuple[str, str]], bytes]:
+def _content(written: Written, now: datetime) -> tuple[list[tuple[str, str]], bytes]:
     description, person = written.description, written.person
     if description.content_type:  # the body is given as raw content: reports, invitations, encrypted mail
         return [("Content-Type", description.content_type)], _lines(written.text).encode("utf-8")
@@ -236,7 +236,7 @@ def _content(written: Written) -> tuple[list[tuple[str, str]], bytes]:
         only = kind == "only"
         headers, content = html_part if only else _multipart("alternative", [plain, html_part], written)
     if description.attachments:
-        parts = [(headers, content), *(_attachment(name) for name in description.attachments)]
+        parts = [(headers, content), *(_attachment(name, now) for name in description.attachments)]
         headers, content = _multipart("mixed", parts, written)
     return headers, content
 
@@ -264,8 +264,10 @@ def _text_part(content_type: str, text: str, person: Person, parameters: str = "
     ], raw
 
 
-def _attachment(name: str) -> Part:
+def _attachment(name: str, now: datetime) -> Part:
     raw = (data() / "files" / name).read_bytes()
+    if name.endswith(".ics"):
+        raw = _lines(quoting.with_days(raw.decode("utf-8"), now)).encode("utf-8")
     content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return [
         ("Content-Type", f'{content_type}; name="{name}"'),
