@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
+from mailassist.errors import StoreError
 from mailassist.model import registry
 from mailassist.model.errors import ModelCallFailed
 from mailassist.model.registry import ModelInfo, Usage
@@ -75,12 +76,31 @@ def paid_write(
             instructions, input, max_output=max_output, cache_key=cache_key, on_text=on_text, stopped=stopped
         )
     except ModelCallFailed as failed:
-        ledger.settle(store, number, _of_failure(failed, writer.info, input_tokens, count), failed=True)
+        _settled(store, number, _of_failure(failed, writer.info, input_tokens, count), failed=True)
         raise
     usage = answer.usage or Usage(input_tokens, 0, count(answer.text))
     spent = _spent(writer.info, usage, estimated=answer.usage is None, error=answer.reason)
-    ledger.settle(store, number, spent)
-    return Paid(answer, usage, spent.cost, spent.estimated)
+    said = (*_settled(store, number, spent), *_unpriced(writer, payer))
+    return Paid(replace(answer, notices=(*answer.notices, *said)), usage, spent.cost, spent.estimated)
+
+
+def _settled(store: Store, number: int, spent: ledger.Spent, *, failed: bool = False) -> tuple[str, ...]:
+    """Settle; a store that cannot be written any more must not cost the person the draft: it is said instead."""
+    try:
+        ledger.settle(store, number, spent, failed=failed)
+    except StoreError as error:
+        return (f"What this call cost could not be recorded: {error}",)
+    return ()
+
+
+def _unpriced(writer: Writer, payer: Payer) -> tuple[str, ...]:
+    """Say that a daily budget cannot hold for a model without prices."""
+    if writer.info.priced or payer.daily_budget is None:
+        return ()
+    return (
+        f"The price of {writer.info.name} is not known, so the daily budget does not count it; "
+        "set model.input_price and model.output_price.",
+    )
 
 
 def _of_failure(

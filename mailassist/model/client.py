@@ -116,6 +116,11 @@ class Writer:
             raise errors.explain(failed.error, self._called()) from None
         return sorted(listed, key=lambda model: model.name)
 
+    def warm_up(self) -> None:
+        """Open the client, but no connection; meant for a thread that runs while mail is being fetched."""
+        warm_up()
+        self._connection.client()
+
     def close(self) -> None:
         """Hang up; never raises."""
         self._connection.close()
@@ -125,7 +130,7 @@ class Writer:
         if isinstance(failed, errors.EndpointMissing) and self._api == "responses" and self.endpoint.api == "auto":
             self._api = "chat"
             return []
-        if isinstance(failed, errors.FieldRefused) and not self._kind.name and failed.field not in self._left_out:
+        if isinstance(failed, errors.FieldRefused) and self._can_leave_out(failed.field):
             self._left_out.add(failed.field)
             return [f"{self.host} does not know the field {failed.field}; it is left out."]
         if isinstance(failed, errors.ModelMissing) and self.info.successor and not self.endpoint.model:
@@ -133,6 +138,10 @@ class Writer:
             self._api = _chosen_api(self.endpoint, self.info, self._kind)
             return [f"{self.host} no longer offers {gone}; {self.info.name} writes instead."]
         raise failed
+
+    def _can_leave_out(self, field: str) -> bool:
+        """The Responses API would keep the answer without `store: false`, so that field never goes there."""
+        return field not in self._left_out and not (field == "store" and self._api == "responses")
 
     def _retried(self, prompt: request.Prompt, on_text: OnText, stopped: Stopped) -> Answer:
         """One call, tried again where that may help; never once text has come."""

@@ -89,14 +89,16 @@ class Connection:
         """`endpoint`: where to."""
         self._endpoint = endpoint
         self._client: openai.OpenAI | None = None
+        self._opening = threading.Lock()
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()  # every network stream that was opened
         self._reader = threading.local()
 
     def client(self) -> openai.OpenAI:
         """The client. Raises Unreachable when the proxy settings cannot be used."""
-        if self._client is None:
-            self._client = self._open()
-        return self._client
+        with self._opening:
+            if self._client is None:
+                self._client = self._open()
+            return self._client
 
     def close(self) -> None:
         """Hang up and forget the client; never raises."""

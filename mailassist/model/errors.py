@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from mailassist.errors import ModelError
@@ -129,7 +130,7 @@ class Called:
     model: str
     kind: ServerKind
     timeout: float
-    key: str = ""  # only to keep it out of the texts
+    key: str = field(default="", repr=False)  # only to keep it out of the texts
 
 
 _NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits")
@@ -286,7 +287,9 @@ def _bad_request(status: int, code: str, said: str, text: str, called: Called) -
         return refused(called, "the provider's content filter")
     field = next((name for name in _DROPPABLE if name in said), "")
     if field and _UNKNOWN_FIELD.search(said):
-        unknown = FieldRefused(f"{called.host} does not know the field {field}", cure="Choose another server.")
+        unknown = FieldRefused(
+            f"{called.host} does not know the field {field}", cure='Try model.api = "chat", or choose another server.'
+        )
         unknown.field = field
         return unknown
     return RequestRefused(
@@ -302,12 +305,20 @@ def _rate_limited(error: Any, called: Called) -> RateLimited:
 
 
 def _retry_after(error: Any) -> float | None:
-    """Seconds of Retry-After (RFC 9110, 10.2.3; milliseconds where the server is so exact); a date is not read."""
+    """Seconds of Retry-After (RFC 9110, 10.2.3), milliseconds where the server is so exact; None where it says nothing.
+
+    A date counts from the answer's own Date, so that this machine's clock does not matter.
+    """
+    headers = error.response.headers
     for header, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = error.response.headers.get(header, "")
+        value = headers.get(header, "")
         if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
             return float(value) / divisor
-    return None
+    try:
+        until, said = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+        return max(0.0, (until - said).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _is_missing(code: str, said: str) -> bool:

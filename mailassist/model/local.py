@@ -122,7 +122,10 @@ def _start(file: Path, window: int, *, small: bool) -> tuple[LocalServer, Any]:
         raise LocalModelMissing(f"The package xllamacpp {cause}", cure=f"{_INSTALL}.") from None
     key = random_source.token_urlsafe(32)
     try:
-        server = xllamacpp.Server(_parameters(xllamacpp, file, window, key))
+        parameters = _parameters(xllamacpp, file, window, key)
+        if small:
+            _calm(parameters.sampling)
+        server = xllamacpp.Server(parameters)
     except (RuntimeError, ValueError, MemoryError) as error:
         raise LocalModelMissing(
             f"{file} cannot be loaded: {error}", cure="Try a smaller model, or check the file."
@@ -143,9 +146,16 @@ def _parameters(xllamacpp: Any, file: Path, window: int, key: str) -> Any:
     parameters.api_keys = [key]
     parameters.ui = False
     parameters.endpoint_slots = False
+    parameters.sse_ping_interval = 1  # seconds; also how long ending the server waits for a reader that left
     parameters.warmup = False
+    parameters.enable_reasoning = 0  # a draft needs no thoughts, and nobody waits for them
     parameters.verbosity = -1  # nothing may be written into the terminal UI
     return parameters
+
+
+def _calm(sampling: Any) -> None:
+    """What the makers of SmolLM2-Instruct recommend, the same at each run; it repeats itself less."""
+    sampling.temp, sampling.top_p, sampling.penalty_repeat, sampling.seed = 0.2, 0.9, 1.1, 1
 
 
 def _endpoint(base_url: str, key: str, name: str) -> Endpoint:

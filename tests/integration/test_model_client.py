@@ -168,6 +168,26 @@ def test_a_field_that_an_unlisted_server_refuses_is_left_out_and_said(
     assert field in bodies(server)[0] and field not in bodies(server)[1]
 
 
+def test_the_responses_api_is_never_asked_without_store_false(writer_for: Callable[..., Writer]) -> None:
+    refusal = Reply(status=400, message="Unknown parameter: 'store'.")
+    with ModelServer([refusal]) as server, pytest.raises(errors.FieldRefused, match=r"store.*model\.api"):
+        write(writer_for(server))
+    assert [body["store"] for body in bodies(server)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("api", "path"), [("chat", "/openai/deployments/my-mini/chat/completions"), ("responses", "/openai/responses")]
+)
+def test_azures_older_addresses_get_version_deployment_and_key(
+    api: str, path: str, writer_for: Callable[..., Writer]
+) -> None:
+    with ModelServer([Reply(TEXT)]) as server:
+        answer = write(writer_for(server, "my-mini", api=api, api_version="2026-05-01"))
+    (request,) = server.requests
+    assert answer.text == TEXT and request.path == f"{path}?api-version=2026-05-01"
+    assert {name.lower(): value for name, value in request.headers.items()}["api-key"] == KEY
+
+
 @pytest.mark.parametrize("api", ["responses", "chat"])
 def test_when_the_server_no_longer_has_the_model_its_successor_writes_and_it_is_said(
     api: str, writer_for: Callable[..., Writer]
@@ -272,6 +292,13 @@ def test_retry_after_is_obeyed_up_to_a_minute(clock: Clock, writer_for: Callable
         with pytest.raises(errors.RateLimited, match="3600 s"):
             write(writer_for(server))
         assert len(server.requests) == 1
+
+
+def test_retry_after_may_be_a_date(clock: Clock, writer_for: Callable[..., Writer]) -> None:
+    headers = {"Date": "Mon, 23 Nov 2026 12:00:00 GMT", "Retry-After": "Mon, 23 Nov 2026 12:00:09 GMT"}
+    with ModelServer([Reply(status=503, headers=headers), Reply(TEXT)]) as server:
+        assert write(writer_for(server)).complete
+    assert clock.now == pytest.approx(9)
 
 
 def test_a_failure_before_any_text_is_tried_again(writer_for: Callable[..., Writer]) -> None:

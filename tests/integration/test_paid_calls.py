@@ -107,6 +107,27 @@ def test_a_spent_budget_stops_the_call_before_it_is_made(store: Store) -> None:
         assert pay(store, writer, budget=bound).usage == Usage(1000, 0, 50)
 
 
+def test_an_unknown_price_is_said_where_a_budget_was_set(store: Store) -> None:
+    with ModelServer() as server:
+        writer = Writer(Endpoint(server.base_url), find("some-model", base_url="https://models.example/v1"))
+        assert "model.input_price" in pay(store, writer).answer.notices[0]
+        assert not pay(store, writer, budget=None).answer.notices
+
+
+def test_a_store_that_fails_after_the_call_does_not_lose_the_answer(store: Store, tmp_path: Path) -> None:
+    def break_store(request: object) -> Reply:
+        with store.write() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER full BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'full'); END"
+            )
+        return Reply("Yes.")
+
+    with ModelServer([break_store]) as server:
+        paid = pay(store, Writer(Endpoint(server.base_url), MINI))
+    assert paid.answer.text == "Yes." and "could not be recorded" in paid.answer.notices[0]
+    assert [entry.state for entry in entries(store)] == ["reserved"]
+
+
 _SPENDER = """
 import sys
 from pathlib import Path

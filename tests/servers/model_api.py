@@ -154,8 +154,9 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         request = Request("POST", self.path, dict(self.headers), body)
-        api = {"/v1/responses": "responses", "/v1/chat/completions": "chat"}.get(self.path.partition("?")[0], "")
-        if not api or api in owner.lacks:
+        path = self.path.partition("?")[0]
+        api = {"responses": "responses", "completions": "chat"}.get(path.rpartition("/")[2], "")
+        if not api or api in owner.lacks or not path.startswith(("/v1/", "/openai/")):
             owner.requests.append(request)
             self._json(404, {"detail": "Not Found"})
         elif body.get("model") in owner.gone:
@@ -221,8 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._bytes(status, "application/json", json.dumps(value).encode(), headers or {})
 
     def _bytes(self, status: int, kind: str, data: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
+        self.send_response_only(status)
+        own = {"Date": self.date_time_string(), "Content-Type": kind, "Content-Length": str(len(data))}
+        for name, value in {**own, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
