@@ -15,6 +15,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 Client = Literal["gmail", "outlook", "apple", "thunderbird", "plain"]
+OWNER = ("me", "private")  # the keys of owner.toml
 Quote = Literal["below", "inline", "none"]
 
 
@@ -51,7 +52,7 @@ class Description:
     subject: str = ""  # empty: that of the message answered, with the client's prefix
     answers: int | None = None  # number of the message answered, from 1; None: the one before; 0: none
     quote: Quote = "below"
-    html: str | None = None  # the person's, unless given; a whole document where it begins with "<"
+    html: str = ""  # the HTML body, where it is not made from `body`
     content_type: str = ""  # the body is then the raw content of this type
     attachments: tuple[str, ...] = ()  # names in data/files
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from mailassist.demo.description import Story, stories
+from mailassist.demo.description import OWNER, Story, stories
 from mailassist.demo.writing import Written, write
 
 FOLDERS = ("INBOX", "Sent", "Archive", "Drafts", "Trash")
-OWNER = ("me", "private")
 _UNSEEN_DAYS = 2  # what arrived since then has not been opened
 
 

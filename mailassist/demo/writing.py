@@ -17,7 +17,7 @@ from email.header import Header
 from email.utils import format_datetime, formataddr
 
 from mailassist.demo import quoting
-from mailassist.demo.description import Description, Person, Story, data, moment
+from mailassist.demo.description import OWNER, Description, Person, Story, data, moment
 
 _PROGRAMS = {
     "apple": ("X-Mailer", "Apple Mail (2.3864.300.41.1.7)"),
@@ -59,9 +59,8 @@ def _written(story: Story, description: Description, answered: Written | None, n
     text = unwrapped = _new_text(description, person, now)
     if person.client in ("gmail", "plain") and not description.content_type:
         text = quoting.wrapped(text, 76)
-    whole_html = description.html if description.html and description.html.startswith("<") else ""
-    kind = person.html if description.html is None else description.html
-    inner = quoting.with_days(whole_html, now) or (f"<div>{quoting.as_html(unwrapped)}</div>\n" if kind else "")
+    kind = person.html
+    inner = quoting.with_days(description.html, now) or (f"<div>{quoting.as_html(unwrapped)}</div>\n" if kind else "")
     if answered and description.quote == "below":
         text, inner = _with_quote(text, inner, person, answered, bool(kind))
     elif answered and description.quote == "inline":
@@ -76,7 +75,8 @@ def _written(story: Story, description: Description, answered: Written | None, n
 def _new_text(description: Description, person: Person, now: datetime) -> str:
     text = quoting.with_days(description.body.strip("\n"), now)
     if description.signed and person.signature:
-        text += f"\n\n-- \n{person.signature.strip()}"
+        separator = "" if person.client in ("outlook", "apple") else "-- \n"  # only some programs write RFC 3676's
+        text += f"\n\n{separator}{person.signature.strip()}"
     return text
 
 
@@ -132,11 +132,13 @@ def _shown(name: str, address: str) -> str:
 
 
 def _reply_subject(person: Person, answered: Written | None, story: Story) -> str:
-    """The subject of what is answered with one prefix; a program knows its own prefix and `Re:` again."""
+    """What is answered with one prefix; a program replaces its own and `Re:`, and keeps those it does not know."""
     prefix = quoting.reply_prefix(person.client, person.language)
     subject = answered.subject if answered else story.subject
-    known = subject.upper().startswith((prefix.upper().strip(), "RE:"))
-    return subject if known else prefix + subject
+    for known in (prefix, "Re: "):
+        if subject.casefold().startswith(known.casefold()):
+            subject = subject[len(known) :]
+    return prefix + subject
 
 
 def _references(answered: Written | None) -> tuple[str, ...]:
@@ -158,13 +160,14 @@ def _message_id(story: Story, person: Person, number: int) -> str:
 def _recipients(
     story: Story, description: Description, answered: Written | None
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
-    """To and Cc: as given, else whoever wrote what is answered (a second mail: the same recipients), else the owner."""
-    to, cc = description.to, description.cc
-    if to or answered is None:
-        return _addresses(story, to or ("me",)), _addresses(story, cc)
-    if answered.person.address == story.people[description.sender].address:
-        return answered.to, _addresses(story, cc) or answered.cc
-    return ((answered.person.name, answered.person.address),), _addresses(story, cc)
+    """To and Cc as given; To is else whom the same person wrote to before, whom the owner answers, or the owner."""
+    cc = _addresses(story, description.cc)
+    if description.to or answered is None:
+        return _addresses(story, description.to or ("me",)), cc
+    if answered.description.sender == description.sender:
+        return answered.to, cc or answered.cc
+    from_us = description.sender in OWNER or answered.description.sender in OWNER
+    return _addresses(story, [answered.description.sender if from_us else "me"]), cc
 
 
 def _addresses(story: Story, keys: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -198,7 +201,7 @@ def _headers(story: Story, written: Written) -> list[tuple[str, str]]:
         **(_thread_index(story, written) if person.client == "outlook" else {}),
         "MIME-Version": "1.0",
     }
-    if written.description.sender in ("me", "private"):
+    if written.description.sender in OWNER:
         del made["Received"]
     made.update({name: _header_text(value, charset, name) for name, value in own.items()})
     return [(name, value) for name, value in made.items() if value]
@@ -228,13 +231,13 @@ def _content(written: Written, now: datetime) -> tuple[list[tuple[str, str]], by
     if description.content_type:  # the body is given as raw content: reports, invitations, encrypted mail
         return [("Content-Type", description.content_type)], _lines(written.text).encode("utf-8")
     plain = _plain_part(written)
-    kind = person.html if description.html is None else description.html
-    if not kind:
+    if not person.html:
         headers, content = plain
     else:
         html_part = _text_part("text/html", f"<html><body>\n{written.html}\n</body></html>", person)
-        only = kind == "only"
-        headers, content = html_part if only else _multipart("alternative", [plain, html_part], written)
+        headers, content = (
+            html_part if person.html == "only" else _multipart("alternative", [plain, html_part], written)
+        )
     if description.attachments:
         parts = [(headers, content), *(_attachment(name, now) for name in description.attachments)]
         headers, content = _multipart("mixed", parts, written)
