@@ -17,6 +17,7 @@ from mailassist.errors import InputError
 _KEYWORD = re.compile(r"[A-Za-z0-9.+\-]+(?:\[[A-Za-z0-9. ()\-]*\](?:<\d+\.\d+>)?)?")
 _FLAG = re.compile(r"\\?[A-Za-z0-9$._\-]+")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,996}>")
+_OBJECT_ID = re.compile(r"[A-Za-z0-9_\-]{1,255}")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST_QUOTED = 1000
 
@@ -153,3 +154,10 @@ def any_of(criteria: Sequence[Sequence[Argument | Literal]]) -> list[Argument | 
         return list(criteria[0])
     half = len(criteria) // 2
     return [keyword("OR"), *any_of(criteria[:half]), *any_of(criteria[half:])]
+
+
+def object_id(value: str) -> Argument:
+    """An object identifier of RFC 8474 (THREADID), which is sent bare. Raises UnsafeArgument for anything else."""
+    if not _OBJECT_ID.fullmatch(value):
+        raise UnsafeArgument(f"Refused to send {value!r} to a mail server: it is no object identifier")
+    return Argument(value.encode("ascii"))

@@ -1,4 +1,4 @@
-"""Sockets: how a server is reached (directly, by proxy, IPv4 or IPv6), how TLS is verified, and what went wrong in words.
+"""Sockets: how a server is reached (directly, by proxy, IPv4 or IPv6), how TLS is verified, what went wrong in words.
 
 Shared by IMAP and SMTP. A socket from here has Nagle's algorithm off, since commands leave in pieces (PROVIDERS 6).
 """
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment
 
 from mailassist.config import ServerSettings
 from mailassist.errors import CertificateError, ConfigError, ConnectionFailed
@@ -76,9 +75,18 @@ def proxy_for(settings: ServerSettings, environment: Mapping[str, str]) -> str:
     if settings.host in _LOOPBACK:
         return ""
     values = {name.lower(): value for name, value in environment.items()}
-    if proxy_bypass_environment(f"{settings.host}:{settings.port}", {"no": values.get("no_proxy", "")}):
+    if _is_exempt(settings.host, values.get("no_proxy", "")):
         return ""
     return values.get("https_proxy") or values.get("all_proxy") or ""
+
+
+def _is_exempt(host: str, no_proxy: str) -> bool:
+    """Whether NO_PROXY (`example.org,.intern.example,*`) names the host or a domain above it."""
+    names = [name.strip().lstrip("*.").split(":")[0].lower() for name in no_proxy.split(",") if name.strip()]
+    lowered = host.lower()
+    return "*" in no_proxy.split(",") or any(
+        name and (lowered == name or lowered.endswith(f".{name}")) for name in names
+    )
 
 
 def _through(url: str, settings: ServerSettings) -> socket.socket:

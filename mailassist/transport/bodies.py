@@ -1,0 +1,132 @@
+"""Whole messages, and of very large ones only what can be read: headers and text parts, never a 100 MB attachment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailassist.errors import MailboxError
+from mailassist.transport.arguments import items
+from mailassist.transport.fetch import Attributes, by_uid
+from mailassist.transport.session import Session
+from mailassist.transport.source import Location
+
+FIRST_BYTES = 256 * 1024  # asked of every message; nearly all end before, so that one command is enough
+LIMIT = 2 * 1024 * 1024  # of larger ones attachments stay on the server
+_PARTS = 200  # of a large message; more are not looked at
+_BATCH = 50  # whole messages a command
+BEGINNING = f"BODY.PEEK[]<0.{FIRST_BYTES}>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A leaf of a large message's structure; `number` as FETCH wants it."""
+
+    number: str
+    is_text: bool
+    closes: tuple[str, ...] = ()  # boundaries of multiparts that end after it
+
+
+def beginning(attributes: Attributes) -> bytes | None:
+    """What came for BEGINNING: the whole message where it is shorter than FIRST_BYTES."""
+    for name in ("BODY[]<0>", "BODY[]"):
+        value = attributes.get(name)
+        if isinstance(value, bytes):
+            return value
+    return None
+
+
+def whole(session: Session, uids: Sequence[int], limit: int) -> Iterator[tuple[Location, bytes]]:
+    """The messages `uids` of the open folder; what is gone, or has no content on the server, is left out."""
+    large: dict[int, bytes] = {}
+    sizes: dict[int, int] = {}
+    for start in range(0, len(uids), _BATCH):
+        batch = uids[start : start + _BATCH]
+        for attributes in by_uid(session, batch, items(["UID", "RFC822.SIZE", BEGINNING])):
+            body = beginning(attributes)
+            if body and len(body) < FIRST_BYTES:
+                yield _location(session, attributes["UID"]), body
+            elif body:
+                large[attributes["UID"]] = body
+                sizes[attributes["UID"]] = attributes.get("RFC822.SIZE") or 0
+    yield from rest(session, large, sizes, limit)
+
+
+def rest(
+    session: Session, large: dict[int, bytes], sizes: dict[int, int], limit: int
+) -> Iterator[tuple[Location, bytes]]:
+    """Messages that did not end within FIRST_BYTES, given their beginnings and sizes."""
+    fitting = [uid for uid in large if sizes.get(uid, 0) <= limit]
+    for attributes in by_uid(session, fitting, items(["UID", "BODY.PEEK[]"])) if fitting else ():
+        body = beginning(attributes)
+        if body:
+            yield _location(session, attributes["UID"]), body
+    for uid in large:
+        if uid not in fitting:
+            yield _location(session, uid), _readable_parts(session, uid, large[uid], limit)
+
+
+def _location(session: Session, uid: int) -> Location:
+    assert session.selected is not None
+    return Location(session.selected.name, session.selected.uidvalidity, uid)
+
+
+def _readable_parts(session: Session, uid: int, start: bytes, limit: int) -> bytes:
+    """The message with empty attachments: their names and types stay. Its beginning where its structure is too odd."""
+    header = start.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    try:
+        structure = next(by_uid(session, [uid], items(["UID", "BODYSTRUCTURE"])))["BODYSTRUCTURE"]
+        plan = list(_plan(structure, "", ()))
+    except (RecursionError, MailboxError, KeyError, IndexError, TypeError, StopIteration, ValueError):
+        return start
+    if len(plan) > _PARTS or not isinstance(structure[0], list):
+        return start
+    wanted = [f"BODY.PEEK[{part}.MIME]" for part, *_ in plan if part]
+    wanted += [f"BODY.PEEK[{part}]<0.{limit}>" for part, text, *_ in plan if text]
+    answer = next(by_uid(session, [uid], items(["UID", *wanted])), None)
+    return header + _assembled(plan, answer) if answer else start
+
+
+def _plan(structure: Any, number: str, _path: tuple[str, ...]) -> Iterator[tuple[str, bool, bytes, bool]]:
+    """(number, is text, boundary, ends a multipart) in the order of the bytes; `structure` is imapclient's BodyData."""
+    if isinstance(structure[0], list):
+        boundary = _parameter(structure[2], b"boundary")
+        if not boundary:
+            raise ValueError("no boundary")
+        for index, child in enumerate(structure[0], 1):
+            yield "", False, boundary, False
+            yield from _plan_child(child, f"{number}.{index}".lstrip("."))
+        yield "", False, boundary, True
+    else:
+        yield number or "1", structure[0].lower() == b"text" and not _is_attachment(structure), b"", False
+
+
+def _plan_child(child: Any, number: str) -> Iterator[tuple[str, bool, bytes, bool]]:
+    if isinstance(child[0], list):
+        yield number, False, b"", False  # its own header, which names its boundary
+    yield from _plan(child, number, ())
+
+
+def _parameter(parameters: Any, name: bytes) -> bytes:
+    pairs = zip(parameters[::2], parameters[1::2], strict=False) if isinstance(parameters, tuple) else ()
+    return next((bytes(value) for key, value in pairs if key.lower() == name), b"")
+
+
+def _is_attachment(leaf: Any) -> bool:
+    return any(
+        isinstance(field, tuple) and field and isinstance(field[0], bytes) and field[0].lower() == b"attachment"
+        for field in leaf[8:]
+    )
+
+
+def _assembled(plan: Iterable[tuple[str, bool, bytes, bool]], answer: Attributes) -> bytes:
+    pieces = []
+    for number, _, boundary, ends in plan:
+        if boundary:
+            pieces.append(b"\r\n--" + boundary + (b"--" if ends else b"") + b"\r\n")
+        else:
+            header = answer.get(f"BODY[{number}.MIME]") or b"\r\n"
+            body = answer.get(f"BODY[{number}]<0>") or b""
+            pieces.append(header.rstrip(b"\r\n") + b"\r\n\r\n" + body)
+    return b"".join(pieces)

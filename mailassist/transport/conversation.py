@@ -1,0 +1,180 @@
+"""One conversation straight from the server, in few commands: by the server's thread id, else by searching for ids.
+
+Every command is a round trip, and a search by header reads every message it is not kept from. So folders are taken in
+the order that needs no second EXAMINE, headers and bodies come in the same FETCH, and each search is bounded by date
+and by a window of the newest UIDs: its cost does not grow with the mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from mailassist.mail.parse import parse_headers
+from mailassist.transport.arguments import (
+    Argument,
+    Literal,
+    UnsafeArgument,
+    any_of,
+    day,
+    header_search,
+    keyword,
+    message_id,
+    number,
+    object_id,
+    span,
+)
+from mailassist.transport.bodies import BEGINNING, FIRST_BYTES, beginning
+from mailassist.transport.fetch import by_uid, header_items, line_limit, records
+from mailassist.transport.session import Session
+from mailassist.transport.source import HeaderRecord, Location
+
+Criterion = Sequence[Argument | Literal]
+
+_MOST_PASSES = 12
+_MOST_IDS = 60  # of one message's References; the first and the last ones are what others refer to
+_HEADERS = ("MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How far back a search looks: by date, and by how many of a folder's newest UIDs."""
+
+    days: int
+    uids: int
+
+
+NEAR = Bound(days=180, uids=5_000)
+FAR = Bound(days=730, uids=20_000)  # once, for ids that were named and not found
+
+
+@dataclass
+class Found:
+    """What a look-up has collected so far."""
+
+    records: dict[Location, HeaderRecord] = field(default_factory=dict)
+    bodies: dict[Location, bytes] = field(default_factory=dict)  # whole ones
+    large: dict[Location, bytes] = field(default_factory=dict)  # beginnings of those that did not end
+    message_ids: set[str] = field(default_factory=set)  # of the messages found
+    mentioned: set[str] = field(default_factory=set)  # ids that they name
+
+
+def by_thread_id(session: Session, folders: Sequence[str], name: str, value: Argument) -> Found:
+    """All messages whose X-GM-THRID or THREADID (`name`) is `value`."""
+    found = Found()
+    for folder in _from_the_open_one(session, folders):
+        session.open_folder(folder)
+        _collect(session, found, session.search(keyword(name), value))
+    return found
+
+
+def thread_criterion(session: Session, record: HeaderRecord) -> tuple[str, Argument] | None:
+    """The server's own thread id of `record`, as a search key; None where the server has none for it."""
+    if not record.thread_id:
+        return None
+    try:
+        if session.offers("X-GM-EXT-1"):
+            return "X-GM-THRID", number(int(record.thread_id))
+        return "THREADID", object_id(record.thread_id)
+    except (ValueError, UnsafeArgument):
+        return None
+
+
+def by_ids(session: Session, folders: Sequence[str], record: HeaderRecord, ids: Iterable[str]) -> Found:
+    """Follow the chain of ids from `record` and `ids` across `folders` until nothing new appears."""
+    found = Found()
+    start = parse_headers(record.headers)
+    asked: set[str] = set()
+    wanted = _shortened([*start.references, *start.in_reply_to, start.message_id, *ids])
+    oldest = record.received or datetime.now(UTC)
+    for _ in range(_MOST_PASSES):
+        if not wanted:
+            break
+        asked.update(wanted)
+        _pass(session, found, folders, _criteria(wanted, _HEADERS), oldest, NEAR)
+        wanted = sorted((found.message_ids | found.mentioned) - asked)
+        oldest = min([oldest, *(one.received for one in found.records.values() if one.received)])
+    missing = _shortened(sorted(asked - found.message_ids))
+    if missing:
+        _pass(session, found, folders, _criteria(missing, ("MESSAGE-ID",)), oldest, FAR)
+    return found
+
+
+def _pass(
+    session: Session,
+    found: Found,
+    folders: Sequence[str],
+    criteria: Sequence[Criterion],
+    oldest: datetime,
+    bound: Bound,
+) -> None:
+    since = [keyword("SINCE"), day((oldest - timedelta(days=bound.days)).date())]
+    for folder in _from_the_open_one(session, folders):
+        state = session.open_folder(folder)
+        if not state.exists:
+            continue
+        window: list[Argument | Literal] = []
+        if state.exists > bound.uids and state.uidnext > bound.uids:
+            window = [keyword("UID"), span(state.uidnext - bound.uids, 0xFFFFFFFF)]
+        uids: set[int] = set()
+        for chunk in _chunks(criteria, line_limit(session)):
+            uids.update(session.search(*window, *since, *any_of(chunk)))
+        _collect(session, found, uids)
+
+
+def _collect(session: Session, found: Found, uids: Iterable[int]) -> None:
+    """Headers and bodies of what is not known yet, in one command."""
+    state = session.selected
+    assert state is not None
+    new = [uid for uid in uids if Location(state.name, state.uidvalidity, uid) not in found.records]
+    if not new:
+        return
+    answers = list(by_uid(session, new, header_items(session, BEGINNING)))
+    for record in records(session, answers):
+        message = parse_headers(record.headers)
+        found.records[record.location] = record
+        found.message_ids.add(message.message_id)
+        found.mentioned.update(_shortened([*message.references, *message.in_reply_to]))
+    for attributes in answers:
+        body = beginning(attributes)
+        if body and "UID" in attributes:
+            kind = found.bodies if len(body) < FIRST_BYTES else found.large
+            kind[Location(state.name, state.uidvalidity, attributes["UID"])] = body
+
+
+def _from_the_open_one(session: Session, folders: Sequence[str]) -> list[str]:
+    """The same folders, the open one first: it needs no EXAMINE."""
+    opened = session.selected.name if session.selected else ""
+    return sorted(folders, key=lambda folder: folder != opened)
+
+
+def _criteria(ids: Iterable[str], headers: Sequence[str]) -> list[Criterion]:
+    criteria: list[Criterion] = []
+    for one in ids:
+        try:
+            message_id(one)
+        except UnsafeArgument:
+            continue  # no valid id: nothing can refer to it
+        criteria += [header_search(header, one) for header in headers]
+    return criteria
+
+
+def _chunks(criteria: Sequence[Criterion], longest: int) -> Iterable[Sequence[Criterion]]:
+    chunk: list[Criterion] = []
+    length = 0
+    for criterion in criteria:
+        size = sum(len(part) + 1 for part in criterion) + 3
+        if chunk and length + size > longest:
+            yield chunk
+            chunk, length = [], 0
+        chunk.append(criterion)
+        length += size
+    if chunk:
+        yield chunk
+
+
+def _shortened(ids: Iterable[str]) -> list[str]:
+    """At most _MOST_IDS different ids: the first, which everybody refers to, and the newest."""
+    distinct = list(dict.fromkeys(one for one in ids if one))
+    return distinct if len(distinct) <= _MOST_IDS else [*distinct[:2], *distinct[2 - _MOST_IDS :]]

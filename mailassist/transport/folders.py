@@ -1,0 +1,107 @@
+"""What a folder is for: SPECIAL-USE attributes (RFC 6154, in plain LIST too), XLIST, then names in many languages."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailassist.config import FolderSettings
+from mailassist.transport.source import Folder, Role
+
+_ATTRIBUTES = {
+    "\\all": Role.ALL, "\\allmail": Role.ALL, "\\archive": Role.ARCHIVE, "\\drafts": Role.DRAFTS, "\\inbox": Role.INBOX,
+    "\\junk": Role.JUNK, "\\spam": Role.JUNK, "\\sent": Role.SENT, "\\trash": Role.TRASH,
+}  # fmt: skip
+# "All Mail" of a server without Gmail's extensions is often a user's own folder: names say it only below these.
+_ALL_MAIL_PARENTS = ("[gmail]", "[google mail]")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of LIST or XLIST, its name decoded."""
+
+    name: str
+    delimiter: str
+    attributes: frozenset[str]  # as sent, any case
+
+
+def assign_roles(listed: Iterable[Listed], settings: FolderSettings) -> tuple[Folder, ...]:
+    """Every folder with its role; for each role except OTHER at most one folder, the surest.
+
+    What the configuration names wins, then attributes, then names; among equals the least deep, then the first.
+    """
+    lines = list(listed)
+    chosen: dict[Role, str] = _configured(settings)
+    for find in (_by_attribute, _by_name):
+        for line in sorted(lines, key=_depth):
+            role = find(line)
+            if role is not None and _is_selectable(line) and line.name not in chosen.values():
+                chosen.setdefault(role, line.name)
+    roles = {name: role for role, name in chosen.items()}
+    return tuple(Folder(line.name, roles.get(line.name, Role.OTHER), _is_selectable(line)) for line in lines)
+
+
+def find(folders: Iterable[Folder], role: Role) -> str:
+    """The name of the folder with that role, or ""."""
+    return next((folder.name for folder in folders if folder.role is role), "")
+
+
+def holding_conversations(folders: Iterable[Folder], settings: FolderSettings) -> list[str]:
+    """The folders where parts of a conversation are looked for: inboxes, Sent, Archive and what the user added."""
+    known = [folder for folder in folders if folder.selectable]
+    names = {folder.name.casefold(): folder.name for folder in known}
+    wanted = [names.get(name.casefold(), name) for name in settings.inbox]
+    wanted += [folder.name for folder in known if folder.role in (Role.INBOX, Role.SENT, Role.ARCHIVE)]
+    wanted += settings.also
+    return [name for name in dict.fromkeys(wanted) if name not in settings.skip]
+
+
+def _configured(settings: FolderSettings) -> dict[Role, str]:
+    named: Mapping[Role, str] = {
+        Role.SENT: settings.sent,
+        Role.DRAFTS: settings.drafts,
+        Role.ARCHIVE: settings.archive,
+        Role.TRASH: settings.trash,
+    }
+    return {role: name for role, name in named.items() if name}
+
+
+def _by_attribute(line: Listed) -> Role | None:
+    if line.name.upper() == "INBOX":
+        return Role.INBOX
+    return next((_ATTRIBUTES[name.lower()] for name in sorted(line.attributes) if name.lower() in _ATTRIBUTES), None)
+
+
+@functools.cache
+def _roles_of_names() -> dict[str, Role]:
+    text = (Path(__file__).parent / "folder_names.toml").read_text(encoding="utf-8")
+    return {name: Role(role) for role, names in tomllib.loads(text).items() for name in names}
+
+
+def _by_name(line: Listed) -> Role | None:
+    parents, last = _split(line)
+    role = _roles_of_names().get(re.sub(r"\s+", " ", last))
+    if role is Role.ALL:
+        return role if parents in _ALL_MAIL_PARENTS else None
+    # Below a folder of the user's own ("Customers/Archive") a name says nothing.
+    return role if parents in ("", "inbox", *_ALL_MAIL_PARENTS) else None
+
+
+def _split(line: Listed) -> tuple[str, str]:
+    folded = line.name.casefold()
+    if not line.delimiter:
+        return "", folded
+    parents, _, last = folded.rpartition(line.delimiter)
+    return parents, last
+
+
+def _depth(line: Listed) -> int:
+    return line.name.count(line.delimiter) if line.delimiter else 0
+
+
+def _is_selectable(line: Listed) -> bool:
+    return not {"\\noselect", "\\nonexistent"} & {name.lower() for name in line.attributes}

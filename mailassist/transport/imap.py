@@ -1,0 +1,291 @@
+"""An IMAP mailbox as a source of mail: one connection, opened again when it breaks.
+
+Reads are done again after a break or when the server asks to wait; commands that change something never are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.response_parser import parse_response
+from pydantic import SecretStr
+
+from mailassist.config import FolderSettings, ServerSettings
+from mailassist.errors import CertificateError, ConnectionFailed, MailboxError
+from mailassist.transport import bodies, conversation, fetch, folders, idle, writing
+from mailassist.transport.arguments import Argument, header_search, items, keyword, span
+from mailassist.transport.login import log_in
+from mailassist.transport.sasl import Credential
+from mailassist.transport.session import BrokenConnection, Refused, Session
+from mailassist.transport.source import Folder, FolderState, HeaderRecord, Location, Role
+from mailassist.transport.throttling import Patience, Throttled
+
+Result = TypeVar("Result")
+
+_SEARCH_WINDOW = 100_000  # UIDs a SEARCH; an answer must not grow without bound
+_BODIES_KEPT = 64 * 1024 * 1024  # bytes of bodies that came with a conversation
+
+
+def connect(
+    settings: ServerSettings,
+    address: str,
+    secret: Callable[[], SecretStr],
+    folders: FolderSettings,
+    *,
+    patience: Patience | None = None,
+) -> ImapSource:
+    """Connect and log in.
+
+    `secret` is asked at every login. Raises ConnectionFailed, CertificateError, LoginError, SecretError, ConfigError.
+    """
+    source = ImapSource(settings, Credential.of(settings, address, secret), folders, patience or Patience())
+    source.open()
+    return source
+
+
+class ImapSource:
+    """A mailbox on an IMAP server (`transport.source.MailSource`)."""
+
+    def __init__(
+        self, settings: ServerSettings, credential: Credential, folder_settings: FolderSettings, patience: Patience
+    ) -> None:
+        """Nothing is sent before `open`."""
+        self._settings = settings
+        self._credential = credential
+        self._folder_settings = folder_settings
+        self._patience = patience
+        self._session: Session | None = None
+        self._folders: tuple[Folder, ...] = ()
+        self._epochs: dict[str, int] = {}  # UIDVALIDITY of each folder, as this source has told it
+        self._found = conversation.Found()
+
+    def open(self) -> None:
+        """Connect and log in; a server that asks to wait is waited for, any other failure is raised at once."""
+        for attempt in range(self._patience.tries):
+            try:
+                self._session = self._logged_in()
+            except Throttled as error:
+                if attempt + 1 == self._patience.tries:
+                    raise
+                self._patience.pause(attempt, error.seconds)
+            else:
+                return
+
+    @property
+    def gmail(self) -> bool:
+        """Whether the server has Gmail's extensions."""
+        return self._read(lambda session: session.offers("X-GM-EXT-1"))
+
+    def folders(self) -> Sequence[Folder]:
+        """Every folder with its role; asked once."""
+        if not self._folders:
+            self._folders = folders.assign_roles(self._read(_listed), self._folder_settings)
+        return self._folders
+
+    def examine(self, folder: str) -> FolderState:
+        """EXAMINE, also when the folder is open already: its state now."""
+
+        def read(session: Session) -> FolderState:
+            self._epochs.pop(folder, None)
+            return self._opened(session, folder, again=True)
+
+        return self._read(read)
+
+    def uids(self, folder: str, first: int, last: int) -> list[int]:
+        """The UIDs in [first, last], searched for in windows."""
+        found: list[int] = []
+        while first <= last:
+            window = span(max(1, first), min(last, first + _SEARCH_WINDOW - 1))
+
+            def read(session: Session, window: Argument = window) -> list[int]:
+                return session.search(keyword("UID"), window)
+
+            found += self._in_folder(folder, read)
+            first += _SEARCH_WINDOW
+        return found
+
+    def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
+        """Headers in batches; each batch is read again if the connection breaks in the middle of it."""
+        for start in range(0, len(uids), fetch.BATCH):
+            batch = uids[start : start + fetch.BATCH]
+
+            def read(session: Session, batch: Sequence[int] = batch) -> list[HeaderRecord]:
+                return list(fetch.records(session, fetch.by_uid(session, batch, fetch.header_items(session))))
+
+            yield from self._in_folder(folder, read)
+
+    def newest_headers(self, folder: str, count: int) -> list[HeaderRecord]:
+        """The last `count` messages by sequence number, newest first."""
+
+        def read(session: Session) -> list[HeaderRecord]:
+            return list(fetch.records(session, fetch.newest(session, count, fetch.header_items(session))))
+
+        return sorted(self._in_folder(folder, read), key=lambda record: -record.location.uid)
+
+    def raw(self, folder: str, uids: Sequence[int], *, limit: int = bodies.LIMIT) -> Iterator[tuple[Location, bytes]]:
+        """Whole messages; those that came with `thread` cost nothing."""
+        epoch = self._epochs.get(folder, 0)
+        places = [Location(folder, epoch, uid) for uid in uids]
+        known = self._found.bodies
+        yield from ((place, known[place]) for place in places if place in known)
+        missing = [place.uid for place in places if place not in known]
+        if missing:
+            yield from self._in_folder(folder, lambda session: list(bodies.whole(session, missing, limit)))
+
+    def thread(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
+        """The conversation of `record` and `ids`, from every folder where it lives; bodies are kept for `raw`."""
+        everywhere = folders.holding_conversations(self.folders(), self._folder_settings)
+        everything = folders.find(self.folders(), Role.ALL)
+
+        def read(session: Session) -> conversation.Found:
+            criterion = conversation.thread_criterion(session, record)
+            if criterion is None:
+                return conversation.by_ids(session, everywhere, record, ids)
+            places = [everything] if everything and session.offers("X-GM-EXT-1") else everywhere
+            return conversation.by_thread_id(session, places, *criterion)
+
+        self._found = self._read(read)
+        for place in self._found.records:
+            self._epochs.setdefault(place.folder, place.uidvalidity)
+        return list(self._found.records.values())
+
+    def search_header(self, folder: str, name: str, value: str) -> list[int]:
+        """UIDs whose header `name` contains `value`; a server that refuses the search is read instead."""
+
+        def read(session: Session) -> list[int]:
+            try:
+                return session.search(*header_search(name, value))
+            except Refused:
+                return _scan(session, name, value)
+
+        return self._in_folder(folder, read)
+
+    def append(self, folder: str, raw: bytes, flags: Sequence[str]) -> Location | None:
+        """APPEND, once."""
+        return self._write(lambda session: writing.append(session, folder, raw, flags))
+
+    def remove(self, location: Location) -> bool:
+        """Move one message to Trash, once."""
+        trash = folders.find(self.folders(), Role.TRASH)
+        if not trash and self.gmail:
+            raise MailboxError("Gmail shows no Trash folder over IMAP", cure="In its settings, let Trash show in IMAP.")
+        return self._write(lambda session: writing.remove(session, location, trash))
+
+    def add_flags(self, location: Location, flags: Sequence[str]) -> bool:
+        """Add flags, once."""
+        return self._write(lambda session: writing.add_flags(session, location, flags))
+
+    def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
+        """IDLE or NOOP; a connection that breaks meanwhile is opened again, and is a hint too."""
+        try:
+            return self._in_folder(folder, lambda session: idle.wait(session, seconds, stopped), again=False)
+        except (BrokenConnection, ConnectionFailed):
+            self._drop()
+            if not stopped():
+                self._read(lambda session: None)
+            return True
+
+    def close(self) -> None:
+        """Log out."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> Self:
+        """For `with`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Log out."""
+        self.close()
+
+    def _logged_in(self) -> Session:
+        session = Session(self._settings)
+        try:
+            log_in(session, self._credential)
+        except BaseException:
+            session.abandon()
+            raise
+        return session
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.abandon()
+            self._session = None
+
+    def _read(self, read: Callable[[Session], Result], *, again: bool = True) -> Result:
+        """Do `read`; after a break in a new connection, after a request to wait when that time is over."""
+        for attempt in range(self._patience.tries):
+            last = not again or attempt + 1 == self._patience.tries
+            try:
+                self._session = self._session or self._logged_in()
+                return read(self._session)
+            except CertificateError:
+                self._drop()
+                raise
+            except Throttled as error:
+                if error.broken:
+                    self._drop()
+                if last:
+                    raise
+                self._patience.pause(attempt, error.seconds)
+            except ConnectionFailed:
+                self._drop()
+                if last:
+                    raise
+                self._patience.pause(attempt)
+        raise AssertionError("unreachable")
+
+    def _write(self, write: Callable[[Session], Result]) -> Result:
+        """Do `write` once, in a connection that answers: an old one may have died unnoticed."""
+        session = self._read(_alive)
+        try:
+            return write(session)
+        except ConnectionFailed:
+            self._drop()
+            raise
+
+    def _in_folder(self, folder: str, read: Callable[[Session], Result], *, again: bool = True) -> Result:
+        def opened(session: Session) -> Result:
+            self._opened(session, folder)
+            return read(session)
+
+        return self._read(opened, again=again)
+
+    def _opened(self, session: Session, folder: str, *, again: bool = False) -> FolderState:
+        """Open `folder`; UIDs that the caller holds must not come to mean other messages."""
+        state = session.open_folder(folder, again=again)
+        if self._epochs.setdefault(folder, state.uidvalidity) != state.uidvalidity:
+            del self._epochs[folder]
+            raise MailboxError(f"The folder {folder!r} was renumbered by the server", cure="Run `mailassist sync`.")
+        return state
+
+
+def _alive(session: Session) -> Session:
+    session.run("NOOP")
+    return session
+
+
+def _listed(session: Session) -> list[folders.Listed]:
+    """LIST, or XLIST where only that tells what folders are for."""
+    use = "XLIST" if session.offers("XLIST") and not session.offers("SPECIAL-USE") else "LIST"
+    answer = session.run(use, Argument(b'""'), Argument(b'"*"'))
+    found = []
+    lines = [line for line in answer.get(use, []) if line]
+    parsed = parse_response(lines)
+    for attributes, delimiter, name in zip(parsed[::3], parsed[1::3], parsed[2::3], strict=False):
+        decoded = decode_utf7(name) if isinstance(name, bytes) else str(name)
+        words = frozenset(word.decode("ascii", "replace") for word in attributes if isinstance(word, bytes))
+        found.append(folders.Listed(decoded, delimiter.decode("ascii") if delimiter else "", words))
+    return found
+
+
+def _scan(session: Session, name: str, value: str) -> list[int]:
+    """What a refused search would have found among the newest messages (iCloud knows few headers)."""
+    found = fetch.newest(session, 500, items(["UID", f"BODY.PEEK[HEADER.FIELDS ({name.upper()})]"]))
+    return sorted(one["UID"] for one in found if "UID" in one and value.encode() in (fetch.header_bytes(one) or b""))

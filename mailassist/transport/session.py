@@ -1,0 +1,379 @@
+"""One IMAP connection: imapclient on a socket of ours, with one way to send a command and one to read its answer.
+
+imapclient and imaplib parse; what leaves is made of checked arguments only (`transport.arguments`). A session never
+repeats anything: `transport.imap` decides what may be done again after a break.
+"""
+
+from __future__ import annotations
+
+import base64
+import imaplib
+import re
+import selectors
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from imapclient import IMAPClient
+
+from mailassist.config import ServerSettings
+from mailassist.errors import ConnectionFailed, MailboxError
+from mailassist.transport.arguments import Argument, Literal, folder, keyword
+from mailassist.transport.network import failures, open_socket, start_tls
+from mailassist.transport.sasl import oauth_failure
+from mailassist.transport.source import FolderState
+from mailassist.transport.throttling import Throttled, suggested_pause
+
+Answer = dict[str, list[Any]]  # untagged responses by name, as imaplib keeps them
+
+_LONGEST_LINE = 16 * 1024 * 1024  # a SEARCH answer of a million messages has 8 MB
+_OUR_IDENTITY = Argument(b'("name" "mailassist")')
+_LITERAL_MINUS = 4096  # RFC 7888: up to here LITERAL- servers wait for no go-ahead
+
+
+class BrokenConnection(ConnectionFailed):
+    """The connection to the mail server broke."""
+
+
+class Refused(MailboxError):
+    """The mail server refused a command.
+
+    `text` is what it said, with the response code, such as `[TRYCREATE] No such folder`.
+    """
+
+    def __init__(self, message: str, text: str, *, cure: str = "") -> None:
+        """See the class."""
+        super().__init__(message, cure=cure)
+        self.text = text
+
+
+class _Reader:
+    """Lines and counted bytes from a socket, with a buffer of our own.
+
+    A buffered file would be useless after one timeout, hide what it holds from `select`, and in Python 3.14 imaplib
+    keeps what came before TLS.
+    """
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+        self._held = b""
+        self._at = 0
+
+    def line(self) -> bytes:
+        """The next line with its end; b"" at the end of the connection."""
+        searched = self._at
+        while (end := self._held.find(b"\n", searched)) < 0:
+            searched = len(self._held) - self._at
+            if searched > _LONGEST_LINE or not self._more():
+                return b""
+        line = self._held[self._at : end + 1]
+        self._at = end + 1
+        return line
+
+    def exactly(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end of the connection."""
+        pieces = [self._held[self._at : self._at + size]]
+        self._at += len(pieces[0])
+        missing = size - len(pieces[0])
+        while missing and (piece := self._source.recv(min(missing, 1 << 20))):
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+
+    def ready(self, seconds: float) -> bool:
+        """Whether something can be read within `seconds`."""
+        if self._at < len(self._held):
+            return True
+        if isinstance(self._source, ssl.SSLSocket) and self._source.pending():
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._source, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
+
+    def _more(self) -> bool:
+        piece = self._source.recv(1 << 16)
+        self._held = self._held[self._at :] + piece
+        self._at = 0
+        return bool(piece)
+
+
+class _Wire(imaplib.IMAP4):
+    """imaplib's parser on a given socket; asks for no capabilities that the greeting has told."""
+
+    def __init__(self, opened: socket.socket, host: str) -> None:
+        self._opened = opened
+        super().__init__(host)
+
+    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
+        self.host, self.port = host, port
+        self.use(self._opened)
+
+    def use(self, opened: socket.socket) -> None:
+        """Read from and write to `opened`; what was read before and not used is forgotten."""
+        self.sock = opened
+        self.reader = _Reader(opened)
+
+    def read(self, size: int) -> bytes:
+        return self.reader.exactly(size)
+
+    def readline(self) -> bytes:
+        return self.reader.line()
+
+    def shutdown(self) -> None:
+        self.sock.close()
+
+    def _get_capabilities(self) -> None:
+        # imaplib would ask at once, at the price of a round trip; what is not told is asked when it is needed.
+        self.capabilities = ("IMAP4REV1",)
+
+
+class Session(IMAPClient):  # type: ignore[misc]
+    """A connection that can send commands; `transport.login` logs it in."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Connect and, where asked, STARTTLS. Raises ConnectionFailed, CertificateError, ConfigError, Throttled."""
+        self.settings = settings
+        self._cached_capabilities: tuple[bytes, ...] | None
+        self.selected: FolderState | None = None
+        self.writable = False
+        self.news_on_leaving = False
+        with self._connection_errors():
+            super().__init__(settings.host, settings.port, ssl=False, timeout=None)
+            self._imap.debug = 0  # imapclient logs every line; ours hold passwords and mail
+            if settings.security == "starttls":
+                self._encrypt()
+
+    def _create_IMAP4(self) -> imaplib.IMAP4:
+        opened = open_socket(self.settings)
+        try:
+            return _Wire(opened, self.settings.host)
+        except BaseException:
+            opened.close()
+            raise
+
+    def _set_read_timeout(self) -> None:
+        """The socket came with its timeouts."""
+
+    def _encrypt(self) -> None:
+        """STARTTLS (RFC 3501, 6.2.1); all that came before is dropped, so that nobody can slip anything in front."""
+        imap = self._imap
+        if imap.state == "AUTH":
+            raise ConnectionFailed(
+                f"{self.host} greets as logged in before TLS; it is not trusted", cure='Use security = "tls".'
+            )
+        tell = imap.untagged_responses.get("CAPABILITY") or self.run("CAPABILITY").get("CAPABILITY") or [b""]
+        if b"STARTTLS" not in tell[-1].upper().split():
+            raise ConnectionFailed(
+                f"{self.host} offers no STARTTLS; nothing was sent in the clear",
+                cure='Use security = "tls" (port 993), or ask the provider.',
+            )
+        self.run("STARTTLS")
+        imap.use(start_tls(imap.sock, self.settings))
+        imap.untagged_responses.clear()
+        self._cached_capabilities = None
+
+    def offers(self, *names: str) -> bool:
+        """Whether the server has one of the capabilities; asks at most once after the login."""
+        with self._connection_errors():
+            return any(name.encode("ascii") in self.capabilities() for name in names)
+
+    def run(self, name: str, *parts: Argument | Literal) -> Answer:
+        """Send one command, wait for its end, give the untagged responses that came.
+
+        Raises Refused (NO, BAD), Throttled (later), BrokenConnection.
+        """
+        answer: Answer = {}
+        for part in self.responses("", name, *parts):
+            answer = part
+        return answer
+
+    def responses(self, wanted: str, name: str, *parts: Argument | Literal) -> Iterator[Any]:
+        """Like `run`, but every response `wanted` (FETCH) is given as it arrives; at the end all others, as a dict.
+
+        The connection is of no use when the caller does not read to the end.
+        """
+        with self._connection_errors():
+            tag = self._send(name, parts)
+            imap = self._imap
+            while imap.tagged_commands[tag] is None:
+                imap._check_bye()
+                imap._get_response()
+                if wanted and wanted in imap.untagged_responses:
+                    yield imap.untagged_responses.pop(wanted)
+            kind, data = imap.tagged_commands.pop(tag)
+        if kind != "OK":
+            self._refuse(name, kind, data[0])
+        answer: Answer = {**imap.untagged_responses, "tagged": data}
+        yield answer
+
+    def authenticate(self, mechanism: str, response: bytes, *, at_once: bool) -> Answer:
+        """AUTHENTICATE with a mechanism of one message; `at_once`: in the command itself (SASL-IR, RFC 4959).
+
+        Raises Refused; its text tells an OAuth server's reason, which comes as a second challenge (RFC 7628, 3.2.3).
+        """
+        encoded = base64.b64encode(response)
+        reason = ""
+        with self._connection_errors():
+            tag = self._send("AUTHENTICATE", (keyword(mechanism), *([Argument(encoded)] if at_once else [])))
+            imap = self._imap
+            while imap.tagged_commands[tag] is None:
+                imap._check_bye()
+                if imap._get_response() is not None:
+                    continue
+                if at_once:
+                    reason = oauth_failure(imap.continuation_response)
+                    encoded = b"AQ==" if mechanism == "OAUTHBEARER" else b""
+                imap.send(encoded + b"\r\n")
+                at_once = True
+            kind, data = imap.tagged_commands.pop(tag)
+        if kind != "OK":
+            self._refuse("AUTHENTICATE", kind, data[0] + (f" ({reason})".encode() if reason else b""))
+        return {**imap.untagged_responses, "tagged": data}
+
+    def _send(self, name: str, parts: tuple[Argument | Literal, ...]) -> bytes:
+        imap = self._imap
+        imap._check_bye()
+        imap.untagged_responses.clear()
+        tag: bytes = imap._new_tag()
+        line = tag + b" " + keyword(name)
+        for part in parts:
+            if isinstance(part, Literal):
+                line = self._send_literal(tag, line, part)
+            elif isinstance(part, Argument):
+                line += b" " + part
+            else:
+                raise TypeError(f"{part!r} has not gone through transport.arguments")
+        imap.send(line + b"\r\n")
+        return tag
+
+    def _send_literal(self, tag: bytes, line: bytes, literal: bytes) -> bytes:
+        """Send what there is and the announcement; what is left to send is the literal itself (RFC 7888)."""
+        size = len(literal)
+        known = self._cached_capabilities or ()
+        if b"LITERAL+" in known or (b"LITERAL-" in known and size <= _LITERAL_MINUS):
+            return line + b" {%d+}\r\n" % size + literal
+        imap = self._imap
+        imap.send(line + b" {%d}\r\n" % size)
+        while imap._get_response() is not None:
+            if imap.tagged_commands[tag] is not None:
+                kind, data = imap.tagged_commands.pop(tag)
+                self._refuse("literal", kind, data[0])
+        return bytes(literal)
+
+    def _refuse(self, name: str, kind: str, data: bytes) -> None:
+        text = data.decode("utf-8", "replace")
+        pause = suggested_pause(text)
+        if pause is not None:
+            raise Throttled(f"{self.host} asks to wait: {text}", pause)
+        raise Refused(f"{self.host} refused {name}: {text}", text)
+
+    @contextmanager
+    def _connection_errors(self) -> Iterator[None]:
+        try:
+            with failures(self.settings):
+                yield
+        except imaplib.IMAP4.error as error:
+            self.selected = None
+            text = re.sub(r"^(command: \w+ => )|^b['\"]|['\"]$", "", str(error))
+            pause = suggested_pause(text)
+            if pause is not None:
+                raise Throttled(f"{self.host} asks to wait: {text}", pause, broken=True) from error
+            raise BrokenConnection(
+                f"{self.host} closed the connection: {text}", cure="Try again; it may be busy."
+            ) from error
+        except ConnectionFailed:
+            self.selected = None
+            raise
+
+    def open_folder(self, name: str, *, writable: bool = False, again: bool = False) -> FolderState:
+        """EXAMINE (or SELECT, to write) `name`, unless it is open already and `again` is not wanted.
+
+        Raises MailboxError when it is not there.
+        """
+        if self.selected and self.selected.name == name and self.writable >= writable and not again:
+            return self.selected
+        self.selected = None
+        try:
+            answer = self.run("SELECT" if writable else "EXAMINE", folder(name))
+        except Refused as error:
+            raise MailboxError(
+                f"{self.host} does not open the folder {name!r}: {error.text}",
+                cure="Check the folder names under [accounts.NAME.folders].",
+            ) from error
+        self.writable = writable
+        self.selected = FolderState(
+            name,
+            uidvalidity=_number(answer, "UIDVALIDITY", 0),
+            uidnext=_number(answer, "UIDNEXT", 0),
+            exists=_number(answer, "EXISTS", 0),
+        )
+        return self.selected
+
+    def search(self, *criteria: Argument | Literal) -> list[int]:
+        """UID SEARCH in the open folder, ascending."""
+        charset = [keyword("CHARSET"), keyword("UTF-8")] if any(isinstance(part, Literal) for part in criteria) else []
+        answer = self.run("UID", keyword("SEARCH"), *charset, *criteria)
+        return sorted({int(word) for line in answer.get("SEARCH", []) for word in line.split() if word.isdigit()})
+
+    @contextmanager
+    def idling(self) -> Iterator[Callable[[float], bytes | None]]:
+        """IDLE (RFC 2177) in the open folder; gives a function that waits for a line, None if none comes in time.
+
+        Ends with DONE; `news_on_leaving` tells what arrived meanwhile. Raises Refused, BrokenConnection.
+        """
+        imap = self._imap
+        with self._connection_errors():
+            tag = self._send("IDLE", ())
+            while imap.tagged_commands[tag] is None and imap._get_response() is not None:
+                imap._check_bye()
+            if imap.tagged_commands[tag] is not None:
+                kind, data = imap.tagged_commands.pop(tag)
+                self._refuse("IDLE", kind, data[0])
+            self.news_on_leaving = self._has_news()
+            yield self._idle_line
+            imap.send(b"DONE\r\n")
+            while imap.tagged_commands[tag] is None:
+                imap._get_response()
+            imap.tagged_commands.pop(tag)
+            self.news_on_leaving = self.news_on_leaving or self._has_news()
+
+    def _idle_line(self, seconds: float) -> bytes | None:
+        if not self._imap.reader.ready(seconds):
+            return None
+        line: bytes = self._imap._get_line()
+        if line.upper().startswith(b"* BYE"):
+            raise imaplib.IMAP4.abort(line[6:].decode("utf-8", "replace"))
+        return line
+
+    def _has_news(self) -> bool:
+        return bool(self._imap.untagged_responses.keys() & {"EXISTS", "EXPUNGE", "FETCH", "VANISHED"})
+
+    def identify(self) -> None:
+        """ID (RFC 2971): some servers open no folder before they know the client's name."""
+        self.run("ID", _OUR_IDENTITY)
+
+    def close(self) -> None:
+        """LOGOUT and close; never raises."""
+        try:
+            self._imap.sock.settimeout(min(5.0, self.settings.read_timeout))
+            self._imap.send(self._imap._new_tag() + b" LOGOUT\r\n")
+            while self._imap.readline():
+                pass
+        except (OSError, imaplib.IMAP4.error):
+            pass
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the socket without a word; never raises."""
+        try:
+            self._imap.shutdown()
+        except OSError:
+            pass
+
+
+def _number(answer: Answer, name: str, default: int) -> int:
+    value = answer.get(name, [None])[-1]
+    return int(value) if value is not None and value.isdigit() else default

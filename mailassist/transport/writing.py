@@ -1,0 +1,85 @@
+"""The few commands that change a mailbox: APPEND, moving to Trash, flags. Never EXPUNGE without UID, never repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mailassist.errors import MailboxError
+from mailassist.transport.arguments import Argument, Literal, flags, folder, keyword, span
+from mailassist.transport.session import Answer, Refused, Session
+from mailassist.transport.source import Location
+
+_APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
+_NEEDED_AFTER_APPEND = "TRYCREATE"
+
+
+def append(session: Session, name: str, raw: bytes, wanted: Sequence[str]) -> Location | None:
+    """APPEND with the flags in the same command; where it went (RFC 4315), if the server says.
+
+    Raises MailboxError (over quota, read-only, too large), BrokenConnection (it may have happened).
+    """
+    session.offers("LITERAL+")  # asked before, never between a command and its literal
+    parts = (folder(name), *([flags(wanted)] if wanted else []), Literal(raw))
+    try:
+        answer = session.run("APPEND", *parts)
+    except Refused as error:
+        if _NEEDED_AFTER_APPEND not in error.text.upper():
+            raise _not_stored(session, name, error) from error
+        session.run("CREATE", folder(name))
+        answer = session.run("APPEND", *parts)
+    return _appended(answer, name)
+
+
+def remove(session: Session, place: Location, trash: str) -> bool:
+    """Move one message to `trash`; without a Trash it is deleted. False when it was not there.
+
+    UID MOVE (RFC 6851), else UID COPY, \\Deleted and UID EXPUNGE (RFC 4315); without UIDPLUS it stays marked.
+    """
+    if not _open_for(session, place):
+        return False
+    uid = span(place.uid, place.uid)
+    if trash and trash != place.folder:
+        if session.offers("MOVE"):
+            session.run("UID", keyword("MOVE"), uid, folder(trash))
+            return True
+        session.run("UID", keyword("COPY"), uid, folder(trash))
+    _store(session, uid, ["\\Deleted"])
+    if session.offers("UIDPLUS"):
+        session.run("UID", keyword("EXPUNGE"), uid)
+    return True
+
+
+def add_flags(session: Session, place: Location, wanted: Sequence[str]) -> bool:
+    """Add flags; False when the message is gone."""
+    if not _open_for(session, place):
+        return False
+    _store(session, span(place.uid, place.uid), wanted)
+    return True
+
+
+def _open_for(session: Session, place: Location) -> bool:
+    """SELECT the folder; whether the message still is the one that `place` meant."""
+    state = session.open_folder(place.folder, writable=True)
+    return state.uidvalidity == place.uidvalidity and session.search(keyword("UID"), span(place.uid, place.uid)) != []
+
+
+def _store(session: Session, uid: Argument, wanted: Sequence[str]) -> None:
+    session.run("UID", keyword("STORE"), uid, keyword("+FLAGS.SILENT"), flags(wanted))
+
+
+def _appended(answer: Answer, name: str) -> Location | None:
+    match = _APPENDUID.search(answer["tagged"][0])
+    return Location(name, int(match[1]), int(match[2])) if match else None
+
+
+def _not_stored(session: Session, name: str, error: Refused) -> MailboxError:
+    text = error.text.upper()
+    cure = "Nothing was stored."
+    if "OVERQUOTA" in text or "QUOTA" in text:
+        cure = "The mailbox is full: make room and try again; nothing was stored."
+    elif "TOOBIG" in text or "MAXIMUM SIZE" in text or "TOO LARGE" in text:
+        cure = "The message is too large for this server; nothing was stored."
+    elif "READ-ONLY" in text or "NOPERM" in text or "ACL" in text:
+        cure = "The folder cannot be written; name another one under [accounts.NAME.folders]."
+    return MailboxError(f"{session.host} does not store the message in {name!r}: {error.text}", cure=cure)
