@@ -18,41 +18,60 @@ if TYPE_CHECKING:
     from mailassist.store.ledger import DayTotal, Entry
 
 _HEADER = ("Day", "Mailbox", "Went to", "Model", "Calls", "Messages", "Tokens sent")
+_EACH_HEADER = ("When", "Mailbox", "Went to", "Model", "For", "Messages", "Tokens sent")
 
 
 @click.command()
 @click.option("--days", default=30, show_default=True, type=click.IntRange(min=1), help="How many days, with today.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--each", is_flag=True, help="Each call with its time, not the days.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; `calls` lists each call.")
 @config_option
-def command(days: int, as_json: bool) -> None:
+def command(days: int, each: bool, as_json: bool) -> None:
     """Show what left this machine, when and whereto, and what is kept here.
 
-    Only conversations that are drafted go to the model's server, and nothing else goes anywhere but your own mail
-    servers. What was said is never recorded here.
+    Only conversations that are drafted go to the model's server. Mail goes to your own mail servers and nowhere else;
+    `setup` asks public directories about the domain of your address. What was said is never recorded here.
     """
     from mailassist.store import ledger
 
     desk = open_desk()
     calls = ledger.entries(desk.store, since=ledger.day_start(time.time(), days_ago=days - 1))
-    left = ledger.by_day([call for call in calls if call.left_machine], "mailbox", "host", "model")
-    stayed = [call for call in calls if not call.left_machine]
+    left = [call for call in calls if call.left_machine]
+    stayed = len(calls) - len(left)
     if as_json:
         dump_json(_as_json(desk, days, left, stayed))
-    else:
-        _show(desk, days, left, stayed)
+        return
+    _show_left(days, left, stayed, each=each)
+    say()
+    _show_kept(desk)
 
 
-def _show(desk: Desk, days: int, left: Sequence[DayTotal], stayed: Sequence[Entry]) -> None:
+def _show_left(days: int, left: Sequence[Entry], stayed: int, *, each: bool) -> None:
+    from mailassist.store.ledger import by_day
+
     if left:
         say(f"Text of mail that left this machine for a model, {days} days:")
         say()
-        cells = [(row.day, *row.key, row.calls, row.messages, f"{row.input_tokens:,}") for row in left]
-        table(cells, header=_HEADER)
+        if each:
+            table([_call_cells(call) for call in reversed(left)], header=_EACH_HEADER)
+        else:
+            table([_day_cells(row) for row in by_day(left, "mailbox", "host", "model")], header=_HEADER)
     else:
         say(f"No text of mail left this machine for a model within {days} days.")
     if stayed:
-        say(f"{len(stayed)} calls stayed on this machine, or failed before anything was sent.")
-    say()
+        say(f"{stayed} calls stayed on this machine, or failed before anything was sent.")
+
+
+def _day_cells(row: DayTotal) -> tuple[object, ...]:
+    return (row.day, *row.key, row.calls, row.messages, f"{row.input_tokens:,}")
+
+
+def _call_cells(call: Entry) -> tuple[object, ...]:
+    when = datetime.fromtimestamp(call.at).isoformat(" ", "seconds")
+    return (when, call.mailbox, call.host, call.model, call.purpose, call.messages, f"{call.input_tokens:,}")
+
+
+def _show_kept(desk: Desk) -> None:
     say("Mail itself goes only between this machine and:")
     for name, servers in _servers(desk.config).items():
         say(f"  {name}: {', '.join(servers)}")
@@ -100,7 +119,9 @@ def _day(at: float) -> str:
     return datetime.fromtimestamp(at).date().isoformat()
 
 
-def _as_json(desk: Desk, days: int, left: Sequence[DayTotal], stayed: Sequence[Entry]) -> dict[str, object]:
+def _as_json(desk: Desk, days: int, left: Sequence[Entry], stayed: int) -> dict[str, object]:
+    from mailassist.store.ledger import by_day
+
     lines = [
         {
             "day": str(row.day),
@@ -109,14 +130,21 @@ def _as_json(desk: Desk, days: int, left: Sequence[DayTotal], stayed: Sequence[E
             "messages": row.messages,
             "tokens": row.input_tokens,
         }
-        for row in left
+        for row in by_day(left, "mailbox", "host", "model")
     ]
     kept = [{"what": what, "count": rows, "how_long": how_long} for what, rows, how_long in _kept(desk)]
     return {
         "days": days,
         "left": lines,
-        "stayed_calls": len(stayed),
+        "calls": [_call_record(call) for call in left],
+        "stayed_calls": stayed,
         "servers": _servers(desk.config),
         "kept": kept,
         "store": str(desk.store.path),
     }
+
+
+def _call_record(call: Entry) -> dict[str, object]:
+    when = datetime.fromtimestamp(call.at).astimezone().isoformat(timespec="seconds")
+    names = ("mailbox", "host", "model", "purpose", "messages", "state")
+    return {"at": when, "tokens": call.input_tokens} | {name: getattr(call, name) for name in names}

@@ -53,7 +53,9 @@ class Models:
         """The model in force today and what the user is to be told; opens nothing."""
         settings = self._settings
         info = find(settings.name, base_url=settings.base_url)
-        info, notice = (info, "") if settings.base_url else in_force(info, self._today())
+        # Azure and the servers on this machine have names and dates of their own.
+        dated = server_kind(settings.base_url).name in ("OpenAI", "")
+        info, notice = in_force(info, self._today()) if dated else (info, "")
         if settings.context_tokens and not info.known and settings.context_tokens > info.prompt_limit:
             notice = notice or f"{info.name} is not in the registry; its window is taken for {info.window} tokens."
         prices = {name: getattr(settings, name) for name in ("input_price", "cached_price", "output_price")}

@@ -223,6 +223,9 @@ def test_privacy_shows_what_left_and_what_is_kept(run: Callable[..., Result], st
     assert told["servers"] == {"work": [str(tmp_path / "mail")]}
     shown = run("privacy").output
     assert "api.openai.com" in shown and "365 days" in shown and str(tmp_path / "data") in shown
+    (call,) = told["calls"]
+    assert (call["messages"], call["tokens"], call["host"]) == (4, 1000, "api.openai.com")
+    assert call["at"][:10] in run("privacy", "--each").output
 
 
 def test_privacy_says_that_nothing_left(run: Callable[..., Result]) -> None:
