@@ -169,7 +169,8 @@ def header_line(entry: Entry, conversation: Conversation, delimiter: str, counte
     name = "me" if entry.ours else one_line(data_text(_author(message), delimiter), 60) or "unknown"
     while counter.exact and len(name) > 1 and counter.count(f"{start} {name}\n") > HEADER_TOKENS:
         name = name.rpartition(" ")[0] or name[: len(name) // 2]
-    return f"{start} {name}"
+    fits = not counter.exact or counter.count(f"{start} {name}\n") <= HEADER_TOKENS
+    return f"{start} {name}" if fits else f"{start} other"
 
 
 def _author(message: Message) -> str:

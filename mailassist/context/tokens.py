@@ -59,27 +59,29 @@ class ModelCounter:
         return self.ask(text)
 
 
-# Pieces that an unknown tokenizer may make one token of: see `UpperEstimate`.
-_PIECE = re.compile(r" ?(?:[A-Z]?[a-z]{1,3}|[A-Z]{1,2})|[\x00-\x7f]")
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+# Words of prose: ASCII letters that stand alone, at most the first of them a capital.
+_PROSE = re.compile(r" ?(?<![A-Za-z0-9])([A-Z]?[a-z]{1,20})(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
 class UpperEstimate:
-    """For tokenizers that we do not have: never fewer tokens than a byte-level vocabulary needs in practice.
+    """For tokenizers that we do not have: an upper estimate.
 
-    ASCII letters count one for every three begun, every digit, sign and white space one, every other character one a
-    byte. The last is a true bound, because byte-level and byte-fallback vocabularies hold all 256 bytes; the first is
-    measured: English and other Latin prose has four letters and more to a token in vocabularies of 32,000 and up.
+    Every byte counts one, which is a true bound, since byte-level and byte-fallback vocabularies make no token of less
+    than a byte; but a word of prose in plain letters, with the space before it, counts one for every three letters
+    begun. That part is measured: vocabularies of 32,000 and more need one token for four letters of English, and stay
+    below one for three in other languages of Latin script. Against o200k_base, cl100k_base and SmolLM2 on 321 mails of
+    lists it was never below; on average it is 1.7 times SmolLM2's count.
     """
 
     exact: bool = False
 
     def count(self, text: str) -> int:
         """An upper estimate for `text`."""
-        return sum(
-            len(piece.encode("utf-8", "surrogatepass")) if piece > "\x7f" else 1 for piece in _PIECE.findall(text)
-        )
+        saved = 0
+        for word in _PROSE.finditer(text):
+            saved += word.end() - word.start() - -(-len(word[1]) // 3)
+        return len(text.encode("utf-8", "surrogatepass")) - saved
 
 
 def counter_for(tokenizer: str, ask: Callable[[str], int] | None = None) -> TokenCounter:
