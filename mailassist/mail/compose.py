@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import quopri
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -187,5 +188,5 @@ def _check_meaning(raw: bytes, plan: ReplyPlan, text: str, message_id: str, own_
 
 
 def comparable(text: str) -> str:
-    """`text` without white space: what wrapping, stuffing and servers' line ends may change."""
-    return "".join(text.split())
+    """`text` without white space and invisible characters: what wrapping, line ends and readers may change."""
+    return "".join(one for one in "".join(text.split()) if unicodedata.category(one) not in ("Cf", "Cc", "Mn"))

@@ -1,10 +1,12 @@
-"""Writing text/plain; format=flowed (RFC 3676): paragraphs that every screen wraps as it likes, quotes that stay quotes."""
+"""Writing text/plain; format=flowed (RFC 3676): paragraphs that every screen wraps, quotes that stay quotes."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Iterator
+
+from mailassist.mail.invisible import without_invisible
 
 WIDTH = 72  # characters a line, RFC 3676, 4.2: 78 at most with the quote marks
 SIGNATURE_SEPARATOR = "-- "
@@ -16,10 +18,22 @@ _CONTROL = re.compile(
 
 
 def clean(text: str) -> str:
-    """`text` with "\\n" line ends, without control characters and without white space at the ends of lines."""
-    unified = re.sub("\r\n?|\x85|\u2028", "\n", text).replace("\u2029", "\n\n")
+    """`text` with "\\n" line ends, quotes as ">> text", nothing that controls or hides, no space at line ends."""
+    seen, _hidden = without_invisible(text)
+    unified = re.sub("\r\n?|\x85|\u2028", "\n", seen).replace("\u2029", "\n\n")
     lines = _CONTROL.sub("", unified).split("\n")
-    return "\n".join(line.rstrip() if line != SIGNATURE_SEPARATOR else line for line in lines)
+    return "\n".join(_tidy(line) if line != SIGNATURE_SEPARATOR else line for line in lines)
+
+
+def _tidy(line: str) -> str:
+    marks, text = _parted(line.rstrip())
+    return f"{marks} {text}" if marks and text else marks + text
+
+
+def _parted(line: str) -> tuple[str, str]:
+    """The quote marks of a line, without spaces between, and the rest."""
+    found = _QUOTE.match(line)
+    return (">" * found.group().count(">"), line[found.end() :]) if found else ("", line)
 
 
 def encode(text: str) -> str:
@@ -37,15 +51,12 @@ def _lines(line: str) -> Iterator[str]:
     if line == SIGNATURE_SEPARATOR:
         yield line
         return
-    marks = _QUOTE.match(line)
-    depth = marks.group().count(">") if marks else 0
-    text = line[marks.end() :] if marks else line
-    prefix = ">" * depth
-    pieces = _wrapped(text.rstrip(" "), max(WIDTH - depth - 1, 20))
+    prefix, text = _parted(line)
+    pieces = _wrapped(text.rstrip(" "), max(WIDTH - len(prefix) - 1, 20))
     for number, piece in enumerate(pieces):
         soft = " " if number < len(pieces) - 1 else ""
         # A quoted line is stuffed too: "> text" is depth one and the text (RFC 3676, 4.4).
-        yield (f"{prefix} {piece}" if piece else prefix) + soft if depth else _stuffed(piece) + soft
+        yield (f"{prefix} {piece}" if piece else prefix) + soft if prefix else _stuffed(piece) + soft
 
 
 def _wrapped(text: str, width: int) -> list[str]:
