@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 4_000  # characters of a text: more does not change the answer
 SCORE_TO_TELL = 0.45  # below this much evidence a text says nothing
+NEAR_TO_BEST = 0.6  # of the evidence for any language, what one that comes into question needs (nb read as da)
 LEAD_TO_TELL = 1.1  # how many times the evidence for the next language it must be
 
 _SCRIPTS = {
@@ -70,10 +71,11 @@ def detect(text: str, among: Collection[str] = ()) -> str:
     """
     allowed = {code.partition("-")[0].lower().replace("no", "nb"): code for code in among}
     scores = _scores(_NOT_PROSE.sub(" ", text[:LOOKED_AT]).casefold())
+    most = max(scores.values(), default=0.0)
     if allowed:
         scores = {code: score for code, score in scores.items() if code in allowed}
-    if not scores:
-        return ""
+    if not scores or max(scores.values()) < most * NEAR_TO_BEST:
+        return ""  # it is in a language that does not come into question
     best, *others = sorted(scores, key=lambda code: scores[code], reverse=True)
     rival = max((scores[code] for code in others), default=0.0)
     if scores[best] < max(SCORE_TO_TELL, rival * LEAD_TO_TELL):
