@@ -67,9 +67,9 @@ def _show(days: int, rows: Sequence[DayTotal], calls: Sequence[Entry], today: fl
         table([_cells(row) for row in rows], header=_HEADER)
         say()
     total, unsettled = sum(row.cost for row in rows), sum(row.open for row in rows)
-    say(f"{days} days: ${total:.4f} for {len(calls)} calls{_cached(calls)}")
+    say(f"Cost within {days} days: ${total:.4f}; calls: {len(calls)}{_cached(calls)}")
     if unsettled:
-        say(f"{unsettled} of them never came back; they count with the most that they can have cost.")
+        say(f"Calls that never came back, counted with the most that they can have cost: {unsettled}")
     limit = "no limit" if budget is None else f"of ${budget:.2f} (model.daily_budget)"
     say(f"Today: ${today:.4f}, {limit}")
 

@@ -82,7 +82,7 @@ def _show_remote(today: date, *, as_json: bool) -> None:
     if as_json:
         dump_json([{"name": model.name, "shutdown_date": model.shutdown or None} for model in found])
         return
-    say(f"{writer.host} offers {len(found)} models:")
+    say(f"Offered by {writer.host}:")
     table([_remote_cells(model, writer.info.name, today) for model in found])
 
 

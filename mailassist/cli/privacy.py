@@ -59,7 +59,7 @@ def _show_left(days: int, left: Sequence[Entry], stayed: int, *, each: bool) -> 
     else:
         say(f"No text of mail left this machine for a model within {days} days.")
     if stayed:
-        say(f"{stayed} calls stayed on this machine, or failed before anything was sent.")
+        say(f"Calls that stayed on this machine, or failed before anything was sent: {stayed}")
 
 
 def _day_cells(row: DayTotal) -> tuple[object, ...]:

@@ -207,7 +207,7 @@ def test_cost_shows_each_day_account_and_model(run: Callable[..., Result]) -> No
 
 
 def test_cost_without_any_call_says_so(run: Callable[..., Result]) -> None:
-    assert "$0.0000 for 0 calls" in run("cost").output
+    assert "$0.0000; calls: 0" in run("cost").output
 
 
 @pytest.mark.usefixtures("todays_calls")
