@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 4_000  # characters of a text: more does not change the answer
 SCORE_TO_TELL = 0.45  # below this much evidence a text says nothing
-NEAR_TO_BEST = 0.6  # of the evidence for any language, what one that comes into question needs (nb read as da)
+NEAR_TO_BEST = 0.75  # of the evidence for any language: what one that comes into question needs
 LEAD_TO_TELL = 1.1  # how many times the evidence for the next language it must be
 
 _SCRIPTS = {
