@@ -1,0 +1,192 @@
+"""What a Maildir and an mbox have in common: folders of entries that can be read without any server."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from mailassist.errors import MailboxError
+from mailassist.mail.parse import parse_headers
+from mailassist.transport.source import HEADER_FIELDS, Folder, FolderState, HeaderRecord, Location, Role
+
+_STEP = 0.5  # seconds between two looks at the disk
+_THREAD_DAYS = 730  # how far back a conversation is looked for
+_MOST_HEADER_BYTES = 1_000_000
+_WANTED = frozenset(name.lower().encode("ascii") for name in HEADER_FIELDS)
+_NOT_SEARCHED = (Role.DRAFTS, Role.JUNK, Role.TRASH)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message on disk."""
+
+    uid: int
+    flags: frozenset[str]
+    received: datetime
+    size: int
+    beginning: Callable[[int], bytes]  # at most so many bytes from the start; b"" when it is gone
+    content: Callable[[], bytes]
+
+
+class LocalSource(ABC):
+    """A `MailSource` without a server; what differs is how folders are listed and how entries are found."""
+
+    gmail = False
+
+    @abstractmethod
+    def folders(self) -> Sequence[Folder]:
+        """Every folder, with its role."""
+
+    @abstractmethod
+    def look(self, folder: str) -> tuple[FolderState, Mapping[int, Entry]]:
+        """The folder as it is on disk now. Raises MailboxError when it is not there."""
+
+    @abstractmethod
+    def signature(self, folder: str) -> object:
+        """Something cheap that changes when the folder does."""
+
+    @abstractmethod
+    def append(self, folder: str, raw: bytes, flags: Sequence[str]) -> Location | None:
+        """Store a message."""
+
+    @abstractmethod
+    def remove(self, location: Location) -> bool:
+        """Move a message to Trash."""
+
+    @abstractmethod
+    def add_flags(self, location: Location, flags: Sequence[str]) -> bool:
+        """Add flags to a message."""
+
+    def examine(self, folder: str) -> FolderState:
+        """The folder's cursor."""
+        return self.look(folder)[0]
+
+    def uids(self, folder: str, first: int, last: int) -> list[int]:
+        """The UIDs in [first, last], ascending."""
+        return sorted(uid for uid in self.look(folder)[1] if first <= uid <= last)
+
+    def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
+        """Headers of the messages that are there."""
+        state, entries = self.look(folder)
+        yield from (_record(state, entries[uid]) for uid in uids if uid in entries)
+
+    def newest_headers(self, folder: str, count: int) -> list[HeaderRecord]:
+        """Headers of the last `count` messages, newest first."""
+        state, entries = self.look(folder)
+        newest = sorted(entries, reverse=True)[: max(0, count)]
+        return [_record(state, entries[uid]) for uid in newest]
+
+    def raw(self, folder: str, uids: Sequence[int], *, limit: int = 1 << 62) -> Iterator[tuple[Location, bytes]]:
+        """Whole messages; of one over `limit` its first `limit` bytes."""
+        state, entries = self.look(folder)
+        for uid in uids:
+            entry = entries.get(uid)
+            content = (entry.content() if entry.size <= limit else entry.beginning(limit)) if entry else b""
+            if content:
+                yield Location(folder, state.uidvalidity, uid), content
+
+    def thread(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
+        """All messages that are linked to `record` or `ids`, in every folder but Drafts, Junk and Trash."""
+        start = parse_headers(record.headers)
+        candidates = list(self._since((record.received or datetime.now(UTC)) - timedelta(days=_THREAD_DAYS)))
+        known: set[str] = set()
+        wanted = {start.message_id, *start.in_reply_to, *start.references, *ids}
+        found: list[HeaderRecord] = []
+        while wanted - known:
+            marks = [one.encode("utf-8", "replace") for one in wanted - known]
+            known |= wanted
+            hits = [one for one in candidates if any(mark in one.headers for mark in marks)]
+            taken = {one.location for one in hits}
+            candidates = [one for one in candidates if one.location not in taken]
+            found += hits
+            for hit in hits:
+                message = parse_headers(hit.headers)
+                wanted |= {message.message_id, *message.in_reply_to, *message.references}
+        return found
+
+    def search_header(self, folder: str, name: str, value: str) -> list[int]:
+        """UIDs whose header contains `value`."""
+        entries = self.look(folder)[1]
+        wanted = value.casefold()
+        return [
+            uid
+            for uid, entry in sorted(entries.items())
+            if any(wanted in text.casefold() for text in _values(_header_block(entry), name))
+        ]
+
+    def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
+        """Look at the folder twice a second."""
+        end = time.monotonic() + seconds
+        before = self.signature(folder)
+        while time.monotonic() < end and not stopped():
+            time.sleep(min(_STEP, max(0.0, end - time.monotonic())))
+            if self.signature(folder) != before:
+                return True
+        return False
+
+    def close(self) -> None:  # noqa: B027  there is nothing to log out of
+        """Nothing happens."""
+
+    def __enter__(self) -> Self:
+        """For `with`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """For `with`."""
+        self.close()
+
+    def _since(self, oldest: datetime) -> Iterator[HeaderRecord]:
+        for folder in self.folders():
+            if folder.selectable and folder.role not in _NOT_SEARCHED:
+                state, entries = self.look(folder.name)
+                yield from (_record(state, entry) for entry in entries.values() if entry.received >= oldest)
+
+
+def no_folder(name: str, where: object) -> MailboxError:
+    """The error for a folder that is not there."""
+    return MailboxError(f"There is no folder {name!r} in {where}", cure="Check [accounts.NAME.folders].")
+
+
+def _record(state: FolderState, entry: Entry) -> HeaderRecord:
+    fields = b"".join(field for name, field in _fields(_header_block(entry)) if name in _WANTED)
+    place = Location(state.name, state.uidvalidity, entry.uid)
+    return HeaderRecord(place, fields + b"\r\n", entry.flags, entry.received, entry.size)
+
+
+def _header_block(entry: Entry) -> bytes:
+    size = 16 * 1024
+    while True:
+        start = entry.beginning(size)
+        for end in (b"\n\n", b"\r\n\r\n"):
+            head, found, _ = start.partition(end)
+            if found:
+                return head + b"\n"
+        if len(start) < size or size > _MOST_HEADER_BYTES:
+            return start
+        size *= 8
+
+
+def _fields(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(lower-case name, the field with its continuation lines and CRLF line ends)."""
+    lines: list[bytes] = []
+    for line in [*block.splitlines(), b""]:
+        if lines and line[:1] not in (b" ", b"\t"):
+            name, colon, _ = lines[0].partition(b":")
+            if colon:
+                yield name.strip().lower(), b"".join(one + b"\r\n" for one in lines)
+            lines = []
+        lines.append(line)
+
+
+def _values(block: bytes, name: str) -> Iterable[str]:
+    wanted = name.lower().encode("ascii")
+    for found, field in _fields(block):
+        if found == wanted:
+            yield " ".join(field.partition(b":")[2].decode("utf-8", "replace").split())

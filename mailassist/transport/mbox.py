@@ -1,0 +1,151 @@
+"""An mbox file as a source (RFC 4155): one folder, read only.
+
+A message's UID is its place in the file. Files that only grow keep their UIDVALIDITY; one whose old part changed gets
+a new one, by a digest that we keep of what was there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
+
+from mailassist.errors import MailboxError
+from mailassist.transport.local_source import Entry, LocalSource
+from mailassist.transport.source import Folder, FolderState, Location, Role
+
+_FROM = re.compile(rb"From (?:\S.*\d{4}|- .*|\S+\s*)\r?\n")
+_QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
+_STATUS = {"R": "\\Seen", "A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}
+_STATUS_FIELD = re.compile(rb"^(?:X-)?Status:[ \t]*([A-Z]*)", re.IGNORECASE | re.MULTILINE)
+_FIRST_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int  # of the message, after its From_ line
+    end: int
+    received: datetime
+
+
+class MboxSource(LocalSource):
+    """One mbox file, called INBOX."""
+
+    def __init__(self, path: Path, data_folder: Path) -> None:
+        """`data_folder`: where the digest is kept. Raises MailboxError when there is no such file."""
+        self._path = path
+        self._record = data_folder / "mbox" / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+        self._known: tuple[object, FolderState, Mapping[int, Entry]] | None = None
+        self.signature("INBOX")
+
+    def folders(self) -> Sequence[Folder]:
+        """The file, as the inbox."""
+        return (Folder("INBOX", Role.INBOX),)
+
+    def signature(self, folder: str) -> object:
+        """Size and time of the file."""
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise MailboxError(f"{self._path} cannot be read: {error.strerror}", cure="Check `mbox`.") from error
+        return status.st_size, status.st_mtime_ns
+
+    def look(self, folder: str) -> tuple[FolderState, Mapping[int, Entry]]:
+        """The messages of the file; read anew only when it has changed."""
+        now = self.signature(folder)
+        if self._known is None or self._known[0] != now:
+            spans, digests = _spans(self._path)
+            state = FolderState("INBOX", self._epoch(digests), len(spans) + 1, len(spans))
+            self._known = now, state, {uid: self._entry(uid, span) for uid, span in enumerate(spans, 1)}
+        return self._known[1], self._known[2]
+
+    def append(self, folder: str, raw: bytes, flags: Sequence[str]) -> Location | None:
+        """Refused: other programs write this file too, with locks that nobody agrees on."""
+        raise _read_only(self._path)
+
+    def remove(self, location: Location) -> bool:
+        """Refused."""
+        raise _read_only(self._path)
+
+    def add_flags(self, location: Location, flags: Sequence[str]) -> bool:
+        """Refused."""
+        raise _read_only(self._path)
+
+    def _entry(self, uid: int, span: _Span) -> Entry:
+        start = self._read(span, _FIRST_BYTES).partition(b"\n\n")[0]
+        letters = b"".join(_STATUS_FIELD.findall(start)).decode("ascii").upper()
+        flags = frozenset(_STATUS[letter] for letter in letters if letter in _STATUS)
+        size = span.end - span.start
+        return Entry(
+            uid, flags, span.received, size, lambda most: self._read(span, most), lambda: self._read(span, size)
+        )
+
+    def _read(self, span: _Span, most: int) -> bytes:
+        with self._path.open("rb") as file:
+            file.seek(span.start)
+            raw = file.read(min(most, span.end - span.start))
+        return _QUOTED_FROM.sub(b"", raw) if b">From " in raw else raw
+
+    def _epoch(self, digests: Sequence[str]) -> int:
+        """UIDVALIDITY: the last one while what we knew is still the beginning of the file, else one more."""
+        epoch, count, digest = 1, 0, ""
+        try:
+            first, second, digest = self._record.read_text(encoding="ascii").split()
+            epoch, count = int(first), int(second)
+        except (FileNotFoundError, ValueError):
+            pass
+        if count > len(digests) or (count and digests[count - 1] != digest):
+            epoch += 1
+        self._record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._record.write_text(f"{epoch} {len(digests)} {digests[-1] if digests else '-'}\n", encoding="ascii")
+        return epoch
+
+
+def _spans(path: Path) -> tuple[list[_Span], list[str]]:
+    """Where each message lies, and for each a digest of the beginnings of all messages up to it."""
+    spans: list[_Span] = []
+    digests: list[str] = []
+    running = hashlib.sha256()
+    start, received, after_blank, position = -1, _UNKNOWN, True, 0
+    with path.open("rb") as file:
+        for line in file:
+            if after_blank and line.startswith(b"From ") and _FROM.match(line):
+                if start >= 0:
+                    spans.append(_Span(start, position, received))
+                start, received = position + len(line), _arrival(line)
+                running.update(line)
+                digests.append(running.hexdigest())
+            elif start >= 0 and position - start < _FIRST_BYTES:
+                running.update(line)
+                digests[-1] = running.hexdigest()
+            position += len(line)
+            after_blank = line in (b"\n", b"\r\n")
+    if start >= 0:
+        spans.append(_Span(start, position, received))
+    return spans, digests
+
+
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
+
+
+def _arrival(line: bytes) -> datetime:
+    """The date of a From_ line, in asctime's form; UTC, as RFC 4155 wants."""
+    words = line.decode("ascii", "replace").split()
+    if len(words) >= 7:
+        try:
+            _, month, day, clock, year = words[2:7]
+            return parsedate_to_datetime(f"{day} {month} {year} {clock} +0000")
+        except ValueError:
+            pass
+    return _UNKNOWN
+
+
+def _read_only(path: Path) -> MailboxError:
+    return MailboxError(
+        f"{path} is an mbox file, which is only read", cure="Use an IMAP server or a Maildir for drafts."
+    )
