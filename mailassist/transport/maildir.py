@@ -214,9 +214,7 @@ def _entry(uid: int, file: Path) -> Entry | None:
     match = _INFO.search(file.name)
     flags = frozenset(_LETTERS[letter] for letter in (match[1] if match else "") if letter in _LETTERS)
     received = datetime.fromtimestamp(status.st_mtime, UTC)
-    return Entry(
-        uid, flags, received, status.st_size, lambda size: _beginning(file, size), lambda: _beginning(file, -1)
-    )
+    return Entry(uid, flags, received, status.st_size, partial(_beginning, file), partial(_beginning, file, -1))
 
 
 def _beginning(file: Path, size: int) -> bytes:

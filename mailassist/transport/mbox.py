@@ -81,9 +81,7 @@ class MboxSource(LocalSource):
         letters = b"".join(_STATUS_FIELD.findall(start)).decode("ascii").upper()
         flags = frozenset(_STATUS[letter] for letter in letters if letter in _STATUS)
         size = span.end - span.start
-        return Entry(
-            uid, flags, span.received, size, lambda most: self._read(span, most), lambda: self._read(span, size)
-        )
+        return Entry(uid, flags, span.received, size, partial(self._read, span), partial(self._read, span, size))
 
     def _read(self, span: _Span, most: int) -> bytes:
         with self._path.open("rb") as file:
