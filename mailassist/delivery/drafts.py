@@ -87,16 +87,22 @@ def resume_drafts(store: Store, route: Route, *, around: Surroundings | None = N
     return [finish_pending(work, row) for row in pending] + [_retire_old(work, row) for row in half]
 
 
-def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> bool:
-    """Take our own revision out of Drafts (to Trash) if it is as we put it there; False when it is not."""
-    place = _where(source, row)
-    if place is None or text_at(source, place) != row.fingerprint:
-        return False
-    work.mark("draft:untouched")
-    source.remove(place)
-    work.mark("draft:removed")
-    table.change(work.store, row, now=work.now(), **_NO_COPY)
-    return True
+def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
+    """Take our own revisions of a draft out of Drafts (to Trash) where they are as we put them there."""
+    for own_id, text, folder in _revisions(source, row):
+        for place in find(source, folder, Wanted(own_id, (), text)):
+            if text_at(source, place) == text:
+                work.mark("draft:untouched")
+                source.remove(place)
+                work.mark("draft:removed")
+    table.change(work.store, row, now=work.now(), pending=b"", **_NO_COPY, **_NO_OLD)
+
+
+def _revisions(source: MailSource, row: DraftRow) -> list[tuple[str, str, str]]:
+    """Own header, text and folder of every revision that may lie in Drafts, one on its way included."""
+    found = [(row.own_id, row.fingerprint, row.folder or (folder_of(source, Role.DRAFTS) if row.pending else ""))]
+    found.append((row.old_own_id, row.old_fingerprint, row.old_folder))
+    return [(own_id, text, folder) for own_id, text, folder in found if own_id and folder]
 
 
 def location_of(row: DraftRow) -> Location | None:

@@ -52,8 +52,10 @@ def find(source: MailSource, folder: str, wanted: Wanted) -> list[Location]:
 
 
 def text_at(source: MailSource, location: Location) -> str:
-    """The fingerprint of the message at `location`, "" when it is not there any more."""
+    """The fingerprint of the message at `location`, "" when it is not there any more or marked as deleted."""
     if source.examine(location.folder).uidvalidity != location.uidvalidity:
+        return ""
+    if not any(_stands(record) for record in source.headers(location.folder, [location.uid])):
         return ""
     for place, raw in source.raw(location.folder, [location.uid]):
         if place.uid == location.uid:
@@ -70,11 +72,17 @@ def _search(source: MailSource, folder: str, name: str, value: str) -> list[int]
 
 def _is_ours(record: HeaderRecord, wanted: Wanted) -> bool:
     message = parse_headers(record.headers)
-    return message.header(OWN_HEADER) == wanted.own_id or message.message_id in wanted.message_ids
+    known = message.header(OWN_HEADER) == wanted.own_id or message.message_id in wanted.message_ids
+    return known and _stands(record)
+
+
+def _stands(record: HeaderRecord) -> bool:
+    """Without UIDPLUS a removed message stays, marked: for us it is gone."""
+    return "\\Deleted" not in record.flags
 
 
 def _by_text(source: MailSource, folder: str, newest: Sequence[HeaderRecord], wanted: Wanted) -> list[Location]:
-    uids = [record.location.uid for record in newest[:_READ]]
+    uids = [record.location.uid for record in newest[:_READ] if _stands(record)]
     if not uids:
         return []
     return [place for place, raw in source.raw(folder, uids) if fingerprint(raw) == wanted.fingerprint]
