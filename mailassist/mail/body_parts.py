@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mailassist.mail.body import html_to_text
@@ -13,6 +14,9 @@ from mailassist.mail.message import Attachment
 from mailassist.mail.mime import Part, Structure, decoded, decoded_size
 
 _PGP = re.compile(r"^-----BEGIN PGP MESSAGE-----[ \t]*$", re.MULTILINE)
+_WORDS = re.compile(r"[^\W_]{3,}")
+_ADDRESS = re.compile(r"\S*(?:://|www\.|@)\S*")
+_COMPARED = 200_000  # characters
 _PKCS7 = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 
 
@@ -35,7 +39,6 @@ class _Reading:
     alternative: int | None
     plain: str | None = None
     html: str | None = None
-    html_text: str | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +77,22 @@ class _Reader:
         self.hidden.extend(hidden)
         self.readings.append(_Reading(part.alternative, plain=head + tail))
 
+    def texts(self) -> Iterator[str]:
+        """The text of each piece, in order; of alternatives the plain one, unless it is empty."""
+        plain = {reading.alternative: reading.plain for reading in self.readings if (reading.plain or "").strip()}
+        for reading in self.readings:
+            if reading.html is None:
+                yield reading.plain or ""
+                continue
+            converted = html_to_text(reading.html[: self.limit])
+            self.hidden.extend(converted.hidden)
+            self.warnings.extend(converted.warnings)
+            beside = plain.get(reading.alternative) if reading.alternative is not None else None
+            if beside is None:
+                yield converted.text
+            elif _differ(beside, converted.text):
+                self.warnings.append("alternative-mismatch: the plain text and the HTML say different things")
+
     def _attach(self, part: Part) -> None:
         header = part.header
         name = header.name or (f"{part.subject}.eml" if part.subject else "")
@@ -86,6 +105,16 @@ class _Reader:
             self.encrypted = self.encrypted or "S/MIME"
 
 
+def _differ(plain: str, html: str) -> bool:
+    """Whether a plain text and the HTML beside it say different things: many words, or a long number, of one only."""
+    plain, html = _ADDRESS.sub(" ", plain[:_COMPARED]), _ADDRESS.sub(" ", html[:_COMPARED])
+    words, others = set(_WORDS.findall(plain.casefold())), set(_WORDS.findall(html.casefold()))
+    if len(words) < 3 or len(others) < 3:
+        return False
+    shared = len(words & others)
+    return shared * 2 < min(len(words), len(others))
+
+
 def read_body(raw: bytes, found: Structure, limit: int) -> Body:
     """Put the parts of `raw` together. Never raises."""
     reader = _Reader(raw, limit)
@@ -94,18 +123,7 @@ def read_body(raw: bytes, found: Structure, limit: int) -> Body:
     for container in found.containers:
         if container.content_type == "multipart/encrypted":
             reader.encrypted = "S/MIME" if "pkcs7" in container.protocol else "PGP/MIME"
-    texts = []
-    for reading in reader.readings:
-        if reading.html is not None:
-            others = [r for r in reader.readings if r.alternative == reading.alternative and r.plain]
-            converted = html_to_text(reading.html[:limit])
-            reader.hidden.extend(converted.hidden)
-            if reading.alternative is not None and others:
-                continue
-            texts.append(converted.text)
-        else:
-            texts.append(reading.plain or "")
-    text = "\n".join(texts)
+    text = "\n".join(reader.texts())
     if not reader.encrypted and "-----BEGIN PGP MESSAGE-----" in text and _PGP.search(text):
         reader.encrypted = "inline PGP"
     if reader.encrypted:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import binascii
 import re
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailassist.mail.charsets import decode
 
-_END = re.compile(rb"\r?\n\r?\n")
 _END_IN_PART = re.compile(rb"\r?\n(?:\r?\n|(?=--))")  # a border may follow a part's header at once
 _FOLD = re.compile(r"\n[ \t]+")
 _NAME = re.compile(r"[!-9;-~]+")
 _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+")
-# An encoded word; white space between two of them is not part of the text (RFC 2047, 6.2).
-_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*)\?=(?:\s+(?==\?[^?\s]{1,80}\?[bBqQ]\?[^?]*\?=))?")
+_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*)\?=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,7 @@ def split_headers(raw: bytes, start: int = 0, *, size: int, count: int, border: 
     """
     if raw.startswith((b"\n", b"\r\n"), start):
         return HeaderBlock((), start + (1 if raw[start] == 0x0A else 2))
-    found = (_END_IN_PART if border else _END).search(raw, start)
-    end, body = (found.start(), found.end()) if found else (len(raw), len(raw))
-    if found and border and raw.startswith(b"--", body):
-        body = end  # the line break belongs to the border
+    end, body = _end_in_part(raw, start) if border else _end(raw, start)
     lines = _FOLD.sub(" ", raw_text(raw[start : min(end, start + size)])).split("\n")
     fields, read = _fields(lines, count)
     too_long = end - start > size or (len(fields) >= count > 0 and read < len(lines))
@@ -50,6 +47,23 @@ def split_headers(raw: bytes, start: int = 0, *, size: int, count: int, border: 
         body = _body_after(raw, start, body)
     warnings = ("structure-limit: the header is too long; only its beginning was read",) if too_long else ()
     return HeaderBlock(tuple(fields), body, warnings, too_long)
+
+
+def _end(raw: bytes, start: int) -> tuple[int, int]:
+    """Where the fields end and where the body begins."""
+    found = raw.find(b"\n\r\n", start)
+    plain = raw.find(b"\n\n", start, found if found >= 0 else len(raw))
+    if plain >= 0:
+        return plain, plain + 2
+    return (found, found + 3) if found >= 0 else (len(raw), len(raw))
+
+
+def _end_in_part(raw: bytes, start: int) -> tuple[int, int]:
+    found = _END_IN_PART.search(raw, start)
+    if found is None:
+        return len(raw), len(raw)
+    # A border at once: the line break belongs to it.
+    return (found.start(), found.start() if raw.startswith(b"--", found.end()) else found.end())
 
 
 def raw_text(data: bytes) -> str:
@@ -66,13 +80,20 @@ def _fields(lines: list[str], count: int) -> tuple[list[tuple[str, str]], int]:
     fields: list[tuple[str, str]] = []
     for number, line in enumerate(lines):
         name, colon, value = line.partition(":")
-        if colon and _NAME.fullmatch(name := name.rstrip(" \t")):
+        if colon and (known := _field_name(name)):
             if len(fields) >= count:
                 return fields, number
-            fields.append((name.lower(), value.strip()))
+            fields.append((known, value.strip()))
         elif line and not line.startswith(("From ", ">From ")):
             return fields, number
     return fields, len(lines)
+
+
+@lru_cache(maxsize=1024)
+def _field_name(name: str) -> str:
+    """The lower-case name of a field, or "" where it is none."""
+    name = name.rstrip(" \t")
+    return sys.intern(name.lower()) if len(name) < 200 and _NAME.fullmatch(name) else ""
 
 
 def _body_after(raw: bytes, start: int, default: int) -> int:
@@ -90,19 +111,39 @@ def _body_after(raw: bytes, start: int, default: int) -> int:
 def decode_words(value: str) -> str:
     """`value` with its RFC 2047 encoded words decoded, on one line, without control characters."""
     if "=?" in value:
-        value = _WORD.sub(_word, value)
-    return _CONTROLS.sub(" ", value).strip() if not value.isprintable() else value
+        value = _with_words(value)
+    return value if value.isprintable() else _CONTROLS.sub(" ", value).strip()
 
 
-def _word(match: re.Match[str]) -> str:
-    charset, encoding, text = match.groups()
-    charset = charset.partition("*")[0]  # RFC 2231, 5: a language may follow
+def _with_words(value: str) -> str:
+    """Decode the encoded words; neighbours of one charset as one, since programs split characters between them."""
+    pieces: list[str] = []
+    data, charset, position = b"", "", 0
+    for match in _WORD.finditer(value):
+        label = match.group(1).partition("*")[0]  # RFC 2231, 5: a language may follow
+        word = _word_bytes(match.group(2), match.group(3))
+        between = value[position : match.start()]
+        apart = bool(between.strip()) or not data
+        if apart or label.lower() != charset.lower() or word is None:
+            pieces.append(decode(data, charset)[0] if data else "")
+            pieces.append(between if apart or word is None else "")
+            data = b""
+        if word is None:
+            pieces.append(match.group())
+        else:
+            data, charset = data + word, label
+        position = match.end()
+    pieces.append(decode(data, charset)[0] if data else "")
+    pieces.append(value[position:])
+    return "".join(pieces)
+
+
+def _word_bytes(encoding: str, text: str) -> bytes | None:
+    """The bytes of one encoded word, or None where they cannot be read."""
     try:
         data = text.encode("ascii")
         if encoding in "qQ":
-            data = binascii.a2b_qp(data, header=True)
-        else:
-            data = binascii.a2b_base64(data + b"=" * (-len(data) % 4))
+            return binascii.a2b_qp(data, header=True)
+        return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
     except (UnicodeEncodeError, binascii.Error):
-        return match.group()
-    return decode(data, charset)[0]
+        return None

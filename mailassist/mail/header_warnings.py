@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterator
 
 from mailassist.mail.message import Address, Message
@@ -32,6 +31,10 @@ def header_warnings(message: Message, repeated: Collection[str], has_id: bool) -
     count = len(message.to) + len(message.cc)
     if count > MANY_RECIPIENTS:
         warnings.append(f"many-recipients: {count} recipients")
+    authors = {address.key for address in message.from_}
+    if authors and any(address.key not in authors for address in message.reply_to):
+        answered = ", ".join(address.email for address in message.reply_to[:5])
+        warnings.append(f"reply-to-differs: an answer goes to {answered}, not to the sender")
     for address in (*message.from_, *message.reply_to):
         warnings.extend(_about(address))
     return warnings
@@ -51,7 +54,3 @@ def _about(address: Address) -> Iterator[str]:
 def _about_domain(email: str) -> Iterator[str]:
     domain = email.rpartition("@")[2]
     yield f"homograph: {domain} is not written in plain letters ({domain!a}); it may look like another domain"
-
-
-def _scripts(label: str) -> set[str]:
-    return {unicodedata.name(letter, "?").split()[0] for letter in label if letter.isalpha()}

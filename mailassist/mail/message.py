@@ -18,6 +18,8 @@ class Address:
     @property
     def key(self) -> str:
         """What two spellings of the same address share: case folded, the domain in A-labels where possible."""
+        if self.email.isascii():
+            return self.email.casefold()
         local, at, domain = self.email.rpartition("@")
         try:
             domain = domain.encode("idna").decode("ascii")

@@ -10,7 +10,7 @@ from mailassist.mail.header_fields import decode_words
 
 LONGEST = 998
 # Visible ASCII between angle brackets. The grammar is stricter; the world is not.
-_ID = re.compile(r"<([!-;=?-~]{1,996})>")
+_ID = re.compile(r"<[!-;=?-~]{1,996}>")
 _BARE = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
 
 
@@ -23,7 +23,7 @@ def message_ids(value: str, limit: int = 10_000) -> tuple[str, ...]:
         value = decode_words(value)  # some servers encode long ids
     ids = _ID.findall(value)
     if ids:
-        return tuple(f"<{name}>" for name in ids[:limit])
+        return tuple(ids[:limit])
     bare = value.strip()
     return (f"<{bare}>",) if len(bare) <= LONGEST - 2 and _BARE.fullmatch(bare) else ()
 

@@ -7,7 +7,6 @@ of addresses recurse and raise on hostile input and are not used.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from mailassist.mail.addresses import parse_addresses
@@ -76,7 +75,7 @@ def _from_headers(block: HeaderBlock, limits: Limits, size: int) -> Message:
     headers: dict[str, tuple[str, ...]] = {}
     repeated: dict[str, list[str]] = {}
     for name, value in block.fields:
-        text = decode_words(value)
+        text = value if "=?" not in value and value.isprintable() else decode_words(value)
         if name in headers:
             repeated.setdefault(name, list(headers[name])).append(text)
         else:
@@ -122,16 +121,11 @@ def _all_addresses(block: HeaderBlock, name: str) -> tuple[Address, ...]:
     return tuple(address for field, value in block.fields if field == name for address in parse_addresses(value))
 
 
-_PGP = re.compile(r"^-----BEGIN PGP MESSAGE-----[ \t]*$", re.MULTILINE)
-_ENCRYPTED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime")
-
-
 def _with_body(message: Message, raw: bytes, found: Structure, limits: Limits) -> Message:
     """`message` with what its parts hold."""
-    from mailassist.mail.body_parts import read_body
-
     body = read_body(raw, found, limits.text_chars)
     parted = split(body.text[: limits.text_chars])
+    too_long = [f"long-text: only the first {limits.text_chars:,} characters were looked through"]
     return replace(
         message,
         text=body.text,
@@ -143,5 +137,14 @@ def _with_body(message: Message, raw: bytes, found: Structure, limits: Limits) -
         attachments=body.attachments,
         encrypted=body.encrypted,
         too_complex=message.too_complex or found.too_complex,
-        warnings=tuple(dict.fromkeys((*message.warnings, *found.warnings, *body.warnings))),
+        warnings=tuple(
+            dict.fromkeys(
+                (
+                    *message.warnings,
+                    *found.warnings,
+                    *body.warnings,
+                    *(too_long if len(body.text) > limits.text_chars else ()),
+                )
+            )
+        ),
     )

@@ -1,0 +1,211 @@
+"""Text from a walk over HTML: lines, paragraphs, lists, tables, links, quotes.
+
+Each quote, list item and table cell is a frame of lines of its own, finished when its element is left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "figure", "dl", "table"})
+_BLOCKS = frozenset({
+    "div", "section", "article", "header", "footer", "main", "aside", "nav", "center", "form", "fieldset", "address",
+    "body", "html", "dt", "dd", "tr", "tbody", "thead", "tfoot", "caption", "figcaption", "legend", "details",
+    "summary", "option", "ul", "ol", "menu",
+})  # fmt: skip
+_SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
+_LONGEST_LINK = 200
+_DEEPEST_QUOTE = 20
+
+
+@dataclass(slots=True)
+class _Frame:
+    """The lines of one element; the last piece of text is not a line yet."""
+
+    tag: str
+    lines: list[str] = field(default_factory=list)
+    current: list[str] = field(default_factory=list)
+    gap: bool = False  # an empty line before the next text
+    cells: list[list[str]] = field(default_factory=list)  # of a table row
+    number: int = 0  # of a list's items
+    trailing_space: bool = True
+
+
+class Writer:
+    """Takes the events of a walk and gives the text."""
+
+    def __init__(self) -> None:
+        """Begin with an empty page."""
+        self._frames = [_Frame("")]
+        self._quotes = 0
+        self._lists: list[_Frame] = []
+        self.position = 0  # grows with every piece of text: tells where a link's text began
+        self._pieces: list[str] = []
+
+    def write(self, text: str, keeps_space: bool) -> None:
+        """Text, its white space folded unless it `keeps_space`."""
+        frame = self._frames[-1]
+        if keeps_space:
+            first, *rest = text.replace("\r\n", "\n").replace("\xa0", " ").split("\n")
+            self._put(frame, first)
+            for line in rest:
+                self._end_line(frame, force=True)
+                self._put(frame, line)
+            frame.trailing_space = False
+            return
+        folded = _SPACE.sub(" ", text)
+        if frame.trailing_space and folded.startswith(" "):
+            folded = folded[1:]
+        if folded:
+            self._put(frame, folded)
+            frame.trailing_space = folded.endswith(" ")
+
+    def _put(self, frame: _Frame, text: str) -> None:
+        if frame.gap and text.strip():
+            if frame.lines and frame.lines[-1]:
+                frame.lines.append("")
+            frame.gap = False
+        frame.current.append(text)
+        self._pieces.append(text)
+        self.position = len(self._pieces)
+
+    def _end_line(self, frame: _Frame, *, force: bool = False) -> None:
+        """Finish the current line; `force`: an empty one too."""
+        line = "".join(frame.current).rstrip()
+        if line or force:
+            frame.lines.append(line)
+        frame.current.clear()
+        frame.trailing_space = True
+
+    def open(self, tag: str, attributes: Mapping[str, str | None]) -> None:
+        """An element begins."""
+        frame = self._frames[-1]
+        if tag == "br":
+            self._end_line(frame, force=True)
+        elif tag == "hr":
+            self._end_line(frame)
+            self._put(frame, "-" * 20)
+            self._end_line(frame)
+        elif tag == "blockquote":
+            self._push(tag)
+            self._quotes += 1
+        elif tag == "li":
+            self._open_item()
+        elif tag in ("ul", "ol"):
+            self._open_list(tag, attributes)
+        elif tag in ("td", "th") or tag == "tr":
+            self._push(tag)
+        elif tag in _PARAGRAPHS or tag in _BLOCKS:
+            self._end_line(frame)
+            frame.gap = frame.gap or tag in _PARAGRAPHS
+
+    def close(self, tag: str) -> None:
+        """An element ends."""
+        frame = self._frames[-1]
+        if tag in ("blockquote", "li", "td", "th", "tr") and frame.tag == tag and len(self._frames) > 1:
+            self._pop()
+        elif tag in ("ul", "ol"):
+            self._end_line(frame)
+            if self._lists:
+                self._lists.pop()
+            frame.gap = frame.gap or not self._lists
+        elif tag in _PARAGRAPHS or tag in _BLOCKS:
+            self._end_line(frame)
+            frame.gap = frame.gap or tag in _PARAGRAPHS
+
+    def _open_list(self, tag: str, attributes: Mapping[str, str | None]) -> None:
+        frame = self._frames[-1]
+        self._end_line(frame)
+        start = attributes.get("start") or "1"
+        first = int(start) - 1 if re.fullmatch(r"\d{1,6}", start) else 0
+        self._lists.append(_Frame(tag, number=first))
+
+    def _open_item(self) -> None:
+        self._push("li")
+        self._frames[-1].number = 0
+        if self._lists and self._lists[-1].tag == "ol":
+            self._lists[-1].number += 1
+            self._frames[-1].number = self._lists[-1].number
+
+    def _push(self, tag: str) -> None:
+        self._end_line(self._frames[-1])
+        self._frames.append(_Frame(tag))
+
+    def _pop(self) -> None:
+        """Finish the innermost frame and hand its lines to the one around it."""
+        frame = self._frames.pop()
+        self._end_line(frame)
+        lines = _trimmed(frame.lines)
+        outer = self._frames[-1]
+        if frame.tag in ("td", "th") and outer.tag == "tr":
+            outer.cells.append(lines)
+            return
+        if frame.tag == "tr":
+            lines = [*lines, *_row(frame.cells)]
+        elif frame.tag == "blockquote":
+            self._quotes -= 1
+            if self._quotes < _DEEPEST_QUOTE:
+                lines = [f"> {line}".rstrip() for line in lines]
+        elif frame.tag == "li":
+            mark = f"{frame.number}. " if frame.number else "- "
+            indent = " " * len(mark)
+            lines = [(mark if not index else indent) + line if line else "" for index, line in enumerate(lines)]
+        self._take(outer, lines, apart=frame.tag == "blockquote")
+
+    def _take(self, outer: _Frame, lines: list[str], *, apart: bool) -> None:
+        if not lines:
+            return
+        if (outer.gap or apart) and outer.lines and outer.lines[-1]:
+            if outer.gap:
+                outer.lines.append("")
+        outer.lines.extend(lines)
+        outer.gap = apart
+        outer.trailing_space = True
+
+    def link(self, href: str, start: int) -> None:
+        """A link ends whose text began at `start`: its address is shown unless the text is the address."""
+        text = "".join(self._pieces[start:]).strip()
+        address = href.removeprefix("mailto:").partition("?")[0] if href.lower().startswith("mailto:") else href
+        if not text or not href.lower().startswith(("http://", "https://", "mailto:", "tel:")):
+            return
+        bare = address.split("://", 1)[-1].rstrip("/")
+        if bare.casefold() in text.casefold() or (href.startswith("mailto:") and "@" in text):
+            return
+        shown = address if len(address) <= _LONGEST_LINK else address[:_LONGEST_LINK] + "…"
+        frame = self._frames[-1]
+        if frame.current and frame.current[-1].endswith(" "):
+            frame.current[-1] = frame.current[-1].rstrip(" ")
+        self._put(frame, f" ({shown})")
+        frame.trailing_space = False
+
+    def text(self) -> str:
+        """Everything written, "\\n" line ends."""
+        while len(self._frames) > 1:
+            self._pop()
+        frame = self._frames[0]
+        self._end_line(frame)
+        return "\n".join(_trimmed(frame.lines))
+
+
+def _trimmed(lines: list[str]) -> list[str]:
+    """Without empty lines at both ends, and at most two empty lines in a row."""
+    start, end = 0, len(lines)
+    while start < end and not lines[start]:
+        start += 1
+    while end > start and not lines[end - 1]:
+        end -= 1
+    kept: list[str] = []
+    for line in lines[start:end]:
+        if line or len(kept) < 2 or kept[-1] or kept[-2]:
+            kept.append(line)
+    return kept
+
+
+def _row(cells: list[list[str]]) -> list[str]:
+    """A table row: short cells side by side, long ones below each other."""
+    filled = [cell for cell in cells if cell]
+    if len(filled) > 1 and all(len(cell) == 1 for cell in filled):
+        return [" | ".join(cell[0] for cell in filled)]
+    return [line for cell in filled for line in cell]

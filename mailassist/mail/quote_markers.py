@@ -1,0 +1,177 @@
+"""How mail programs mark what is not new: attribution lines, header blocks, separators, in the world's languages.
+
+The tables hold what programs write (Gmail, Outlook, Apple Mail, Thunderbird, Yahoo, Proton and others), by language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Marks of direction (UAX #9) that right-to-left programs put around names and addresses.
+DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
+
+# What programs write for "wrote": English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Swedish, Danish,
+# Norwegian, Finnish, Czech, Russian, Turkish, Greek, Japanese, Chinese, Korean, Arabic, Hebrew, and a few more.
+_WROTE = re.compile(
+    r"\b(?:wrote|writes|schrieb|schreibt|geschrieben|a\s+écrit|écrit|escribió|escreveu|ha\s+scritto|scrive|schreef"
+    r"|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|píše|написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?"
+    r"|написав|пише|yazdı|yazmış|έγραψε|írta|a\s+scris|napísal(?:\(a\)|a)?|je\s+napisao|đã\s+viết|menulis)\b"
+    r"|書きました|書いた|のメール|写道|寫道|님이\s*작성|작성했습니다|작성|님의\s*말|كتب|تمت\s+كتابة|كتبت|כתב|เขียนว่า|さんは",
+    re.IGNORECASE,
+)
+_OPENER = re.compile(
+    r"(?:On|Am|Le|El|Em|Il|Op|Den|Dne|Dnia|W\s+dniu|Στις|Την|Τη|A|På|Pe|Dana|Vào|Pada|في|بتاريخ|בתאריך|ב-|в|"
+    r"mån|tis|ons|tors|fre|lör|sön|man|tir|tirs|tor|lør|søn|ma|ti|ke|to|pe|la|su|pon|wt|śr|czw|pt|sob|niedz|"
+    r"po|út|st|čt|pá|so|ne|пн|вт|ср|чт|пт|сб|вс|Mon|Tue|Wed|Thu|Fri|Sat|Sun|在|於|于)\b"
+    r"|\d{1,4}[./\-年년 ]|\"?[^<>\"]{1,60}\"?\s*[<(\[]",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|\d{4}\s*[年년]|\d{1,2}\s*月",
+)
+_EMAIL = re.compile(r"[^\s<>\"'()\[\]]+@[^\s<>\"'()\[\]]+")
+_ENDS_WITH_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]\s*[,;]?\s*[:：]\s*$")
+_LONGEST_ATTRIBUTION = 400
+
+_FROM = (
+    "from|von|de|da|van|od|från|fra|lähettäjä|от|от кого|kimden|gönderen|από|差出人|送信者|发件人|寄件者|寄件人|보낸 사람"
+    "|보낸사람|من|מאת|de la|feladó|від|odosielateľ|expéditeur|mittente|remitente|afzender|absender"
+)
+_DATED = (
+    "date|sent|datum|gesendet|envoyé|envoyé le|fecha|enviado|enviado el|enviado em|enviada em|enviada|data|inviato|inviata"
+    "|verzonden|wysłano|wysłane|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|pvm|odesláno|дата|отправлено|tarih"
+    "|gönderildi|gönderilme tarihi|gönderme tarihi|ημερομηνία|στάλθηκε|εστάλη|日付|送信日時|日時|发送时间|发送日期|日期|傳送日期"
+    "|寄件日期|보낸 날짜|보낸날짜|날짜|التاريخ|تاريخ الإرسال|تم الإرسال|أرسلت|נשלח|תאריך|trimis|küldve|dátum|dátum|надіслано"
+)
+_TO = (
+    "to|an|à|a|para|aan|do|till|til|vastaanottaja|komu|кому|kime|alıcı|προς|宛先|收件人|收件者|받는 사람|받는사람|إلى|אל|către"
+    "|címzett|empfänger|destinataire|destinatario|cc|kopie|copie|cópia|copia|kopia|kopi|kopio|копия|bilgi|κοιν|抄送|副本|참조"
+    "|نسخة|עותק"
+)
+_SUBJECT = (
+    "subject|betreff|betr|objet|asunto|assunto|oggetto|onderwerp|temat|ämne|emne|aihe|předmět|předmet|тема|konu|θέμα|件名"
+    "|主题|主旨|主題|제목|الموضوع|נושא|subiect|tárgy|predmet|sujet"
+)
+_KEYS = {
+    key: kind
+    for kind, keys in (("to", _TO), ("date", _DATED), ("subject", _SUBJECT), ("from", _FROM))
+    for key in keys.split("|")
+}
+_KEY_LINE = re.compile(r"\s{0,4}[*_]{0,2}([^\s:：*_][^:：*_]{0,24}?)[*_]{0,2}\s{0,2}[:：][*_]{0,2}(?:\s|$|(?=\S))")
+
+_ORIGINAL = (
+    r"original\s+message|reply\s+message|forwarded\s+message|forwarded\s+by\b.*|ursprüngliche\s+nachricht"
+    r"|original-?nachricht|weitergeleitete\s+nachricht|message\s+d.origine|message\s+original|message\s+transféré"
+    r"|mensaje\s+original|mensaje\s+reenviado|mensagem\s+original|mensagem\s+encaminhada|messaggio\s+originale"
+    r"|messaggio\s+inoltrato|oorspronkelijke?\s+bericht|doorgestuurd\s+bericht|wiadomość\s+oryginalna"
+    r"|oryginalna\s+wiadomość|przekazana\s+wiadomość|treść\s+przekazanej\s+wiadomości|ursprungligt\s+meddelande"
+    r"|originalmeddelande|vidarebefordrat\s+meddelande|oprindelig\s+meddelelse|videresendt\s+(?:meddelelse|melding)"
+    r"|opprinnelig\s+melding|alkuperäinen\s+viesti|välitetty\s+viesti|původní\s+zpráva|původní\s+e-mail"
+    r"|přeposlaná\s+zpráva|исходное\s+сообщение|пересылаемое\s+сообщение|пересланное\s+сообщение|оригинальное\s+сообщение"
+    r"|orijinal\s+mesaj|özgün\s+ileti|yönlendirilmiş\s+mesaj|iletilen\s+ileti|αρχικό\s+μήνυμα|προωθημένο\s+μήνυμα"
+    r"|元のメッセージ|転送メッセージ|転送されたメッセージ|原始邮件|原始郵件|原始信件|转发邮件|轉寄郵件|已转发邮件|원본\s*메시지|원본\s*메일"
+    r"|전달된\s*메시지|الرسالة\s+الأصلية|رسالة\s+معاد\s+توجيهها|הודעה\s+מקורית|הודעה\s+שהועברה|mesaj\s+original"
+    r"|eredeti\s+üzenet|оригінальне\s+повідомлення"
+)
+_SEPARATOR = re.compile(rf"\s*[-_*=—–]{{2,}}\s*(?:{_ORIGINAL})\s*[-_*=—–]{{2,}}\s*:?\s*", re.IGNORECASE)
+_BEGIN = re.compile(
+    r"\s*(?:begin\s+forwarded\s+message|anfang\s+der\s+weitergeleiteten\s+nachricht|début\s+du\s+message\s+(?:réexpédié|transféré)"
+    r"|inicio\s+del\s+mensaje\s+reenviado|início\s+da\s+mensagem\s+(?:reencaminhada|encaminhada)|inizio\s+messaggio\s+inoltrato"
+    r"|begin\s+doorgestuurd\s+bericht|początek\s+przekazywanej\s+wiadomości|vidarebefordrat\s+brev|start\s+på\s+videresendt\s+besked"
+    r"|videresendt\s+melding|välitetty\s+viesti\s+alkaa|začátek\s+přeposílané\s+zprávy|начало\s+переадресованного\s+сообщения"
+    r"|iletilen\s+mesajın\s+başlangıcı|αρχή\s+προωθημένου\s+μηνύματος|以下は、?転送されたメッセージです|下面是被转发的邮件|以下是轉寄的郵件"
+    r"|전달된\s+메시지\s*시작|بداية\s+الرسالة\s+المحولة|תחילת\s+ההודעה\s+שהועברה)\s*[:：]\s*",
+    re.IGNORECASE,
+)
+RULE = re.compile(r"\s*(?:[-_*=—–]\s?){5,}\s*")
+
+
+def is_separator(line: str) -> bool:
+    """Whether `line` says that an earlier message follows ("-----Original Message-----")."""
+    if len(line) > 120:
+        return False
+    stripped = line.lstrip()
+    if stripped[:1] in "-_*=—–" and stripped:
+        return _SEPARATOR.fullmatch(line) is not None
+    return line.rstrip()[-1:] in (":", "：") and _BEGIN.fullmatch(line) is not None
+
+
+def header_key(line: str) -> str:
+    """What a line like `Von: ...` is in a header block: "from", "to", "date", "subject", or ""."""
+    if ":" not in line[:40] and "：" not in line[:40]:
+        return ""
+    if not line.isascii():
+        line = DIRECTION.sub("", line)
+    match = _KEY_LINE.match(line)
+    return _KEYS.get(" ".join(match.group(1).lower().split()), "") if match else ""
+
+
+def header_block(lines: Sequence[str], start: int) -> int:
+    """Where the header block ends that begins at `start` (a line of its own for From and two others), or 0."""
+    if not header_key(lines[start]):
+        return 0
+    kinds: set[str] = set()
+    end = start
+    others = blanks = 0
+    for number in range(start, min(start + 25, len(lines))):
+        line = lines[number]
+        kind = header_key(line)
+        if kind:
+            kinds.add(kind)
+            end, others, blanks = number + 1, 0, 0
+        elif not line.strip():
+            blanks += 1
+            if blanks > 1 or len(kinds) >= 4 or {"from", "subject"} <= kinds:
+                break
+        else:
+            others += 1
+            if others > 3 or blanks or len(line) > 200:
+                break
+    return end if "from" in kinds and len(kinds) >= 3 else 0
+
+
+def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, bool] | None:
+    """The attribution that ends with line `last`: where it begins (at `first` or after), and whether it is certain.
+
+    Certain means that it names a date or an address besides saying "wrote"; None where there is none.
+    """
+    end = lines[last].rstrip()
+    if len(end) > _LONGEST_ATTRIBUTION:
+        return None
+    if not end.isascii():
+        end = DIRECTION.sub("", end).rstrip()
+    if not end.endswith((":", "：")) or end.lstrip().startswith(">"):
+        return None
+    text = end
+    for start in range(last, max(last - 4, first - 1), -1):
+        if start < last:
+            line = lines[start]
+            if not line.strip() or len(line) + len(text) > _LONGEST_ATTRIBUTION or line.lstrip().startswith(">"):
+                break
+            text = f"{DIRECTION.sub('', line).strip()} {text.strip()}"
+        verdict = _attributes(text)
+        if verdict:
+            return start, True
+    return (last, False) if _short_attribution(end) else None
+
+
+def _attributes(text: str) -> bool:
+    """Whether `text` as a whole is an attribution with a date or an address in it."""
+    text = text.strip()
+    dated, addressed = _DATE.search(text), "@" in text and _EMAIL.search(text)
+    if not (dated or addressed) or not _OPENER.match(text):
+        return False
+    if _WROTE.search(text):
+        return bool(dated) or (bool(addressed) and len(text) < 200)
+    return bool(dated) and bool(addressed) and _ENDS_WITH_ADDRESS.search(text) is not None
+
+
+def _short_attribution(line: str) -> bool:
+    """`Tomás Vidal wrote:` alone."""
+    line = line.strip()
+    match = _WROTE.search(line)
+    if match is None or len(line) > 80:
+        return False
+    name = (line[: match.start()] + line[match.end() :]).strip(" :：,")
+    return 0 < len(name.split()) <= 6 and "." not in name.rstrip(".")
