@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mailassist.mail.addresses import parse_addresses
+from mailassist.mail.body_parts import read_body
 from mailassist.mail.dates import parse_date
 from mailassist.mail.header_fields import HeaderBlock, decode_words, split_headers
 from mailassist.mail.header_warnings import header_warnings
@@ -125,7 +126,9 @@ def _with_body(message: Message, raw: bytes, found: Structure, limits: Limits) -
     """`message` with what its parts hold."""
     body = read_body(raw, found, limits.text_chars)
     parted = split(body.text[: limits.text_chars])
-    too_long = [f"long-text: only the first {limits.text_chars:,} characters were looked through"]
+    warnings = [*message.warnings, *found.warnings, *body.warnings]
+    if len(body.text) > limits.text_chars:
+        warnings.append(f"long-text: only the first {limits.text_chars:,} characters were looked through")
     return replace(
         message,
         text=body.text,
@@ -137,14 +140,5 @@ def _with_body(message: Message, raw: bytes, found: Structure, limits: Limits) -
         attachments=body.attachments,
         encrypted=body.encrypted,
         too_complex=message.too_complex or found.too_complex,
-        warnings=tuple(
-            dict.fromkeys(
-                (
-                    *message.warnings,
-                    *found.warnings,
-                    *body.warnings,
-                    *(too_long if len(body.text) > limits.text_chars else ()),
-                )
-            )
-        ),
+        warnings=tuple(dict.fromkeys(warnings)),
     )
