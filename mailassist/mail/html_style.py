@@ -126,7 +126,7 @@ def pixels(value: str, of: float = 16.0) -> float | None:
     number, unit = float(match.group(1)), (match.group(2) or "").lower()
     if unit == "%":
         return number * of / 100
-    return number * (_PIXELS[unit] if unit in _PIXELS else of)
+    return number * _PIXELS.get(unit, of)
 
 
 def styled(base: Style, rules: Mapping[str, str]) -> Style:

@@ -157,9 +157,8 @@ class Writer:
     def _take(self, outer: _Frame, lines: list[str], *, apart: bool) -> None:
         if not lines:
             return
-        if (outer.gap or apart) and outer.lines and outer.lines[-1]:
-            if outer.gap:
-                outer.lines.append("")
+        if outer.gap and outer.lines and outer.lines[-1]:
+            outer.lines.append("")
         outer.lines.extend(lines)
         outer.gap = apart
         outer.trailing_space = True

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 # Marks of direction (UAX #9) that right-to-left programs put around names and addresses.
 DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
 
-# What programs write for "wrote": English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Swedish, Danish,
-# Norwegian, Finnish, Czech, Russian, Turkish, Greek, Japanese, Chinese, Korean, Arabic, Hebrew, and a few more.
+# What programs write for "wrote": English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Swedish,
+# Danish, Norwegian, Finnish, Czech, Russian, Turkish, Greek, Japanese, Chinese, Korean, Arabic, Hebrew, and a few more.
 _WROTE = re.compile(
     r"\b(?:wrote|writes|schrieb|schreibt|geschrieben|a\s+écrit|écrit|escribió|escreveu|ha\s+scritto|scrive|schreef"
     r"|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|píše|написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?"
@@ -35,23 +35,25 @@ _ENDS_WITH_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]\s*[,
 _LONGEST_ATTRIBUTION = 400
 
 _FROM = (
-    "from|von|de|da|van|od|från|fra|lähettäjä|от|от кого|kimden|gönderen|από|差出人|送信者|发件人|寄件者|寄件人|보낸 사람"
-    "|보낸사람|من|מאת|de la|feladó|від|odosielateľ|expéditeur|mittente|remitente|afzender|absender"
+    "from|von|de|da|van|od|från|fra|lähettäjä|от|от кого|kimden|gönderen|από|差出人|送信者|发件人|寄件者"
+    "|寄件人|보낸 사람|보낸사람|من|מאת|de la|feladó|від|odosielateľ|expéditeur|mittente|remitente"
+    "|afzender|absender"
 )
 _DATED = (
-    "date|sent|datum|gesendet|envoyé|envoyé le|fecha|enviado|enviado el|enviado em|enviada em|enviada|data|inviato|inviata"
-    "|verzonden|wysłano|wysłane|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|pvm|odesláno|дата|отправлено|tarih"
-    "|gönderildi|gönderilme tarihi|gönderme tarihi|ημερομηνία|στάλθηκε|εστάλη|日付|送信日時|日時|发送时间|发送日期|日期|傳送日期"
-    "|寄件日期|보낸 날짜|보낸날짜|날짜|التاريخ|تاريخ الإرسال|تم الإرسال|أرسلت|נשלח|תאריך|trimis|küldve|dátum|dátum|надіслано"
+    "date|sent|datum|gesendet|envoyé|envoyé le|fecha|enviado|enviado el|enviado em|enviada em|enviada"
+    "|data|inviato|inviata|verzonden|wysłano|wysłane|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|pvm"
+    "|odesláno|дата|отправлено|tarih|gönderildi|gönderilme tarihi|gönderme tarihi|ημερομηνία|στάλθηκε"
+    "|εστάλη|日付|送信日時|日時|发送时间|发送日期|日期|傳送日期|寄件日期|보낸 날짜|보낸날짜|날짜|التاريخ"
+    "|تاريخ الإرسال|تم الإرسال|أرسلت|נשלח|תאריך|trimis|küldve|dátum|dátum|надіслано"
 )
 _TO = (
-    "to|an|à|a|para|aan|do|till|til|vastaanottaja|komu|кому|kime|alıcı|προς|宛先|收件人|收件者|받는 사람|받는사람|إلى|אל|către"
-    "|címzett|empfänger|destinataire|destinatario|cc|kopie|copie|cópia|copia|kopia|kopi|kopio|копия|bilgi|κοιν|抄送|副本|참조"
-    "|نسخة|עותק"
+    "to|an|à|a|para|aan|do|till|til|vastaanottaja|komu|кому|kime|alıcı|προς|宛先|收件人|收件者|받는 사람"
+    "|받는사람|إلى|אל|către|címzett|empfänger|destinataire|destinatario|cc|kopie|copie|cópia|copia|kopia"
+    "|kopi|kopio|копия|bilgi|κοιν|抄送|副本|참조|نسخة|עותק"
 )
 _SUBJECT = (
-    "subject|betreff|betr|objet|asunto|assunto|oggetto|onderwerp|temat|ämne|emne|aihe|předmět|předmet|тема|konu|θέμα|件名"
-    "|主题|主旨|主題|제목|الموضوع|נושא|subiect|tárgy|predmet|sujet"
+    "subject|betreff|betr|objet|asunto|assunto|oggetto|onderwerp|temat|ämne|emne|aihe|předmět|předmet"
+    "|тема|konu|θέμα|件名|主题|主旨|主題|제목|الموضوع|נושא|subiect|tárgy|predmet|sujet"
 )
 _KEYS = {
     key: kind
