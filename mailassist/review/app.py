@@ -69,7 +69,7 @@ class ReviewApp(App[None]):
             self.pop_screen()
         if not self._leaving:
             self._leaving = True
-            self.main.run_worker(self._leave(), group="leave", exit_on_error=False)
+            self.main.start(self._leave, group="leave")
 
     async def _leave(self) -> None:
         try:
@@ -80,7 +80,7 @@ class ReviewApp(App[None]):
 
     def _end_at_once(self) -> None:
         """Save, then end; approved replies stay in the outbox."""
-        self.main.run_worker(self._save_and_end(), group="leave", exit_on_error=False)
+        self.main.start(self._save_and_end, group="leave")
 
     async def _save_and_end(self) -> None:
         await self.main.keeper.flush()

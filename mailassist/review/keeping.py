@@ -49,7 +49,7 @@ class Keeper:
             reply.complete,
             reply.previous,
         )
-        self._session.start(self._after_pause(), group="keep", exclusive=True)
+        self._session.start(self._after_pause, group="keep", exclusive=True)
 
     async def flush(self) -> str:
         """Save everything now; "" or, in one line, why that was not possible. What was not saved is tried again."""

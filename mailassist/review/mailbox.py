@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mailassist.errors import MailassistError
 from mailassist.review.calls import Stopped
 from mailassist.review.keeping import Keeper
 from mailassist.review.messages import BoardChanged, ConnectionChanged, Noticed
-from mailassist.review.phrases import counted
+from mailassist.review.phrases import counted, named
 from mailassist.review.session import Session, unexpected
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Mailbox:
         self.listed = True
         self._session.post(BoardChanged())
         for account in self._session.desk.account_names:
-            self._session.start(self._keep_up(account), group=f"watch-{account}")
+            self._session.start(partial(self._keep_up, account), group=f"watch-{account}")
 
     async def refresh(self, account: str) -> None:
         """Read one account's waiting conversations and saved drafts from the store."""
@@ -45,13 +46,15 @@ class Mailbox:
         merged = session.board.merge(account, *found, keep=session.current)
         for reply in merged.overtaken:
             self._keeper.keep(reply)
-        session.post(BoardChanged(tuple(reply.waiting.correspondent for reply in merged.new) if self.listed else ()))
+        session.post(
+            BoardChanged(tuple(named(reply.waiting.correspondent) for reply in merged.new) if self.listed else ())
+        )
 
     def sync_now(self) -> None:
         """Look for new mail in every account."""
         for account in self._session.desk.account_names:
             if account not in self._syncing:
-                self._session.start(self.sync(account), group=f"sync-{account}")
+                self._session.start(partial(self.sync, account), group=f"sync-{account}")
 
     async def sync(self, account: str) -> bool:
         """One sync with its progress shown; whether it came through. A failure leaves the list as it is."""
@@ -82,7 +85,7 @@ class Mailbox:
         loop = asyncio.get_running_loop()
 
         def changed() -> None:
-            session.start(self.refresh(account), group=f"refresh-{account}")
+            session.start(partial(self.refresh, account), group=f"refresh-{account}")
 
         def connected(ok: bool, text: str) -> None:
             session.post(ConnectionChanged(account, text or ("online" if ok else "offline"), ok))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailassist.mail.compose import ReplyPlan
 from mailassist.review.keeping import Keeper
 from mailassist.review.messages import BoardChanged, Noticed, ReplyChanged
+from mailassist.review.phrases import named
 from mailassist.review.reply import Reply
 from mailassist.review.session import Session
 from mailassist.worklist import Approved, Mode, OutboxEntry
@@ -68,10 +69,10 @@ class Outgoing:
             return
         if due:
             self._busy = True
-            self._session.start(self.deliver(), group="deliver")
+            self._session.start(self.deliver, group="deliver")
         elif open_ones and now - self._looked >= POLL:
             self._looked = now
-            self._session.start(self.look(), group="outbox")
+            self._session.start(self.look, group="outbox")
 
     async def deliver(self) -> None:
         """Send what is due."""
@@ -127,7 +128,7 @@ class Outgoing:
             self._steps.append(_Step(reply, None))
             session.board.remove(reply.key)
             session.post(BoardChanged())
-            session.post(Noticed(f"Skipped {item.correspondent}: u brings it back"))
+            session.post(Noticed(f"Skipped {named(item.correspondent)}: u brings it back"))
         return done
 
     async def undo(self) -> Reply | None:
@@ -193,7 +194,7 @@ class Outgoing:
         entry = reply.outbox
         if entry is None or before.get(entry.id) == entry.state:
             return
-        to = entry.recipients[0] if entry.recipients else reply.waiting.correspondent
+        to = entry.recipients[0] if entry.recipients else named(reply.waiting.correspondent)
         if entry.state in GONE_OUT:
             if before.get(entry.id) not in GONE_OUT:
                 self._session.post(Noticed(f"Sent to {to}"))

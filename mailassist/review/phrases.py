@@ -22,6 +22,11 @@ def line(value: object, style: str = "") -> Content:
     return shown(SafeText(value).line(), style)
 
 
+def joined(*parts: Content) -> Content:
+    """Parts that are safe already, side by side. Takes no strings: each must have come through `shown` or `line`."""
+    return Content("").join(parts)
+
+
 def age(then: float, now: float) -> str:
     """How long ago, in at most four characters: `now`, `5m`, `3h`, `2d`, `6w`, `2y`."""
     seconds = max(0.0, now - then)
@@ -66,7 +71,7 @@ def money(dollars: float) -> str:
     """US dollars with as many digits as a cheap call needs."""
     if dollars == 0:
         return "$0"
-    return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}" if dollars >= 0.0001 else "<$0.0001"
+    return f"${dollars:.2f}" if dollars >= 0.01 else f"${dollars:.4f}" if dollars >= 0.0001 else "<$0.0001"
 
 
 def size(octets: int) -> str:
@@ -76,10 +81,16 @@ def size(octets: int) -> str:
     return f"{octets / 1000:.0f} kB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"
 
 
+def named(correspondent: str) -> str:
+    """The name in `Name <address>`, else the address."""
+    name = correspondent.partition(" <")[0].strip()
+    return name or correspondent.strip(" <>") or "(nobody named)"
+
+
 def bare(address: Address) -> SafeText:
     """The address without its display name, which proves nothing; an international domain with its A-labels beside."""
     text = SafeText(address.email).line()
-    if text.isascii():
+    if text.rpartition("@")[2].isascii():
         decoded = _unicode_domain(text)
         return SafeText(f"{text} (reads {decoded})") if decoded else text
     return SafeText(f"{text} ({SafeText(address.key)})")

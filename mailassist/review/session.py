@@ -20,9 +20,14 @@ Result = TypeVar("Result")
 
 
 class Start(Protocol):
-    """Starts a coroutine beside the screen's work; a new one of the same `group` cancels the old if `exclusive`."""
+    """Starts a coroutine function beside the screen's work.
 
-    def __call__(self, work: Coroutine[Any, Any, object], *, group: str, exclusive: bool = False) -> object:
+    `exclusive`: what runs in the same `group` is cancelled.
+    """
+
+    def __call__(
+        self, work: Callable[[], Coroutine[Any, Any, object]], *, group: str, exclusive: bool = False
+    ) -> object:
         """Start it."""
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mailassist.errors import MailassistError
@@ -51,7 +52,7 @@ class Writing:
         """Have the reply written (again); `instruction` revises the text there is."""
         if not reply.writing and not reply.on_its_way:
             reply.writing = True
-            self._session.start(self._write(reply, instruction), group=f"write-{reply.key}")
+            self._session.start(partial(self._write, reply, instruction), group=f"write-{reply.key}")
 
     def stop(self, reply: Reply) -> None:
         """Stop a call; what has come in stays, marked as not whole."""
@@ -102,19 +103,29 @@ class Writing:
             await asyncio.wait([task], timeout=PATIENCE if stop.is_set() else None)
             if not task.done():
                 self._keep_partial(reply)
+                self._session.start(partial(self._outlast, reply, task), group=f"outlast-{reply.key}")
                 return
             reply.take(task.result())
         except MailassistError as error:
             reply.give_up(str(error))
             self._session.post(Noticed(str(error), "error"))
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
         except Exception as error:  # noqa: BLE001  (a bug; the text that came in stays)
             reply.give_up(unexpected(error))
             self._session.post(Noticed(unexpected(error), "error"))
-        finally:
-            task.cancel()
 
     def _keep_partial(self, reply: Reply) -> None:
         """The call does not answer to being stopped: go on without it."""
-        reply.give_up("stopped")
-        if reply.text and not reply.complete:
+        reply.give_up("The draft was stopped.")
+        if reply.text:
+            self._keeper.keep(reply)
+
+    async def _outlast(self, reply: Reply, task: asyncio.Task[Draft]) -> None:
+        """A call that was given up ends after all, and has saved its text: what is on the screen counts."""
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        if reply.text and not reply.writing:
             self._keeper.keep(reply)

@@ -15,7 +15,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from mailassist.review.phrases import line
+from mailassist.review.phrases import joined, line
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ConfirmScreen(ModalScreen[str]):
                     yield Static(line(text), markup=False)
             with Horizontal(id="dialog-choices"):
                 for index, choice in enumerate(self._choices):
-                    label = Content.assemble((choice.key, "bold underline"), " ", line(choice.words))
+                    label = joined(line(choice.key, "bold underline"), Content(" "), line(choice.words))
                     yield Button(label, id=f"choice-{index}", compact=True)
 
     def on_mount(self) -> None:

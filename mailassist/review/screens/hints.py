@@ -8,39 +8,48 @@ from mailassist.worklist import Mode
 
 _HELP = Hint("?", "Help", "app.help")
 _QUIT = Hint("q", "Quit", "app.quit")
-_LATER = [
-    Hint("o", "Whole thread", "screen.toggle_whole"),
-    Hint("p", "Prompt", "screen.prompt"),
-    Hint("E", "$EDITOR", "screen.edit_outside"),
-    Hint("z", "Version before", "screen.version_before"),
-    Hint("ctrl+r", "Sync", "screen.sync_now"),
+_SYNC = Hint("ctrl+r", "Sync", "screen.sync_now")
+_THREAD = [Hint("o", "Whole thread", "screen.toggle_whole"), Hint("p", "Prompt", "screen.prompt")]
+_EDITING = [
+    Hint("Esc", "Done", "screen.end_editing"),
+    Hint("ctrl+z", "Undo", "screen.editor_undo"),
+    Hint("ctrl+y", "Redo", "screen.editor_redo"),
 ]
 
 
 def hints(reply: Reply | None, *, editing: bool, can_undo: bool, mode: Mode, list_only: bool) -> list[Hint]:
     """`reply`: the one in hand; `list_only`: the narrow screen shows only the list."""
     if editing:
-        return [Hint("Esc", "Done", "screen.end_editing"), Hint("ctrl+z", "Undo typing", "screen.nothing"), _HELP]
+        return _EDITING
     offered = [Hint("u", "Undo", "screen.undo")] if can_undo else []
     if reply is None:
-        return [*offered, Hint("ctrl+r", "Sync", "screen.sync_now"), Hint("/", "Search", "screen.search"), _QUIT, _HELP]
+        return [*offered, _SYNC, Hint("/", "Search", "screen.search"), _QUIT, _HELP]
     if reply.writing:
         offered.append(Hint("Esc", "Stop", "screen.back"))
-    elif list_only or not reply.text:
-        offered.append(Hint("Enter", "Open" if reply.text or list_only else "Write a draft", "screen.open"))
-    if reply.text and not reply.writing and not reply.on_its_way:
-        offered += _for_draft(mode)
     elif not reply.on_its_way:
-        offered.append(Hint("e", "Write", "screen.edit"))
-    offered += [Hint("s", "Skip", "screen.skip"), Hint("/", "Search", "screen.search"), _QUIT]
-    return [*offered, *_LATER, _HELP]
+        offered += _for_reply(reply, mode, list_only)
+    offered += [Hint("/", "Search", "screen.search"), _QUIT]
+    if not list_only:
+        offered += _THREAD
+    if reply.text and not reply.writing and not reply.on_its_way:
+        offered.append(Hint("E", "$EDITOR", "screen.edit_outside"))
+    return [*offered, _SYNC, _HELP]
 
 
-def _for_draft(mode: Mode) -> list[Hint]:
+def _for_reply(reply: Reply, mode: Mode, list_only: bool) -> list[Hint]:
+    """What can be done with a reply that nobody is writing."""
+    open_it = [Hint("Enter", "Open" if reply.text or list_only else "Write a draft", "screen.open")]
+    skip = Hint("s", "Skip", "screen.skip")
+    if not reply.text:
+        return [*open_it, Hint("e", "Write", "screen.edit"), skip]
+    before = [Hint("z", "Version before", "screen.version_before")] if reply.previous else []
     return [
+        *(open_it if list_only else []),
         Hint("a", "Approve & send" if mode == "send" else "Approve to Drafts", "screen.approve"),
         Hint("e", "Edit", "screen.edit"),
         Hint("i", "Instruct", "screen.instruct"),
         Hint("r", "Again", "screen.regenerate"),
-        Hint("d", "To Drafts", "screen.approve_to_drafts"),
+        *([Hint("d", "To Drafts", "screen.approve_to_drafts")] if mode == "send" else []),
+        skip,
+        *before,
     ]

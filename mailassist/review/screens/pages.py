@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from mailassist.review.phrases import counted, line, money, shown
+from mailassist.review.phrases import counted, joined, line, money, shown
 from mailassist.review.screens.reading import ReadingScreen
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def help_page() -> ReadingScreen:
     width = max(len(key) for _, keys in KEYS for key, _ in keys) + 2
     parts = []
     for heading, keys in KEYS:
-        rows = [Content.assemble((key.ljust(width), "bold"), words) for key, words in keys]
+        rows = [joined(shown(key.ljust(width), "bold"), line(words)) for key, words in keys]
         parts.append((heading, Content("\n").join(rows)))
     return ReadingScreen("Keys", parts)
 

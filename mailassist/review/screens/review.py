@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import ClassVar
 
 from textual.app import SuspendNotSupported
@@ -19,9 +20,14 @@ from mailassist.review.widgets.conversation_list import ConversationList
 from mailassist.review.widgets.draft_pane import DraftPane
 from mailassist.worklist import Mode
 
+HURRY = 0.6  # seconds after going on to the next conversation in which no decision is taken
+
 
 class ReviewScreen(ReadingRoom):
     """Everything a person needs to get through the conversations that wait."""
+
+    _deciding = False
+    _hurried = False
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "Edit", show=False),
@@ -60,6 +66,14 @@ class ReviewScreen(ReadingRoom):
             self.query_one(DraftPane).begin_editing(reply.text)
             self._show_keys()
 
+    def action_editor_undo(self) -> None:
+        """Undo typing (from the mouse)."""
+        self.query_one(DraftPane).editor.undo()
+
+    def action_editor_redo(self) -> None:
+        """Redo typing (from the mouse)."""
+        self.query_one(DraftPane).editor.redo()
+
     def action_edit_outside(self) -> None:
         """Edit in $VISUAL or $EDITOR; the terminal is the editor's until it ends."""
         reply = self._open_reply()
@@ -90,7 +104,7 @@ class ReviewScreen(ReadingRoom):
         """Have the draft written again."""
         reply = self._open_reply()
         if reply is not None:
-            self._start(self._regenerate(reply), group="decide", exclusive=True)
+            self.start(partial(self._regenerate, reply), group="decide")
 
     async def _regenerate(self, reply: Reply) -> None:
         if await self.decisions.may_overwrite(reply):
@@ -120,7 +134,7 @@ class ReviewScreen(ReadingRoom):
         """The exact prompt, with tokens and price."""
         reply = self.reply
         if reply is not None:
-            self._start(self._show_prompt(reply), group="prompt", exclusive=True)
+            self.start(partial(self._show_prompt, reply), group="prompt", exclusive=True)
 
     async def _show_prompt(self, reply: Reply) -> None:
         desk, account = self.session.desk, reply.waiting.account
@@ -149,18 +163,27 @@ class ReviewScreen(ReadingRoom):
         self._decide("drafts")
 
     def _decide(self, mode: Mode) -> None:
-        if self.reply is not None:
-            self._start(self._approve(self.reply, mode), group="decide", exclusive=True)
+        if self.reply is not None and self._ready():
+            self.start(partial(self._approve, self.reply, mode), group="decide")
+
+    def _ready(self) -> bool:
+        """Whether a decision may begin: none is under way, and the person has seen what this one is about."""
+        return not self._deciding and not self._hurried
 
     async def _approve(self, reply: Reply, mode: Mode) -> None:
-        if await self.decisions.approve(reply, mode):
+        self._deciding = True
+        try:
+            approved = await self.decisions.approve(reply, mode)
+        finally:
+            self._deciding = False
+        if approved:
             self._go_on(reply)
 
     def action_skip(self) -> None:
         """Off the list until a newer message comes."""
         reply = self._open_reply()
-        if reply is not None:
-            self._start(self._skip(reply), group="decide", exclusive=True)
+        if reply is not None and self._ready():
+            self.start(partial(self._skip, reply), group="decide")
 
     async def _skip(self, reply: Reply) -> None:
         following = self.session.board.next_open(reply.key)
@@ -170,16 +193,26 @@ class ReviewScreen(ReadingRoom):
         elif await self.outgoing.skip(reply) and following is not None:
             self._show_list()
             self.query_one(ConversationList).move_to(following)
+            self._hurry()
 
     def _go_on(self, reply: Reply) -> None:
         """To the next conversation, unless the person has gone on already."""
         following = self.session.board.next_open(reply.key)
         if following is not None and self.session.current == reply.key:
             self.query_one(ConversationList).move_to(following)
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """A key held a little too long must not decide about the conversation that has just come up."""
+        self._hurried = True
+        self.set_timer(HURRY, self._calm)
+
+    def _calm(self) -> None:
+        self._hurried = False
 
     def action_undo(self) -> None:
         """Take the last approval or skip back."""
-        self._start(self._undo(), group="undo")
+        self.start(self._undo, group="undo")
 
     async def _undo(self) -> None:
         reply = await self.outgoing.undo()

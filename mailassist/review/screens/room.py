@@ -22,7 +22,7 @@ from mailassist.review.deciding import Decisions
 from mailassist.review.keeping import Keeper
 from mailassist.review.mailbox import Mailbox
 from mailassist.review.outgoing import Outgoing
-from mailassist.review.phrases import ago, line
+from mailassist.review.phrases import ago, joined, line
 from mailassist.review.reply import Key, Reply
 from mailassist.review.screens.confirm import ConfirmScreen
 from mailassist.review.screens.hints import hints
@@ -63,7 +63,7 @@ class ReadingRoom(Screen[None]):
     def __init__(self, desk: ReviewDesk, *, now: Callable[[], float], zone: tzinfo | None) -> None:
         """`now`: the clock; `zone`: of the dates shown, None for the machine's."""
         super().__init__()
-        self.session = Session(desk, now, zone, self.post_message, self._start)
+        self.session = Session(desk, now, zone, self.post_message, self.start)
         self.keeper = Keeper(self.session)
         self.writing = Writing(self.session, self.keeper)
         self.mailbox = Mailbox(self.session, self.keeper)
@@ -93,15 +93,16 @@ class ReadingRoom(Screen[None]):
     def on_mount(self) -> None:
         """List first; everything else in the background."""
         self._show_current()
-        self.run_worker(self._open(), group="open")
+        self.start(self._open, group="open")
         self.set_interval(0.08, self._stream)
         self.set_interval(0.5, self._tick)
         self.set_interval(30.0, self._show_list)
 
     # ---- what the parts behind the screen use
 
-    def _start(self, work: Coroutine[Any, Any, object], *, group: str, exclusive: bool = False) -> object:
-        return self.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)
+    def start(self, work: Callable[[], Coroutine[Any, Any, object]], *, group: str, exclusive: bool = False) -> object:
+        """Run `work` in a worker of Textual; `exclusive`: what runs in the same `group` is cancelled."""
+        return self.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _ask(self, question: ConfirmScreen) -> str:
         return await self.app.push_screen_wait(question) or ""
@@ -137,9 +138,11 @@ class ReadingRoom(Screen[None]):
         shown = board.shown()
         self.query_one(ConversationList).show(shown, self.session.now(), with_account=len(names) > 1)
         title = [line(f"{len(board)} waiting", "bold")]
+        if len(names) == 1 and not board.search:
+            title += [Content("  "), line(self.session.desk.address(names[0]), "$text-muted")]
         if board.search:
             title += [Content("  "), line(f"{len(shown)} match “{board.search}”", "$text-accent")]
-        self.query_one("#list-title", Static).update(Content.assemble(*title))
+        self.query_one("#list-title", Static).update(joined(*title))
 
     def _show_current(self) -> None:
         """The reply, the figures and the keys, as they are now."""
@@ -220,7 +223,7 @@ class ReadingRoom(Screen[None]):
         self.session.current = key
         self._show_current()
         self.query_one(DraftPane).scroll_to_top()
-        self._start(self._show_thread(), group="thread", exclusive=True)
+        self.start(self._show_thread, group="thread", exclusive=True)
 
     def _end_editing(self) -> None:
         pane = self.query_one(DraftPane)
@@ -258,7 +261,7 @@ class ReadingRoom(Screen[None]):
             self.session.current = None
             self._turn_to(cursor)
         elif self._shown and self._shown[1] != self.reply.waiting.message_id:
-            self._start(self._show_thread(), group="thread", exclusive=True)
+            self.start(self._show_thread, group="thread", exclusive=True)
         if event.new:
             more = f" and {len(event.new) - 1} more" if len(event.new) > 1 else ""
             self.post_message(told.Noticed(f"New: {event.new[0]}{more}"))
@@ -271,7 +274,7 @@ class ReadingRoom(Screen[None]):
 
     @on(told.SpendingChanged)
     def _spending_changed(self) -> None:
-        self._start(self._read_figures(), group="figures", exclusive=True)
+        self.start(self._read_figures, group="figures", exclusive=True)
 
     @on(told.Noticed)
     def _noticed(self, event: told.Noticed) -> None:
@@ -283,7 +286,7 @@ class ReadingRoom(Screen[None]):
         self._connections[event.account] = (f"{event.account} {event.text}" if several else event.text, event.ok)
         self.query_one(StatusBar).show_connection(list(self._connections.values()))
         if self.reply is None:
-            self._start(self._show_thread(), group="thread", exclusive=True)
+            self.start(self._show_thread, group="thread", exclusive=True)
 
     @on(told.ConversationHighlighted)
     def _highlighted(self, event: told.ConversationHighlighted) -> None:
@@ -347,7 +350,7 @@ class ReadingRoom(Screen[None]):
             return
         self.add_class("-reading")
         self.query_one(ThreadView).focus()
-        self._start(self._show_thread(), group="thread", exclusive=True)
+        self.start(self._show_thread, group="thread", exclusive=True)
         if not reply.text and not reply.problem:
             self.writing.write(reply)
         self._show_keys()

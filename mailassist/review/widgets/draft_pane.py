@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
 from mailassist.mail.recipients import ReplyPlan
-from mailassist.review.phrases import line, shown
+from mailassist.review.phrases import joined, line, shown
 from mailassist.review.reply import Reply, draft_text
 from mailassist.review.widgets.editor import Editor
 from mailassist.review.widgets.recipients import Recipients
@@ -16,6 +16,8 @@ from mailassist.review.widgets.recipients import Recipients
 
 class DraftPane(Vertical):
     """Shows one reply at a time."""
+
+    _writing = False  # the text shown last was still coming in
 
     def compose(self) -> ComposeResult:
         """A title bar, the recipients, the text."""
@@ -43,8 +45,12 @@ class DraftPane(Vertical):
         text = _text(reply) if reply else None
         body = self.query_one("#draft-text", Static)
         body.update(shown(text) if text else line(hint, "$text-muted"))
-        if reply and reply.writing:
+        writing = bool(reply and reply.writing)
+        if writing:
             self.query_one("#draft-scroll", VerticalScroll).scroll_end(animate=False)
+        elif self._writing:
+            self.scroll_to_top()
+        self._writing = writing
 
     def scroll_to_top(self) -> None:
         """Show the beginning of the text."""
@@ -72,7 +78,7 @@ def _title(reply: Reply | None) -> Content:
     parts = [Content.styled("Reply", "bold")]
     for words, style in _states(reply):
         parts += [Content("  "), line(words, style)]
-    return Content.assemble(*parts)
+    return joined(*parts)
 
 
 def _choice(reply: Reply) -> list[tuple[str, str]]:

@@ -9,6 +9,8 @@ from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
+from mailassist.review.phrases import joined, line, shown
+
 
 @dataclass(frozen=True, slots=True)
 class Hint:
@@ -53,11 +55,11 @@ class KeyBar(Static):
         parts: list[Content] = []
         self._spans, column = [], 0
         for hint in chosen:
-            piece = Content.assemble((hint.key, "bold $text-accent"), (f" {hint.words}", "$text-muted"))
+            piece = joined(line(hint.key, "bold $text-accent"), shown(f" {hint.words}", "$text-muted"))
             self._spans.append((column, column + piece.cell_length, hint))
             parts += [piece, Content("  ")]
             column += piece.cell_length + 2
-        self.update(Content.assemble(*parts))
+        self.update(joined(*parts))
 
 
 def _fitting(hints: Sequence[Hint], width: int) -> list[Hint]:

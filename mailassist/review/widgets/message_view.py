@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from mailassist.mail.message import Attachment, Message
 from mailassist.mail.safe_text import SafeText
-from mailassist.review.phrases import bare, counted, line, moment, shown, size
+from mailassist.review.phrases import bare, counted, joined, line, moment, shown, size
 from mailassist.review.widgets.fold import Fold
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ class MessageView(Vertical):
         author = message.author
         who = "You" if self._entry.ours else author.name or author.email if author else "Nobody named"
         parts = [
-            Content.styled("▾ " if self.open else "▸ ", "$text-muted"),
+            shown("▾ " if self.open else "▸ ", "$text-muted"),
             line(who, "bold"),
-            Content.styled(f"  {moment(message.date, self._now, self._zone)}", "$text-muted"),
+            shown(f"  {moment(message.date, self._now, self._zone)}", "$text-muted"),
         ]
         if not self.open:
             parts += [Content("  "), line((message.reply or message.text)[:300], "$text-muted")]
-        return Content.assemble(*parts)
+        return joined(*parts)
 
     def _parts(self) -> ComposeResult:
         message = self._entry.message
@@ -103,7 +103,7 @@ class MessageView(Vertical):
     def _quote_line(self) -> Content:
         count = len(_rest(self._entry.message).splitlines())
         sign = "▾" if self.unfolded else "▸"
-        return Content.styled(f"{sign} {counted(count, 'line')} of quoted text and signature", "$text-muted")
+        return shown(f"{sign} {counted(count, 'line')} of quoted text and signature", "$text-muted")
 
 
 def _headers(message: Message, *, new_topic: bool) -> Content:
@@ -115,12 +115,8 @@ def _headers(message: Message, *, new_topic: bool) -> Content:
         ("Cc", _some(message.cc)),
         ("New subject" if new_topic else "", message.subject),
     ]
-    lines = [
-        Content.assemble(Content.styled(f"{name} ", "$text-muted"), line(value))
-        for name, value in fields
-        if name and value
-    ]
-    return Content("\n").join(lines)
+    parts = [joined(shown(f"{name} ", "$text-muted"), line(value)) for name, value in fields if name and value]
+    return Content("  ").join(parts)
 
 
 def _some(addresses: tuple[object, ...], limit: int = 8) -> str:

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mailassist.mail.message import Address
-from mailassist.review.phrases import bare, line
+from mailassist.review.phrases import bare, joined, line, shown
 from mailassist.review.reply import Reply
 
 
@@ -39,13 +39,13 @@ def _content(reply: Reply) -> Content:
         parts.append(line("nobody yet: you choose when you approve", "$text-warning"))
     if plan.cc:
         parts += [Content("  "), _label("Cc"), _list(plan.cc)]
-    lines = [Content.assemble(*parts)]
+    lines = [joined(*parts)]
     lines += [line(f"! {note}", "$text-warning") for note in (*plan.needs_confirmation, *plan.notes)]
     return Content("\n").join(lines)
 
 
 def _label(name: str) -> Content:
-    return Content.styled(f"{name} ", "$text-muted")
+    return shown(f"{name} ", "$text-muted")
 
 
 def _list(addresses: Iterable[Address]) -> Content:

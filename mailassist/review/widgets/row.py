@@ -8,7 +8,7 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
-from mailassist.review.phrases import age, line
+from mailassist.review.phrases import age, joined, line, named, shown
 from mailassist.review.reply import Mark, Reply
 
 # A mark is told by sign and word, not by colour alone.
@@ -34,16 +34,16 @@ class Row(Visual):
         """`now`: seconds since 1970; `with_account`: name the account too (where there are several)."""
         item = reply.waiting
         sign, colour = _SIGNS[reply.mark]
-        who = line(item.correspondent or "(nobody named)", "bold")
+        who = line(named(item.correspondent), "bold")
         self._left = (
-            Content.assemble(Content.styled(f"{sign} ", colour), who),
-            Content.assemble("  ", line(item.subject or "(no subject)")),
+            joined(shown(f"{sign} ", colour), who),
+            joined(Content("  "), line(item.subject or "(no subject)")),
         )
         count = f" ×{item.count}" if item.count > 1 else ""
         account = line(f"{item.account} ", "$text-muted") if with_account else Content("")
         self._right = (
-            Content.assemble(account, Content.styled(age(item.date, now), "$text-muted")),
-            Content.assemble(Content.styled(reply.mark.value, colour), Content.styled(count, "$text-muted")),
+            joined(account, shown(age(item.date, now), "$text-muted")),
+            joined(shown(reply.mark.value, colour), shown(count, "$text-muted")),
         )
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
@@ -51,7 +51,7 @@ class Row(Visual):
         strips: list[Strip] = []
         for left, right in zip(self._left, self._right, strict=True):
             room = max(1, width - right.cell_length - 1)
-            whole = Content.assemble(left.truncate(room, ellipsis=True, pad=True), " ", right)
+            whole = joined(left.truncate(room, ellipsis=True, pad=True), Content(" "), right)
             strips += whole.truncate(width).render_strips(width, 1, style, options)
         return strips
 

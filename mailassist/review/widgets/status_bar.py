@@ -7,7 +7,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
-from mailassist.review.phrases import line, money, shown
+from mailassist.review.phrases import joined, line, money, shown
 from mailassist.review.reply import Figures
 from mailassist.worklist import Spending
 
@@ -26,7 +26,7 @@ class StatusBar(Horizontal):
         for text, ok in states:
             sign = Content.styled("● ", "$text-success") if ok else Content.styled("○ ", "$text-warning")
             parts += [sign, line(text, "" if ok else "$text-warning"), Content("  ")]
-        self.query_one("#connection", Static).update(Content.assemble(*parts))
+        self.query_one("#connection", Static).update(joined(*parts))
 
     def show_figures(self, model: str, figures: Figures | None, spending: Spending) -> None:
         """`model`: who would write; `figures`: of the draft that is shown."""
@@ -34,7 +34,8 @@ class StatusBar(Horizontal):
         parts = [line(name, "bold")]
         if figures and (figures.input or figures.output):
             cached = f" ({figures.cached:,} cached)" if figures.cached else ""
-            parts.append(shown(f" · {figures.input:,}{cached} in, {figures.output:,} out · {money(figures.cost)}"))
-        limit = f" of {money(spending.budget)}" if spending.budget is not None else ""
+            parts.append(shown(f" · {figures.input:,} in{cached}, {figures.output:,} out · {money(figures.cost)}"))
+        narrow = self.size.width < 100
+        limit = f" of {money(spending.budget)}" if spending.budget is not None and not narrow else ""
         parts.append(shown(f" · today {money(spending.cost)}{limit}", "$text-muted"))
-        self.query_one("#figures", Static).update(Content.assemble(*parts))
+        self.query_one("#figures", Static).update(joined(*parts))

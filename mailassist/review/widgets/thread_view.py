@@ -6,11 +6,10 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from mailassist.review.phrases import counted, line
+from mailassist.review.phrases import counted, line, shown
 from mailassist.review.widgets.fold import Fold
 from mailassist.review.widgets.message_view import MessageView
 
@@ -47,7 +46,7 @@ class ThreadView(VerticalScroll):
         for view in hidden:
             view.display = False
         if hidden:
-            fold = Fold(Content.styled(f"▸ {counted(len(hidden), 'older message')}", "$text-muted"), classes="older")
+            fold = Fold(shown(f"▸ {counted(len(hidden), 'older message')}", "$text-muted"), classes="older")
             views.insert(0, fold)
         await self._fill(views)
         newest = views[-len(ids) + first_open]

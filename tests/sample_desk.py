@@ -10,7 +10,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,45 +18,18 @@ from mailassist.context.pack import LeftOut, Packed
 from mailassist.drafting.pipeline import Draft
 from mailassist.drafting.prompt import Prompt
 from mailassist.errors import MailassistError, ModelError
+from mailassist.intake.pull import Pulled
+from mailassist.intake.sync import SyncProgress
+from mailassist.intake.waiting import Waiting
 from mailassist.mail.message import Address, Attachment, Message
 from mailassist.mail.recipients import ReplyPlan
 from mailassist.mail.threads import Conversation, Entry
 from mailassist.model.registry import Usage
+from mailassist.transport.source import Location
 from mailassist.worklist import Approved, ModelStatus, OutboxEntry, SavedDraft, Spending
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 ME = Address("Max Muster", "max@muster.example")
-
-
-@dataclass(frozen=True)
-class SampleWaiting:
-    """As `mailassist.intake.waiting.Waiting`."""
-
-    account: str
-    conversation: str
-    message_id: str
-    subject: str
-    correspondent: str
-    date: float
-    count: int
-    excluded: str = ""
-    location: object = None
-
-
-@dataclass(frozen=True)
-class SamplePulled:
-    """As `mailassist.intake.pull.Pulled`, as far as the UI looks."""
-
-    conversation: Conversation
-    locations: Mapping[str, object] = field(default_factory=dict)
-    raw: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Progress:
-    folder: str
-    done: int
-    total: int
 
 
 def conversation(
@@ -162,7 +135,7 @@ class SampleDesk:
     def last_synced(self, account: str) -> float | None:
         return NOW.timestamp() - 180
 
-    def waiting(self, account: str, *, excluded: bool = False) -> list[SampleWaiting]:
+    def waiting(self, account: str, *, excluded: bool = False) -> list[Waiting]:
         self._enter("waiting", account)
         answered = {entry.answers for entry in self.entries.values() if entry.state in ("sent", "filed", "done")}
         rows = []
@@ -170,23 +143,24 @@ class SampleDesk:
             newest = sample.newest.message
             if newest.message_id in answered or newest.message_id in self.skipped or account != self.account_names[0]:
                 continue
-            who = newest.author.name or newest.author.email
             rows.append(
-                SampleWaiting(
+                Waiting(
                     account,
                     sample.key,
                     newest.message_id,
                     newest.subject,
-                    who,
+                    str(newest.author),
                     newest.date.timestamp(),
                     len(sample.entries),
+                    "",
+                    Location("INBOX", 1, 1),
                 )
             )
         return sorted(rows, key=lambda row: -row.date)
 
     def sync(self, account: str, progress: object = None, stopped: Callable[[], bool] = lambda: False) -> None:
         if callable(progress):
-            progress(Progress("INBOX", 1200, 4210))
+            progress(SyncProgress("INBOX", 1200, 4210))
         self._enter("sync", account)
 
     def watch(
@@ -202,26 +176,28 @@ class SampleDesk:
                 self.news.clear()
                 changed()
 
-    def pull(self, account: str, message_id: str) -> SamplePulled:
+    def pull(self, account: str, message_id: str) -> Pulled:
         self._enter("pull", message_id)
-        return SamplePulled(next(one for one in self.samples.values() if one.message(message_id)))
+        return Pulled(next(one for one in self.samples.values() if one.message(message_id)), {}, {})
 
-    def prompt(self, account: str, pulled: SamplePulled, *, instruction: str = "", previous: str = "") -> Prompt:
+    def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
         packed = Packed((), (LeftOut("<old@example.org>", "over the token budget"),), 900, True, "8315")
         return Prompt(
-            "You write replies for Max Muster.",
-            f"8315 {pulled.conversation.newest.message.text}",
-            1240,
-            310,
-            True,
-            packed,
-            0.000186,
+            instructions="You write replies for Max Muster.",
+            input=f"8315 {pulled.conversation.newest.message.text}",
+            tokens=1240,
+            instruction_tokens=310,
+            input_tokens=919,
+            frame_tokens=11,
+            exact=True,
+            packed=packed,
+            estimated_price=0.000186,
         )
 
     def draft(
         self,
         account: str,
-        pulled: SamplePulled,
+        pulled: Pulled,
         *,
         instruction: str = "",
         previous: str = "",
@@ -261,13 +237,13 @@ class SampleDesk:
             previous=previous if isinstance(previous, str) else "",
         )  # fmt: skip
 
-    def plan(self, account: str, pulled: SamplePulled, reply_all: bool) -> ReplyPlan:
+    def plan(self, account: str, pulled: Pulled, reply_all: bool) -> ReplyPlan:
         newest = pulled.conversation.newest.message
         if pulled.conversation.key in self.plans:
             return self.plans[pulled.conversation.key]
         return ReplyPlan(ME, newest.from_, newest.cc if reply_all else (), newest.subject, reply_all=reply_all)
 
-    def approve(self, account: str, pulled: SamplePulled, plan: ReplyPlan, text: str, mode: str) -> Approved:
+    def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: str) -> Approved:
         self._enter("approve", plan, text, mode)
         if mode == "drafts":
             return Approved(said="Saved to Drafts")
