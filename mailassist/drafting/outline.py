@@ -26,10 +26,17 @@ LONGEST_ASK = 200  # characters
 _NAME = re.compile(r"[^\W\d_][\w .'’·-]{0,58}", re.UNICODE)
 # The end of a sentence: a mark before white space, closing quotes included; marks of CJK need no space behind them.
 _SENTENCE_END = re.compile(r"[.!?…؟।;\u037e]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]?")
-_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[^\W\d_]{1,2}|\d{1,2}|[^\W\d_](?:\.[^\W\d_])+|[A-Z]?[a-z]{1,4})\.$")
+# Points that end no sentence: single letters, numbers, dotted letters (z.B.), and what is commonly shortened.
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:[^\W\d_]|\d{1,2}|[^\W\d_](?:\.[^\W\d_])+|dr|mrs?|ms|prof|no|nr|núm|st|str|hr|fr|frl|sr|sra|mme|bzw|ca|inkl"
+    r"|approx|max|min|evtl|ggf|vs|t[eé]l|art|p[aá]g|jan|feb|mar|apr|aug|sept?|o[ck]t|nov|de[cz]|стр|им)\.$",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(r"[?？؟\u055e\u037e]")
 # What a reply must not carry on unseen: addresses of the web and of mail, in the other side's words.
-_ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>]*[^\s<>.,;:!?)\]]|[^\s<>@]+@[^\s<>@]+\.\w+", re.IGNORECASE)
+_GONE = "\ufffc"  # stands for an address while sentences are told apart
+_GREEK = re.compile("[\u0370-\u03ff]")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 
 
@@ -54,9 +61,9 @@ def asks(conversation: Conversation, requests: list[str]) -> list[str]:
     """
     found: dict[str, str] = {}
     for text in _latest(conversation):
-        for sentence in sentences(text):
-            if _QUESTION.search(sentence) or _is_request(sentence, requests):
-                asked = one_line(_ADDRESS.sub("[...]", sentence), LONGEST_ASK)
+        for sentence in sentences(_ADDRESS.sub(_GONE, text)):
+            if _is_question(sentence) or _is_request(sentence, requests):
+                asked = one_line(sentence, LONGEST_ASK).replace(_GONE, "[...]")
                 found.setdefault(asked.casefold(), asked)
     return list(found.values())[:MOST_ASKS]
 
@@ -79,10 +86,14 @@ def sentences(text: str) -> Iterator[str]:
 def _goes_on(sentence: str, following: str) -> bool:
     """Whether the mark at the end of `sentence` is no end: a small letter follows, or an abbreviation precedes."""
     if sentence.endswith(";"):  # Greek's question mark, and a pause everywhere else
-        return not re.search("[\u0370-\u03ff]", sentence)
+        return not _GREEK.search(sentence)
     if not sentence.endswith("."):
         return False
     return following.lstrip()[:1].islower() or bool(_ABBREVIATION.search(sentence) and following.strip())
+
+
+def _is_question(sentence: str) -> bool:
+    return bool(_QUESTION.search(sentence)) or (sentence.endswith(";") and bool(_GREEK.search(sentence)))
 
 
 def _is_request(sentence: str, requests: list[str]) -> bool:
