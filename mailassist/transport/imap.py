@@ -95,17 +95,19 @@ class ImapSource:
         return self._read(read)
 
     def uids(self, folder: str, first: int, last: int) -> list[int]:
-        """The UIDs in [first, last], searched for in windows."""
-        found: list[int] = []
-        while first <= last:
-            window = span(max(1, first), min(last, first + _SEARCH_WINDOW - 1))
+        """The UIDs in [first, last], searched for in windows; what lies above UIDNEXT is one window."""
 
-            def read(session: Session, window: Argument = window) -> list[int]:
-                return session.search(keyword("UID"), window)
+        def read(session: Session) -> list[int]:
+            following = session.selected.uidnext if session.selected else 0
+            found: list[int] = []
+            start = max(1, first)
+            while start <= last:
+                end = last if start >= following else min(last, start + _SEARCH_WINDOW - 1)
+                found += session.search(keyword("UID"), span(start, end))
+                start = end + 1
+            return found
 
-            found += self._in_folder(folder, read)
-            first += _SEARCH_WINDOW
-        return found
+        return self._in_folder(folder, read)
 
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
         """Headers in batches; each batch is read again if the connection breaks in the middle of it."""

@@ -43,7 +43,7 @@ class Mailbox:
         moment = time.time() if received is None else received
         target = self._maildir(folder)
         # Dovecot numbers new files by name, so that the order of deliveries is the order of UIDs.
-        path = target / "cur" / f"{int(moment)}.M{next(self._numbers):08d}.tests,S={len(raw)}:2,{flags}"
+        path = target / "cur" / f"{int(moment)}.M{next(self._numbers):08d}.tests,S={len(raw)},W={len(raw)}:2,{flags}"
         path.write_bytes(raw)
         os.utime(path, (moment, moment))
         self._give(path)
@@ -87,7 +87,7 @@ class Dovecot:
 
 @contextmanager
 def running(root: Path | None = None) -> Iterator[Dovecot]:
-    """Start Dovecot in `root` (a folder that stays; else a temporary one) and stop it at the end. Raises CannotStart."""
+    """Start Dovecot in `root` (which stays; else a temporary folder), stop it at the end. Raises CannotStart."""
     program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         raise CannotStart("Dovecot is not installed: apt-get install dovecot-imapd")
@@ -147,7 +147,7 @@ def _free_port() -> int:
 
 
 def make_certificates(folder: Path, owner: tuple[int, int] | None = None) -> Path | None:
-    """A CA of our own and certificates: `good` (127.0.0.1, localhost), `wrong` (another host). The CA's file, or None."""
+    """A CA of our own, certificates `good` (127.0.0.1, localhost) and `wrong` (another host). The CA's file, or None."""
     openssl = shutil.which("openssl")
     if openssl is None:
         return None
