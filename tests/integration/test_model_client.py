@@ -272,6 +272,14 @@ def test_each_refusal_has_its_name_and_cure_is_not_repeated_and_holds_no_key(
     assert len(server.requests) == 1
 
 
+def test_a_key_that_looks_like_none_is_kept_out_of_the_text_too(writer_for: Callable[..., Writer]) -> None:
+    key = "9f86d081884c7d659a2feaa0c55ad015"
+    refusal = Reply(status=400, message=f"cannot read {key}")
+    with ModelServer([refusal]) as server, pytest.raises(errors.RequestRefused, match="cannot read") as caught:
+        write(writer_for(server, key=SecretStr(key)))
+    assert key not in str(caught.value)
+
+
 @pytest.mark.parametrize(("status", "expected"), [(429, errors.RateLimited), (500, errors.ServerFailed)])
 def test_a_busy_server_is_asked_again_with_growing_pauses(
     status: int, expected: type[errors.ModelCallFailed], clock: Clock, writer_for: Callable[..., Writer]
