@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mailassist.config import Account, Config
+from mailassist.config import Account, Config, ModelSettings
 from mailassist.errors import ConfigError
 
 _TABLE = re.compile(r"^\s*\[\[?\s*(?P<name>[^\[\]]+?)\s*\]\]?\s*(#.*)?$")
@@ -146,6 +146,11 @@ def account_table(name: str, account: Account) -> str:
     """The TOML tables of one account; only what differs from the defaults."""
     values = account.model_dump(mode="json", exclude_defaults=True)
     return _table_text(["accounts", name], values)
+
+
+def model_table(model: ModelSettings) -> str:
+    """The TOML tables of the model; only what differs from the defaults."""
+    return _table_text(["model"], model.model_dump(mode="json", exclude_defaults=True))
 
 
 def add_account(path: Path, name: str, account: Account) -> None:

@@ -209,7 +209,8 @@ def _model(desk: Desk, online: bool) -> Iterator[Finding]:
     if status.notice:
         yield Finding("warn", status.notice)
     if status.problem:
-        yield Finding("fail", f"model {status.name}: {status.problem}", exit_code=8)
+        what, _, cure = status.problem.partition(". ")
+        yield Finding("fail", f"model {status.name}: {what}", cure, 8)
         return
     yield Finding("ok", f"model {status.name}, at {status.host}")
     spending = desk.spending()

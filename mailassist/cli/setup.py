@@ -6,7 +6,7 @@ import getpass
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mailassist.transport.autoconfig import Proposal
 
 _TRIES = 3
+_SECURITY = click.Choice(["tls", "starttls", "none"])
+_STARTTLS_PORTS = (143, 1143, 25, 587, 1025)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,12 @@ class Choices:
     name: str
     real_name: str
     imap: str
+    imap_security: str | None
     smtp: str
+    smtp_security: str | None
     login: str
     mailbox: str
-    method: str
+    method: str | None
     cafile: Path | None
     password_command: str
     token_command: str
@@ -50,12 +54,12 @@ class Choices:
 @click.option("--name", default="", help="What to call the account; from the address if left out.")
 @click.option("--real-name", default="", help="Your name, as recipients see it.")
 @click.option("--imap", default="", metavar="HOST[:PORT]", help="The IMAP server, where it is not found by itself.")
+@click.option("--imap-security", type=_SECURITY, help="Its encryption; by the port if left out.")
 @click.option("--smtp", default="", metavar="HOST[:PORT]", help="The SMTP server, likewise.")
+@click.option("--smtp-security", type=_SECURITY, help="Its encryption, likewise.")
 @click.option("--login", default="", help="Who logs in, if not the address.")
 @click.option("--mailbox", default="", help="A shared mailbox that this login may open.")
-@click.option(
-    "--method", default="", type=click.Choice(["", "password", "xoauth2", "oauthbearer"]), help="How to log in."
-)
+@click.option("--method", type=click.Choice(["", "password", "xoauth2", "oauthbearer"]), help="How to log in.")
 @click.option("--cafile", type=click.Path(path_type=Path), help="Certificates to trust instead of the system's.")
 @click.option("--password-command", default="", help="A command that prints the password.")
 @click.option("--token-command", default="", help="A command that prints an OAuth access token.")
@@ -65,12 +69,12 @@ class Choices:
 @click.option("--learn-from-sent/--no-learn-from-sent", default=None, help="May the text of sent replies be kept?")
 @click.option("--yes", is_flag=True, help="Accept the servers that were found.")
 @config_option
-def command(**options: object) -> None:
+def command(**options: Any) -> None:
     """Find the servers of ADDRESS, test the logins, and save the account.
 
     The host names are shown before a password leaves this machine; nothing is saved before both logins worked.
     """
-    choices = Choices(**options)  # type: ignore[arg-type]
+    choices = Choices(**options)
     if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", choices.address):
         raise InputError(f"{choices.address!r} is not an e-mail address", cure="Write it as you@example.org.")
     name = choices.name or _account_name(choices.address)
@@ -96,8 +100,8 @@ def _servers(choices: Choices) -> tuple[ServerSettings, ServerSettings | None, s
     from mailassist.transport import autoconfig
 
     if choices.imap:
-        imap = _server(choices, choices.imap, 993)
-        smtp = _server(choices, choices.smtp, 465) if choices.smtp else None
+        imap = _server(choices, choices.imap, 993, choices.imap_security)
+        smtp = _server(choices, choices.smtp, 465, choices.smtp_security) if choices.smtp else None
         return imap, None if choices.drafts_only else smtp, autoconfig.advice_for_host(imap.host)
     say(f"Looking for the servers of {choices.address} ...")
     found = autoconfig.discover(choices.address, fetch=autoconfig.fetch_url, mx=autoconfig.look_up_mx)
@@ -131,17 +135,18 @@ def _ask_servers(choices: Choices) -> tuple[ServerSettings, ServerSettings | Non
     return imap, _server(choices, click.prompt("SMTP server (HOST or HOST:PORT)"), 465), ""
 
 
-def _server(choices: Choices, text: str, default_port: int) -> ServerSettings:
-    """A server from HOST[:PORT]; the port tells STARTTLS from implicit TLS."""
-    from mailassist.config import LoginMethod, ServerSettings
+def _server(choices: Choices, text: str, default_port: int, security: str | None = None) -> ServerSettings:
+    """A server from HOST[:PORT]; without `security` the port tells STARTTLS from implicit TLS."""
+    from mailassist.config import LoginMethod, Security, ServerSettings
 
     host, _, port = text.strip().rpartition(":") if re.search(r":\d+$", text.strip()) else (text.strip(), "", "")
     number = int(port or default_port)
+    by_port: Security = "starttls" if number in _STARTTLS_PORTS else "tls"
     method: LoginMethod = choices.method or ("xoauth2" if choices.token_command else "password")  # type: ignore[assignment]
     return ServerSettings(
         host=host.strip("[]"),
         port=number,
-        security="starttls" if number in (143, 1143, 25, 587, 1025) else "tls",
+        security=security or by_port,
         login=choices.login,
         mailbox=choices.mailbox,
         method=method,

@@ -243,10 +243,6 @@ class Desk:
         return self.prepare(self.request(account, pulled, instruction, previous))
 
     def prepare(self, request: DraftRequest) -> Prompt:
-        """The prompt for any request, also one without an account (a file). Raises as `pipeline.prepare`."""
-        return self.prepare(self.request(account, pulled, instruction, previous))
-
-    def prepare(self, request: DraftRequest) -> Prompt:
         """The prompt of `request`. Raises NotDraftable, ConfigError (templates), InputError (budget)."""
         from mailassist.drafting.pipeline import prepare
 

@@ -80,7 +80,10 @@ HEADER_FIELDS = (
 class MailSource(Protocol):
     """A mailbox that can be read, and, for drafts and flags, written. Used by one thread at a time."""
 
-    gmail: bool  # Gmail's extensions: labels, X-GM-THRID, one \\All folder that holds each message once
+    @property
+    def gmail(self) -> bool:
+        """Whether it has Gmail's extensions: labels, X-GM-THRID, one \\All folder that holds each message once."""
+        ...
 
     def folders(self) -> Sequence[Folder]:
         """Every folder, with its role; found once per connection."""
