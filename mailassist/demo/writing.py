@@ -135,9 +135,9 @@ def _reply_subject(person: Person, answered: Written | None, story: Story) -> st
     """What is answered with one prefix; a program replaces its own and `Re:`, and keeps those it does not know."""
     prefix = quoting.reply_prefix(person.client, person.language)
     subject = answered.subject if answered else story.subject
-    for known in (prefix, "Re: "):
-        if subject.casefold().startswith(known.casefold()):
-            subject = subject[len(known) :]
+    known = (prefix.casefold(), "re: ")
+    while subject.casefold().startswith(known):
+        subject = subject.partition(": ")[2]
     return prefix + subject
 
 
