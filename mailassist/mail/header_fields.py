@@ -16,6 +16,7 @@ from mailassist.mail.charsets import decode
 
 _END_IN_PART = re.compile(rb"\r?\n(?:\r?\n|(?=--))")  # a border may follow a part's header at once
 _FOLD = re.compile(r"\n[ \t]+")
+_FIELD = re.compile(r"^([!-9;-~]+)[ \t]*:[ \t]*(.*)", re.MULTILINE)
 _NAME = re.compile(r"[!-9;-~]+")
 _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+")
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*)\?=")
@@ -40,11 +41,19 @@ def split_headers(raw: bytes, start: int = 0, *, size: int, count: int, border: 
     if raw.startswith((b"\n", b"\r\n"), start):
         return HeaderBlock((), start + (1 if raw[start] == 0x0A else 2))
     end, body = _end_in_part(raw, start) if border else _end(raw, start)
-    lines = _FOLD.sub(" ", raw_text(raw[start : min(end, start + size)])).split("\n")
-    fields, read = _fields(lines, count)
-    too_long = end - start > size or (len(fields) >= count > 0 and read < len(lines))
-    if read < len(lines) and not too_long:
-        body = _body_after(raw, start, body)
+    text = raw_text(raw[start : min(end, start + size)])
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    found = _FIELD.findall(text)
+    too_long = end - start > size
+    if len(found) == text.count("\n") + 1 <= count:  # the ordinary case: every line is a field
+        fields = [(name.lower(), value.rstrip()) for name, value in found]
+    else:
+        lines = text.split("\n")
+        fields, read = _fields(lines, count)
+        too_long = too_long or (read < len(lines) and len(fields) >= count)
+        if read < len(lines) and not too_long:
+            body = _body_after(raw, start, body)
     warnings = ("structure-limit: the header is too long; only its beginning was read",) if too_long else ()
     return HeaderBlock(tuple(fields), body, warnings, too_long)
 
