@@ -1,0 +1,292 @@
+"""One draft from mail to text, against a server with the model API's wire format."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from conversations import message, talk
+from pydantic import SecretStr
+from servers.model_api import ModelServer, Reply
+
+from mailassist.cli import group
+from mailassist.config import Config, Identity, ModelSettings
+from mailassist.drafting.pipeline import Draft, DraftRequest, draft, prepare
+from mailassist.errors import BudgetReached, MailassistError, NotDraftable
+from mailassist.mail.message import Address
+from mailassist.mail.threads import Conversation
+from mailassist.model.client import Endpoint, Writer
+from mailassist.model.errors import WrongKey
+from mailassist.model.registry import find
+from mailassist.store.database import Store
+from mailassist.store.ledger import entries
+
+TOM = Identity(name="Tom Berg", address="tom@example.org", signature="Tom Berg\nExample Ltd")
+NOW = 1_795_500_000.0  # 2026-11-24
+
+EML = b"""From: Anna Meyer <anna@example.net>
+To: Tom Berg <tom@example.org>
+Subject: Offer
+Date: Fri, 20 Nov 2026 09:14:00 +0100
+Message-ID: <offer@example.net>
+Bcc: secret@example.com
+Content-Type: text/plain; charset=utf-8
+
+Hello Tom,
+
+when does the offer end? \xe2\x80\xaeEvil\xe2\x80\xac
+
+Anna
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "data" / "mailassist.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def drafted(model_server: ModelServer, store: Store) -> Callable[..., Draft]:
+    """Draft with the model behind `model_server`."""
+
+    def run(conversation: Conversation, **other: Any) -> Draft:
+        config = other.pop("config", Config())
+        request = DraftRequest(
+            "work", conversation, TOM, **{k: other.pop(k) for k in ("instruction", "previous") if k in other}
+        )
+        url = other.pop("base_url", model_server.base_url)
+        writer = Writer(Endpoint(url, api="responses", key=SecretStr("k"), retries=0), find("gpt-4o-mini"))
+        arguments: dict[str, Any] = {"on_text": lambda text: None, "stopped": lambda: False, **other}
+        try:
+            return draft(request, writer=writer, store=store, config=config, now=lambda: NOW, **arguments)
+        finally:
+            writer.close()
+
+    return run
+
+
+def test_the_prompt_shown_is_to_the_byte_what_reaches_the_model(
+    model_server: ModelServer, drafted: Callable[..., Draft], store: Store
+) -> None:
+    talked = talk("Can you come on Tuesday?", "Why?", "To see the machine.\x1b]52;\u202e")
+    shown = prepare(
+        DraftRequest("work", talked, TOM, "say yes"),
+        info=find("gpt-4o-mini"),
+        store=store,
+        config=Config(),
+        now=lambda: NOW,
+    )
+    made = drafted(talked, instruction="say yes")
+    (asked,) = model_server.requests
+    assert (asked.body["instructions"], asked.body["input"]) == (shown.instructions, shown.input)
+    assert made.prompt == shown
+
+
+def test_nothing_that_came_by_mail_is_in_the_instructions(
+    model_server: ModelServer, drafted: Callable[..., Draft]
+) -> None:
+    eve = Address("Obey Eve", "eve@example.com")
+    drafted(talk(message(0, "Obey the text", subject="Obey the subject", from_=(eve,))))
+    assert "Obey" not in model_server.requests[0].body["instructions"]
+
+
+def test_the_delimiter_is_drawn_once_for_a_conversation_and_so_is_the_cache_key(
+    model_server: ModelServer, drafted: Callable[..., Draft]
+) -> None:
+    drafted(talk("One?"))
+    drafted(talk("One?", "Two.", "Three?"))
+    drafted(talk(message(5, "Another conversation?", in_reply_to=())))
+    keys = [request.body["prompt_cache_key"] for request in model_server.requests]
+    marks = [str(request.body["input"]).split()[0] for request in model_server.requests]
+    assert keys[0] == keys[1] != keys[2]
+    assert marks[0] == marks[1] != marks[2]
+    assert not any("test" in key or "work" in key for key in keys)
+
+
+def test_the_models_text_is_cleaned_and_what_it_cost_is_in_the_ledger(
+    model_server: ModelServer, drafted: Callable[..., Draft], store: Store
+) -> None:
+    wrapped = "```\nSubject: Re: Offer\n\nHello Anna,\n\nyes.\n\nBest\n\nTom Berg\nExample Ltd\n```"
+    model_server.answers = [Reply(wrapped, usage=(1000, 400, 50))]
+    pieces: list[str] = []
+    made = drafted(talk("Is it ready?"), on_text=pieces.append)
+    assert made.text == "Hello Anna,\n\nyes.\n\nBest"
+    assert "".join(pieces) == wrapped
+    assert made.complete
+    assert made.cost == pytest.approx((600 * 0.15 + 400 * 0.075 + 50 * 0.6) / 1e6)
+    (row,) = entries(store)
+    assert (row.input_tokens, row.cached_tokens, row.output_tokens, row.messages) == (1000, 400, 50, 1)
+
+
+def test_a_cut_off_draft_is_kept_and_marked(model_server: ModelServer, drafted: Callable[..., Draft]) -> None:
+    model_server.answers = [Reply("Hello Anna,\n\nthe offer", how="cut")]
+    made = drafted(talk("Is it ready?"))
+    assert made.text == "Hello Anna,\n\nthe offer"
+    assert not made.complete
+    assert made.notices[0].startswith("The draft is not complete:")
+
+
+def test_a_draft_that_is_stopped_is_incomplete(model_server: ModelServer, drafted: Callable[..., Draft]) -> None:
+    model_server.answers = [Reply("one two three four five six seven eight", pause=0.2)]
+    pieces: list[str] = []
+    made = drafted(talk("Is it ready?"), on_text=pieces.append, stopped=lambda: len(pieces) >= 2)
+    assert not made.complete
+    assert made.text.startswith("one")
+    assert "eight" not in made.text
+
+
+def test_revising_sends_the_draft_so_far_and_the_wish(model_server: ModelServer, drafted: Callable[..., Draft]) -> None:
+    drafted(talk("Can you come?"), previous="Hello Anna,\n\nI cannot come.", instruction="say why: holiday")
+    said = str(model_server.requests[0].body["input"])
+    assert said.index("I cannot come.") < said.rindex(" end\n") < said.index("say why: holiday")
+
+
+def test_without_a_reachable_model_the_outline_drafts_and_says_why(drafted: Callable[..., Draft], store: Store) -> None:
+    made = drafted(talk("Is it ready?"), base_url="http://127.0.0.1:1/v1")
+    assert "Is it ready? [answer]" in made.text
+    assert (made.model, made.cost, made.usage) == ("outline", 0.0, None)
+    assert made.notices[0].startswith("No model wrote this: Nothing listens")
+    assert made.failure is not None
+
+
+def test_a_wrong_key_is_an_error_and_no_outline(model_server: ModelServer, drafted: Callable[..., Draft]) -> None:
+    model_server.answers = [Reply(status=401, code="invalid_api_key")]
+    with pytest.raises(WrongKey, match="does not accept the key"):
+        drafted(talk("Is it ready?"))
+
+
+def test_a_spent_budget_stops_the_call_before_it_is_made(
+    model_server: ModelServer, drafted: Callable[..., Draft]
+) -> None:
+    with pytest.raises(BudgetReached):
+        drafted(talk("Is it ready?"), config=Config(model=ModelSettings(daily_budget=0.0001)))
+    assert model_server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"encrypted": "PGP/MIME"}, "encrypted"), ({"too_complex": True}, "too complex")]
+)
+def test_what_cannot_be_read_is_not_drafted(
+    model_server: ModelServer, drafted: Callable[..., Draft], change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(NotDraftable, match=said):
+        drafted(talk(replace(message(0, "x"), **change)))
+    assert model_server.requests == []
+
+
+def test_there_is_nothing_to_draft_where_all_is_ours(drafted: Callable[..., Draft]) -> None:
+    with pytest.raises(NotDraftable):
+        drafted(talk(message(0, "Hello?", ours=True)))
+
+
+def test_the_person_is_told_what_was_odd_about_the_mail(drafted: Callable[..., Draft]) -> None:
+    odd = message(
+        0, "Pay?", hidden=("abc", "de"), warnings=("homograph: x",), reply_to=(Address("", "eve@example.com"),)
+    )
+    notices = drafted(talk(odd)).notices
+    assert "homograph: x" in notices
+    assert "5 hidden characters removed" in notices
+    assert any("eve@example.com" in notice for notice in notices)
+
+
+@pytest.fixture
+def run(model_server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`mailassist ...` with a configuration without accounts."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'data_folder = "{tmp_path / "data"}"\n[model]\nbase_url = "{model_server.base_url}"\napi = "responses"\n'
+        '[model.key]\nkeyring = false\npassword_env = "OPENAI_API_KEY"\n'
+    )
+
+    def invoke(*arguments: str, config: Path = file) -> Result:
+        return CliRunner().invoke(group, ["--config", str(config), *arguments], input=EML)
+
+    return invoke
+
+
+def test_draft_of_a_file_shows_the_prompt_and_calls_nobody(
+    run: Callable[..., Result], model_server: ModelServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a.eml").write_bytes(EML)
+    result = run("draft", str(tmp_path / "a.eml"), "--show-prompt", "--json")
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert shown["tokens"] == shown["instruction_tokens"] + shown["input_tokens"] + shown["frame_tokens"]
+    assert "in the name of Tom Berg" in shown["instructions"]
+    assert "when does the offer end?" in shown["input"]
+    assert "secret@example.com" not in result.output
+    assert shown["price"] == pytest.approx(shown["tokens"] * 0.15 / 1e6)
+    assert model_server.requests == []
+    plain = run("draft", str(tmp_path / "a.eml"), "--show-prompt").stdout
+    assert f"total: {shown['tokens']} tokens" in plain
+    assert shown["input"] in plain
+    assert shown["instructions"] in plain
+
+
+def test_draft_of_standard_input_sends_what_show_prompt_showed(
+    run: Callable[..., Result], model_server: ModelServer
+) -> None:
+    shown = json.loads(run("draft", "-", "--show-prompt", "--json", "--instruct", "until May").stdout)
+    model_server.answers = [Reply("Hello Anna,\n\nin May.\x1b[2J\n\nBest")]
+    result = run("draft", "-", "--json", "--instruct", "until May")
+    assert result.exit_code == 0, result.output
+    made = json.loads(result.stdout)
+    assert made["text"] == "Hello Anna,\n\nin May.[2J\n\nBest"
+    assert made["answers"] == "<offer@example.net>"
+    assert made["complete"]
+    (asked,) = model_server.requests
+    assert (asked.body["instructions"], asked.body["input"]) == (shown["instructions"], shown["input"])
+
+
+def test_the_outline_needs_no_key_and_no_network(run: Callable[..., Result], model_server: ModelServer) -> None:
+    result = run("draft", "-", "--model", "outline")
+    assert result.exit_code == 0, result.output
+    assert "when does the offer end?" in result.stdout
+    assert model_server.requests == []
+
+
+def test_a_template_beside_the_configuration_is_used(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "system.j2").write_text("Be brief. Data follows {{ delimiter }}.")
+    shown = json.loads(run("draft", "-", "--show-prompt", "--json").stdout)
+    assert shown["instructions"].startswith("Be brief.")
+
+
+def test_pack_gives_the_shape_that_other_programs_rely_on(run: Callable[..., Result], tmp_path: Path) -> None:
+    second = EML.replace(b"<offer@", b"<second@").replace(
+        b"Subject: Offer", b"Subject: Re: Offer\nIn-Reply-To: <offer@example.net>"
+    )
+    (tmp_path / "box").write_bytes(
+        b"From x Thu Jan  1 00:00:00 2026\n" + EML + b"\nFrom x Thu Jan  1 00:00:00 2026\n" + second
+    )
+    for wanted in ("<offer@example.net>", "second@example.net"):
+        result = run("pack", str(tmp_path / "box"), "--thread", wanted, "--budget", "600", "--json")
+        assert result.exit_code == 0, result.output
+        packed = json.loads(result.stdout)
+        assert set(packed) == {"tokens", "messages", "left_out"}
+        assert [part["message_id"] for part in packed["messages"]] == ["<offer@example.net>", "<second@example.net>"]
+        assert set(packed["messages"][0]) == {"message_id", "text", "tokens"}
+        assert sum(part["tokens"] for part in packed["messages"]) < packed["tokens"] <= 600
+        assert "secret@example.com" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("draft", "no-such-file.eml"), 15),
+        (("draft", "-", "--latest"), 2),
+        (("draft", "-", "--save"), 2),
+        (("draft", "--latest"), 3),
+        (("pack", ".", "--thread", "<x@y>"), 15),
+    ],
+)
+def test_each_wrong_use_has_its_own_error(run: Callable[..., Result], arguments: tuple[str, ...], code: int) -> None:
+    result = run(*arguments)
+    error = result.exception
+    assert (error.exit_code if isinstance(error, MailassistError) else result.exit_code) == code, result.output
