@@ -200,7 +200,7 @@ def _in_folder(account: str, folder: str) -> tuple[sa.ColumnElement[bool], sa.Co
 
 
 def _linked(row: IndexRow) -> links.Linked:
-    return links.Linked(row.message_id, row.in_reply_to.split(), row.reference_ids.split(), row.subject, row.thread_id)
+    return links.Linked(row.message_id, row.in_reply_to.split(), row.reference_ids.split(), row.thread_id)
 
 
 def _put(connection: sa.Connection, account: str, cursor: Cursor) -> None:

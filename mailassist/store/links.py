@@ -1,22 +1,22 @@
 """Which messages may belong to one conversation: disjoint sets that grow with every message, kept in the `links` table.
 
-Each message carries a few links: its own id, the ids it answers, and each id it refers to together with its base
-subject. Messages that share a link share a conversation number, whatever order they come in; a message that links two
-conversations makes one of them, the smaller being renumbered (so that n messages cost n log n at most). The numbers are
-a superset of what `mail.threads` finally decides from the messages themselves: they answer a look-up with one query.
+A message's links are its own id, the ids it answers and all ids it refers to. Messages that share a link share a
+conversation number, whatever order they come in; a message that links two conversations makes one of them, the smaller
+being renumbered (n messages cost n log n at most). The subject plays no part here: `mail.threads` needs to see the
+messages that References name in order to decide that they do not link. So a number stands for a superset of a
+conversation, which one query finds; what is a conversation is decided from its rows.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
 import sqlalchemy as sa
 
-from mailassist.mail.subjects import base_subject
 from mailassist.store import schema
 
 _NEXT = "next conversation"
@@ -30,7 +30,6 @@ class Linked:
     message_id: str
     in_reply_to: Sequence[str]
     references: Sequence[str]
-    subject: str
     thread_id: str = ""
 
 
@@ -38,14 +37,10 @@ def assign(connection: sa.Connection, account: str, batch: Sequence[Linked]) -> 
     """The conversation of each message of `batch`; merges conversations that turn out to be one."""
     carried = [_links(account, message) for message in batch]
     known = _conversations_of(connection, {link for links in carried for link in links})
-    sets = _Sets()
-    for links in carried:
-        for link in links:
-            sets.join(links[0], link)
-    for link, conversation in known.items():
-        sets.join(link, -conversation)
-    numbers = _numbers(connection, account, sets, known, [links[0] for links in carried])
-    found = [numbers[sets.find(links[0])] for links in carried]
+    sets = _Sets(known)
+    places = [sets.place(links) for links in carried]
+    numbers = _numbers(connection, account, sets, known, places)
+    found = [numbers[sets.find(place)] for place in places]
     _keep(connection, zip(carried, found, strict=True), known)
     return found
 
@@ -57,30 +52,39 @@ def drop_unused(connection: sa.Connection) -> None:
 
 
 class _Sets:
-    """Disjoint sets with path halving: links are positive, the numbers of conversations negative."""
+    """Disjoint sets of links, with path halving: negative numbers are stored conversations, positive ones are new."""
 
-    def __init__(self) -> None:
-        self._parent: dict[int, int] = {}
+    def __init__(self, known: Mapping[int, int]) -> None:
+        self._of = {link: -conversation for link, conversation in known.items()}
+        self._parent = {number: number for number in self._of.values()}
+
+    def place(self, links: Sequence[int]) -> int:
+        """Put a message's links into one set: that of those seen before, else a new one."""
+        seen = {self._of[link] for link in links if link in self._of}
+        roots = {self.find(number) for number in seen}
+        home = min(roots) if roots else len(self._parent) + 1
+        if not roots:
+            self._parent[home] = home
+        for root in roots:
+            self._parent[root] = home
+        self._of.update(dict.fromkeys(links, home))
+        return home
 
     def find(self, item: int) -> int:
+        """The set's representative: one of its stored conversations, where it has some."""
         parent = self._parent
-        root = parent.setdefault(item, item)
+        root = parent[item]
         while root != item:
             parent[item] = root = parent[root]
             item, root = root, parent[root]
         return item
 
-    def join(self, one: int, other: int) -> None:
-        first, second = self.find(one), self.find(other)
-        if first != second:
-            self._parent[second] = first
-
     def conversations(self) -> dict[int, list[int]]:
         """The stored conversations in each set that has some."""
         found: dict[int, list[int]] = {}
-        for item in list(self._parent):
-            if item < 0:
-                found.setdefault(self.find(item), []).append(-item)
+        for number in list(self._parent):
+            if number < 0:
+                found.setdefault(self.find(number), []).append(-number)
         return found
 
 
@@ -90,18 +94,11 @@ def _hash(text: str) -> int:
 
 
 def _links(account: str, message: Linked) -> list[int]:
-    """The rules of `mail.threads`: In-Reply-To links always, a reference only with the same base subject."""
     mailbox = _hash(f"account {account}")
-    subject = mailbox ^ _hash(f"subject {base_subject(message.subject)}")
-    links = []
-    for name in (message.message_id, *message.in_reply_to):
-        number = _hash(name)
-        links += [number ^ mailbox, number ^ subject]
-    answered = message.in_reply_to
-    links += [_hash(name) ^ subject for name in _some(message.references) if name not in answered]
+    names = [message.message_id, *message.in_reply_to, *_some(message.references)]
     if message.thread_id:
-        links.append(_hash(f"thread {message.thread_id}") ^ mailbox)
-    return links
+        names.append(f"thread {message.thread_id}")
+    return [_hash(name) ^ mailbox for name in names]
 
 
 def _some(references: Sequence[str]) -> Sequence[str]:
@@ -118,16 +115,16 @@ def _conversations_of(connection: sa.Connection, links: Iterable[int]) -> dict[i
 
 
 def _numbers(
-    connection: sa.Connection, account: str, sets: _Sets, known: dict[int, int], members: Sequence[int]
+    connection: sa.Connection, account: str, sets: _Sets, known: dict[int, int], places: Sequence[int]
 ) -> dict[int, int]:
     """The number of each set's conversation: the biggest one's that is there already, else a new one."""
     numbers: dict[int, int] = {}
     for root, there in sets.conversations().items():
         numbers[root] = _merged(connection, account, there, known) if len(there) > 1 else there[0]
-    fresh = [root for root in dict.fromkeys(map(sets.find, members)) if root not in numbers]
+    fresh = [root for root in dict.fromkeys(map(sets.find, places)) if root not in numbers]
     if fresh:
         first = _reserve(connection, len(fresh))
-        numbers.update((root, first + place) for place, root in enumerate(fresh))
+        numbers.update((root, first + offset) for offset, root in enumerate(fresh))
     return numbers
 
 
@@ -149,10 +146,10 @@ def _merged(connection: sa.Connection, account: str, there: list[int], known: di
     sizes = {row[0]: row[1] for row in rows}
     kept = max(there, key=lambda number: (sizes.get(number, 0), -number))
     moved = [number for number in there if number != kept]
-    columns = [messages.c[name] for name in ("message_id", "in_reply_to", "reference_ids", "subject", "thread_id")]
+    columns = [messages.c[name] for name in ("message_id", "in_reply_to", "reference_ids", "thread_id")]
     links: set[int] = set()
     for row in connection.execute(sa.select(*columns).where(mine.in_(moved))):
-        linked = Linked(row[0], row[1].split(), row[2].split(), row[3], row[4])
+        linked = Linked(row[0], row[1].split(), row[2].split(), row[3])
         links.update(_links(account, linked))
     links.update(link for link, number in known.items() if number in moved)
     _write(connection, [(link, kept) for link in links])

@@ -72,7 +72,7 @@ messages = Table(
     Index("messages_by_arrival", "account", "received"),
 )
 
-# Which conversation a msg-id (or a msg-id with a base subject) belongs to; see store/links.py.
+# Which conversation a msg-id belongs to, whether or not its message is here; see store/links.py.
 links = Table(
     "links",
     metadata,
