@@ -107,8 +107,7 @@ def _warm_up(desk: Desk, show_prompt: bool) -> None:
 
 def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: str) -> _Task:
     name, _ = desk.config.account(account)
-    wanted = f"<{message_id.strip().strip('<>')}>" if message_id else desk.latest(name)
-    pulled = desk.pull(name, wanted)
+    pulled = desk.pull(name, f"<{message_id.strip().strip('<>')}>") if message_id else desk.latest(name)
     return _Task(desk.request(name, pulled, instruction), name, pulled, desk.plan(name, pulled, reply_all=False))
 
 

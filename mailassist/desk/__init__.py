@@ -159,19 +159,20 @@ class Desk:
         """Who waits, newest first, from the index alone."""
         from mailassist.intake.waiting import waiting
 
-        return waiting(self.store, account, self.account(account), self.own(account), now=self._now, excluded=excluded)
+        settings, own = self.account(account), self.own(account)
+        return waiting(self.store, account, settings, own, now=self._now, excluded=excluded, in_hand=True)
 
-    def latest(self, account: str) -> str:
-        """The newest message that waits: from the index, else straight from the server. Raises NothingWaiting."""
+    def latest(self, account: str) -> Pulled:
+        """The newest conversation that waits: by the index, else straight from the server. Raises NothingWaiting."""
         if self.last_synced(account) is not None:
-            found = self.waiting(account)
+            found = [one for one in self.waiting(account) if not one.reply]
             if not found:
                 raise NothingWaiting(cure="`mailassist sync` looks again; `mailassist list --all` shows why.")
-            return found[0].message_id
-        from mailassist.intake.waiting import latest_waiting
+            return self.pull(account, found[0].message_id)
+        from mailassist.intake.latest import pull_latest
 
         with self.source(account) as source:
-            return latest_waiting(source, account, self.account(account), self.own(account), now=self._now)
+            return pull_latest(source, self.store, account, self.account(account), self.own(account), now=self._now)
 
     def watch(
         self,
@@ -186,7 +187,7 @@ class Desk:
         watch(
             lambda: self._connections.opened(account),
             self.account(account).folders.inbox[0],
-            lambda: self.sync(account, stopped=stopped),
+            lambda: self.sync(account, stopped=stopped).changed,
             changed=changed,
             connected=connected,
             stopped=stopped,
@@ -194,8 +195,11 @@ class Desk:
 
     def pull(self, account: str, message_id: str) -> Pulled:
         """The whole conversation of a message. Raises MailboxError when the message is nowhere."""
-        from mailassist.intake.pull import pull
+        from mailassist.intake.pull import pull, pull_kept
 
+        kept = pull_kept(self.store, account, self.own(account), message_id, now=self._now)
+        if kept is not None:
+            return kept
         with self.source(account) as source:
             return pull(
                 source, self.store, account, self.account(account), self.own(account), message_id, now=self._now

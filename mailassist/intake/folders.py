@@ -26,3 +26,12 @@ def conversation_folders(source: MailSource, settings: FolderSettings) -> list[F
         # Elsewhere \\All (Proton's All Mail, Dovecot's virtual folder) only repeats the other folders.
         chosen = [folder for folder in chosen if folder.role is not Role.ALL]
     return sorted(chosen, key=lambda folder: -1 if folder.name in inboxes else _ORDER.get(folder.role, 9))
+
+
+def inbox_folders(source: MailSource, settings: FolderSettings) -> list[Folder]:
+    """The folders whose mail is answered: INBOX and those that the configuration names."""
+    return [
+        folder
+        for folder in source.folders()
+        if folder.selectable and (folder.role is Role.INBOX or folder.name in settings.inbox)
+    ]

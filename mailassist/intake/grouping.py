@@ -25,3 +25,13 @@ def conversations(rows: Iterable[IndexRow], own: OwnAddresses) -> list[tuple[Con
 def best(copies: Sequence[IndexRow]) -> IndexRow:
     """The copy that says most about where its message belongs."""
     return max(copies, key=lambda row: (len(row.reference_ids) + len(row.in_reply_to), row.size))
+
+
+def containing(
+    found: Iterable[tuple[Conversation, list[IndexRow]]], message_id: str
+) -> tuple[Conversation, list[IndexRow]]:
+    """The conversation with the message `message_id`. Raises KeyError where none has it."""
+    for conversation, copies in found:
+        if conversation.message(message_id) is not None:
+            return conversation, copies
+    raise KeyError(message_id)

@@ -61,7 +61,7 @@ def pull(
             _keep(store, name, account, own, known, fetched, now())
             return pulled
     record = _known_record(store, name, known, message_id) or _search(source, account, message_id)
-    return from_records(source, source.thread(record, _ids(record)), own, message_id)
+    return from_records(source, source.thread(record, linked_ids(record)), own, message_id)
 
 
 def pull_kept(
@@ -190,6 +190,7 @@ def _search(source: MailSource, account: Account, message_id: str) -> HeaderReco
     raise MailboxError(f"There is no message {message_id} in the mailbox", cure="Check the Message-ID.")
 
 
-def _ids(record: HeaderRecord) -> list[str]:
+def linked_ids(record: HeaderRecord) -> list[str]:
+    """The msg-ids that lead from a message to its conversation: its own and those it names."""
     message = parse_headers(record.headers)
     return list(dict.fromkeys((message.message_id, *message.in_reply_to, *message.references)))

@@ -51,6 +51,12 @@ class SyncResult:
     restarted: tuple[str, ...] = ()  # folders whose UIDVALIDITY had changed
     complete: bool = True  # False: it was stopped; the next run goes on
     texts: int = 0  # messages whose text was fetched and kept
+    flags: int = 0  # messages whose flags or labels had changed
+
+    @property
+    def changed(self) -> bool:
+        """Whether the list of who waits may be different now."""
+        return bool(self.new or self.removed or self.flags or self.restarted)
 
 
 def never() -> bool:
@@ -87,7 +93,13 @@ def sync(
     if not stopped():
         kept = keep_texts(source, store, name, account, own, now=now, stopped=stopped)
     return SyncResult(
-        run.new, run.removed, tuple(folder.name for folder in folders), tuple(run.restarted), not stopped(), kept
+        run.new,
+        run.removed,
+        tuple(folder.name for folder in folders),
+        tuple(run.restarted),
+        not stopped(),
+        kept,
+        run.flags,
     )
 
 
@@ -108,6 +120,7 @@ class _Run:
     stopped: Callable[[], bool]
     new: int = 0
     removed: int = 0
+    flags: int = 0
     restarted: list[str] = field(default_factory=list)
 
     def look_at(self, folder: Folder) -> None:
@@ -189,6 +202,7 @@ class _Run:
         drafts = [record.location.uid for record in records if is_draft(record.flags, record.labels)]
         gone = known.keys() - current.keys() | set(drafts)
         changed = {uid: both for uid, both in current.items() if known[uid] != both and uid not in gone}
+        self.flags += len(changed)
         index.change_flags(self.store, self.name, folder.name, changed)
         self.removed += index.remove(self.store, self.name, folder.name, gone)
 

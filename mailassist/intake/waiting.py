@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mailassist.config import Account
 from mailassist.intake.grouping import conversations
-from mailassist.intake.records import in_inbox, location
+from mailassist.intake.records import in_inbox, index_row, is_draft, location
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.mail.automatic import automatic, is_personal
 from mailassist.mail.message import Message
@@ -17,7 +17,7 @@ from mailassist.store import conversations as remembered
 from mailassist.store import index, replies
 from mailassist.store.database import Store
 from mailassist.store.index import IndexRow
-from mailassist.transport.source import Location, Role
+from mailassist.transport.source import HeaderRecord, Location, Role
 
 DAY = 86_400.0
 _SENT_LABEL = "\\Sent"
@@ -81,8 +81,9 @@ class _Remembered:
     replies: Mapping[str, str]  # message answered -> state of the reply
 
     @classmethod
-    def of(cls, store: Store, name: str) -> _Remembered:
-        roles = {cursor.folder: cursor.role for cursor in index.cursors(store, name).values()}
+    def of(cls, store: Store, name: str, roles: Mapping[str, str] | None) -> _Remembered:
+        if roles is None:
+            roles = {cursor.folder: cursor.role for cursor in index.cursors(store, name).values()}
         skipped = frozenset(remembered.skipped(store, name).values())
         return cls(roles, skipped, replies.reply_states(store, name))
 
@@ -98,9 +99,17 @@ class Judge:
     remembered: _Remembered
 
     @classmethod
-    def of(cls, store: Store, name: str, account: Account, own: OwnAddresses, now: float) -> Judge:
-        """With what the store remembers."""
-        return cls(name, account, own, now, _Remembered.of(store, name))
+    def of(
+        cls,
+        store: Store,
+        name: str,
+        account: Account,
+        own: OwnAddresses,
+        now: float,
+        roles: Mapping[str, str] | None = None,
+    ) -> Judge:
+        """With what the store remembers; `roles`: the folders' roles where they are fresh from the server."""
+        return cls(name, account, own, now, _Remembered.of(store, name, roles))
 
     @property
     def oldest(self) -> float:
@@ -124,6 +133,19 @@ class Judge:
         if not any(self._is_in_inbox(row) for row in newest):
             return f"not in the inbox any more (it lies in {', '.join(sorted({row.folder for row in newest}))})"
         return ""
+
+    def may_wait(self, record: HeaderRecord) -> bool:
+        """Whether a message waits as far as it says itself, before its conversation is known."""
+        message = parse_headers(record.headers)
+        row = index_row(self.name, record)
+        return not (
+            is_draft(record.flags, record.labels)
+            or is_answered(record.flags)
+            or row.received < self.oldest
+            or message.message_id in self.remembered.skipped
+            or self.remembered.replies.get(message.message_id, "refused") != "refused"
+            or automatic(message, self.own, self.account.waiting.personal)
+        )
 
     def judged(self, conversation: Conversation, copies: Sequence[IndexRow], newest: Message, why: str) -> Waiting:
         """The conversation as a line of the list; `newest`: the headers of its newest message."""
