@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from mailassist.mail.parse import parse_headers
 from mailassist.transport.arguments import (
@@ -39,14 +39,18 @@ _HEADERS = ("MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How far back a search looks: by date, and by how many of a folder's newest UIDs."""
+    """How far a search reaches: days before what is known, and how many of a folder's newest UIDs.
+
+    The second number is what keeps the price the same in a mailbox of any size.
+    """
 
     days: int
     uids: int
 
 
-NEAR = Bound(days=180, uids=5_000)
-FAR = Bound(days=730, uids=20_000)  # once, for ids that were named and not found
+NEAR = Bound(days=180, uids=2_500)
+FAR = Bound(days=730, uids=6_000)  # for ids that were named and not found; only their own messages are looked for
+_RECENT = timedelta(days=45)  # a conversation older than this is not among the newest UIDs
 
 
 @dataclass
@@ -81,46 +85,63 @@ def thread_criterion(session: Session, record: HeaderRecord) -> tuple[str, Argum
         return None
 
 
-def by_ids(session: Session, folders: Sequence[str], record: HeaderRecord, ids: Iterable[str]) -> Found:
+def by_ids(
+    session: Session, folders: Sequence[str], record: HeaderRecord, ids: Iterable[str], *, now: datetime
+) -> Found:
     """Follow the chain of ids from `record` and `ids` across `folders` until nothing new appears."""
-    found = Found()
     start = parse_headers(record.headers)
-    asked: set[str] = set()
+    search = _Search(session, folders, record.received or now, now)
     wanted = _shortened([*start.references, *start.in_reply_to, start.message_id, *ids])
-    oldest = record.received or datetime.now(UTC)
+    asked: set[str] = set()
+    sought: set[str] = set()  # by a FAR search
     for _ in range(_MOST_PASSES):
-        if not wanted:
-            break
-        asked.update(wanted)
-        _pass(session, found, folders, _criteria(wanted, _HEADERS), oldest, NEAR)
-        wanted = sorted((found.message_ids | found.mentioned) - asked)
-        oldest = min([oldest, *(one.received for one in found.records.values() if one.received)])
-    missing = _shortened(sorted(asked - found.message_ids))
-    if missing:
-        _pass(session, found, folders, _criteria(missing, ("MESSAGE-ID",)), oldest, FAR)
-    return found
+        if wanted:
+            asked.update(wanted)
+            search.run(_criteria(wanted, _HEADERS), NEAR)
+        else:
+            missing = _shortened(sorted(asked - search.found.message_ids - sought))
+            if not missing:
+                break
+            sought.update(missing)
+            search.run(_criteria(missing, ("MESSAGE-ID",)), FAR)
+        wanted = sorted((search.found.message_ids | search.found.mentioned) - asked)
+    return search.found
 
 
-def _pass(
-    session: Session,
-    found: Found,
-    folders: Sequence[str],
-    criteria: Sequence[Criterion],
-    oldest: datetime,
-    bound: Bound,
-) -> None:
-    since = [keyword("SINCE"), day((oldest - timedelta(days=bound.days)).date())]
-    for folder in _from_the_open_one(session, folders):
-        state = session.open_folder(folder)
-        if not state.exists:
-            continue
-        window: list[Argument | Literal] = []
-        if state.exists > bound.uids and state.uidnext > bound.uids:
-            window = [keyword("UID"), span(state.uidnext - bound.uids, 0xFFFFFFFF)]
-        uids: set[int] = set()
-        for chunk in _chunks(criteria, line_limit(session)):
-            uids.update(session.search(*window, *since, *any_of(chunk)))
-        _collect(session, found, uids)
+class _Search:
+    """One pass after the other over the same folders, each as narrow as what is known allows."""
+
+    def __init__(self, session: Session, folders: Sequence[str], received: datetime, now: datetime) -> None:
+        self.found = Found()
+        self._session = session
+        self._folders = folders
+        self._known = [received]
+        self._now = now
+
+    def run(self, criteria: Sequence[Criterion], bound: Bound) -> None:
+        """Search every folder, fetch what is new."""
+        oldest, newest = min(self._known), max(self._known)
+        is_recent = self._now - newest < _RECENT
+        dates = [keyword("SINCE"), day(_shifted(oldest, -bound.days))]
+        if not is_recent:
+            dates += [keyword("BEFORE"), day(_shifted(newest, bound.days))]
+        for folder in _from_the_open_one(self._session, self._folders):
+            state = self._session.open_folder(folder)
+            narrow = is_recent and state.exists > bound.uids and state.uidnext > bound.uids
+            window = [keyword("UID"), span(state.uidnext - bound.uids, 0xFFFFFFFF)] if narrow else []
+            uids: set[int] = set()
+            for chunk in _chunks(criteria, line_limit(self._session)) if state.exists else ():
+                uids.update(self._session.search(*window, *dates, *any_of(chunk)))
+            _collect(self._session, self.found, uids)
+        self._known += [one.received for one in self.found.records.values() if one.received]
+
+
+def _shifted(moment: datetime, days: int) -> date:
+    """A server's clock can say anything; a date that does not exist becomes the first or the last that does."""
+    try:
+        return (moment + timedelta(days=days)).date()
+    except OverflowError:
+        return date.min if days < 0 else date.max
 
 
 def _collect(session: Session, found: Found, uids: Iterable[int]) -> None:

@@ -6,6 +6,7 @@ Reads are done again after a break or when the server asks to wait; commands tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -145,7 +146,7 @@ class ImapSource:
         def read(session: Session) -> conversation.Found:
             criterion = conversation.thread_criterion(session, record)
             if criterion is None:
-                return conversation.by_ids(session, everywhere, record, ids)
+                return conversation.by_ids(session, everywhere, record, ids, now=datetime.now(UTC))
             places = [everything] if everything and session.offers("X-GM-EXT-1") else everywhere
             return conversation.by_thread_id(session, places, *criterion)
 
