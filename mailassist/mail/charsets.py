@@ -70,6 +70,8 @@ def decode(data: bytes, label: str = "") -> tuple[str, str]:
     if name.startswith(("utf-16", "utf-32")):
         return _wide(data, name)
     try:
+        if name == "cp1252":  # bytes that are valid UTF-8 are hardly ever anything else
+            return data.decode("utf-8"), f"charset: labelled {label[:40]}, but is UTF-8"
         return data.decode(name), ""
     except (UnicodeError, ValueError):
         return _mislabelled(data, name)
@@ -90,8 +92,7 @@ def _single_byte(data: bytes) -> str:
 def _mislabelled(data: bytes, name: str) -> tuple[str, str]:
     """What does not fit its label: damaged in a few places, or another charset altogether."""
     if name == "cp1252":
-        text, used = _guess(data)
-        return text, f"charset: not what its label says; read as {used}" if used == "UTF-8" else ""
+        return _single_byte(data), ""
     if name == "utf-8" and data.decode("utf-8", "ignore").isascii():
         return _single_byte(data), "charset: labelled UTF-8, but is not; read as windows-1252"
     text, used = _guess(data)

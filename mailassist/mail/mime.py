@@ -165,6 +165,8 @@ class _Walker:
     def _full(self) -> bool:
         if self.seen > self.part_limit:
             self.found.over(f"more than {self.part_limit:,} parts; the rest was not read")
+            if self.open is not None and (border := self.raw.find(b"\n--", self.open.start)) >= 0:
+                self._end_leaf(border)
             return True
         return False
 

@@ -262,9 +262,14 @@ def _assembled(lines: Sequence[str], segments: list[_Segment]) -> Split:
 
 def _append(part: list[str], lines: Sequence[str]) -> None:
     """Add lines to a part; a gap stays where something between was taken out."""
-    if part and part[-1].strip() and lines and lines[0].strip():
-        part.append("")
-    part.extend(lines)
+    start = 0
+    if part and lines:
+        if not part[-1].strip():
+            while start < len(lines) and not lines[start].strip():
+                start += 1
+        elif lines[0].strip():
+            part.append("")
+    part.extend(lines[start:])
 
 
 def _text(lines: list[str]) -> str:

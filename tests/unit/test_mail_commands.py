@@ -1,0 +1,98 @@
+"""`mailassist parse` and `mailassist threads`: the shapes that other programs rely on."""
+
+from __future__ import annotations
+
+import json
+import mailbox
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mailassist.cli import group, parse
+from mailassist.errors import InputError
+from mailassist.transport.files import read_messages
+
+KEYS = (
+    "message_id from to cc date subject headers reply quoted signature hidden attachments warnings".split()  # noqa: SIM905
+)
+MAIL = (
+    b"From: Nora <nora@x.example>\r\nTo: me@own.example, Tom <tom@y.example>\r\nMessage-ID: <1@x>\r\n"
+    b"Subject: \x1b[2J=?utf-8?q?Gr=C3=BC=9B=C3=9Fe?=\r\nDate: Tue, 3 Nov 2026 09:12:00 +0100\r\n"
+    b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>Hello\x1b]52;c;ZXZpbA==\x07</p><p hidden>secret</p>"
+)
+
+
+def run(*arguments: str, stdin: bytes = b"") -> str:
+    result = CliRunner().invoke(group, list(arguments), input=stdin, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def raw_controls(text: str) -> set[str]:
+    return {letter for letter in text if letter != "\n" and (letter < " " or "\x7f" <= letter < "\xa0")}
+
+
+def test_parse_prints_the_promised_shape_without_raw_controls() -> None:
+    output = run("parse", "-", "--json", stdin=MAIL)
+    value = json.loads(output)
+    assert list(value) == KEYS and not raw_controls(output)
+    assert value["from"] == "Nora <nora@x.example>" and value["to"] == "me@own.example, Tom <tom@y.example>"
+    assert value["date"] == "2026-11-03T09:12:00+01:00" and value["cc"] == ""
+    assert value["headers"]["message-id"] == ["<1@x>"]
+    assert value["reply"].startswith("Hello") and value["hidden"] == ["secret"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0", b"\xff" * 100, b"\n\n", b"From x\n", MAIL[:120]])
+def test_parse_exits_0_for_any_bytes(raw: bytes) -> None:
+    assert list(json.loads(run("parse", "-", "--json", stdin=raw))) == KEYS
+
+
+def test_parse_for_people_is_safe() -> None:
+    output = run("parse", "-", stdin=MAIL)
+    assert "␛" in output and "secret" in output and not raw_controls(output)
+
+
+def test_parse_reads_the_beginning_of_what_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parse, "READ_AT_MOST", 200)
+    value = json.loads(run("parse", "-", "--json", stdin=b"Subject: big\r\n\r\n" + b"x" * 10_000))
+    assert value["subject"] == "big" and value["warnings"][0].startswith("structure-limit")
+
+
+def test_parse_of_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        run("parse", str(tmp_path / "nothing"))
+
+
+def chain(count: int) -> list[bytes]:
+    return [
+        f"From: a@x.example\nMessage-ID: <{n}@x>\nIn-Reply-To: <{n - 1}@x>\nSubject: s\n"
+        f"Date: Tue, 3 Nov 2026 09:{n:02}:00 +0000\n\nFrom here\n>From there\n".encode()
+        for n in range(count)
+    ]
+
+
+def test_threads_of_an_mbox_and_of_a_maildir_are_the_same(tmp_path: Path) -> None:
+    other = b"From: b@x.example\nMessage-ID: <other@x>\nSubject: t\n\nHi\n"
+    mbox, maildir = mailbox.mbox(tmp_path / "box"), mailbox.Maildir(tmp_path / "dir")
+    for raw in [*reversed(chain(3)), other]:
+        mbox.add(raw)
+        maildir.add(raw)
+    mbox.close()
+    expected = [["<0@x>", "<1@x>", "<2@x>"], ["<other@x>"]]
+    for path in ("box", "dir"):
+        assert sorted(json.loads(run("threads", str(tmp_path / path), "--json"))) == expected
+    assert "<2@x>" in run("threads", str(tmp_path / "box"))
+
+
+def test_an_mbox_is_split_at_its_from_lines_only(tmp_path: Path) -> None:
+    raws = chain(3)
+    box = mailbox.mbox(tmp_path / "box")
+    for raw in raws:
+        box.add(raw)
+    box.close()
+    assert [raw.count(b"From here") for raw in read_messages(tmp_path / "box")] == [1, 1, 1]
+    (tmp_path / "one.eml").write_bytes(MAIL)
+    assert list(read_messages(tmp_path / "one.eml")) == [MAIL]
+    with pytest.raises(InputError):
+        list(read_messages(tmp_path / "nothing"))
