@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,10 +11,21 @@ from typing import NoReturn
 
 import pytest
 from servers import dovecot as dovecot_server
+from servers import gmail
+from servers import pymap_server as pymap_servers
 from servers import smtp as smtp_servers
 from servers.model_api import model_server
 
 __all__ = ["model_server"]  # a fixture
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is a coroutine runs in a loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}))
+    return True
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -37,4 +50,22 @@ def dovecot() -> Iterator[dovecot_server.Dovecot]:
 def smtp_server() -> Iterator[smtp_servers.SmtpServer]:
     """A real SMTP server on loopback, without TLS and logins; `.accepted` and `.script`."""
     with smtp_servers.smtp_server() as server:
+        yield server
+
+
+@pytest.fixture
+def pymap_server() -> Iterator[pymap_servers.PymapServer]:
+    """A pymap with one empty mailbox: `host`, `port`, `user`, `password`."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(pymap_servers.running())
+        except pymap_servers.CannotStart as error:
+            unavailable(str(error))
+        yield server
+
+
+@pytest.fixture
+def gmail_server() -> Iterator[gmail.GmailServer]:
+    """A server with Gmail's ways: `deliver`, `file_sent`, `messages`, `commands`, and where it is."""
+    with gmail.running() as server:
         yield server

@@ -167,8 +167,11 @@ class ImapSource:
         return self._in_folder(folder, read)
 
     def append(self, folder: str, raw: bytes, flags: Sequence[str]) -> Location | None:
-        """APPEND, once."""
-        return self._write(lambda session: writing.append(session, folder, raw, flags))
+        """APPEND, once; a folder that is not there is made."""
+        place = self._write(lambda session: writing.append(session, folder, raw, flags))
+        if all(known.name != folder for known in self._folders):
+            self._folders = ()
+        return place
 
     def remove(self, location: Location) -> bool:
         """Move one message to Trash, once."""
