@@ -49,6 +49,7 @@ def _list(account: str, through: bool, as_json: bool) -> None:
 @command.command()
 @click.argument("row_id", metavar="ID", type=int)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@config_option
 def show(row_id: int, as_json: bool) -> None:
     """Show one reply: where it is, to whom it goes, and its text."""
     from mailassist.delivery.outbox import said
@@ -67,6 +68,7 @@ def show(row_id: int, as_json: bool) -> None:
 
 @command.command()
 @click.argument("row_id", metavar="ID", type=int)
+@config_option
 def retry(row_id: int) -> None:
     """Send one reply now: refused, waiting, or unknown (say so only if it did not arrive)."""
     from mailassist.delivery import outbox
@@ -79,6 +81,7 @@ def retry(row_id: int) -> None:
 
 @command.command()
 @click.argument("row_id", metavar="ID", type=int)
+@config_option
 def cancel(row_id: int) -> None:
     """Take one reply back; its text is a draft again."""
     from mailassist.delivery import outbox
@@ -90,6 +93,7 @@ def cancel(row_id: int) -> None:
 
 @command.command()
 @click.argument("row_id", metavar="ID", type=int)
+@config_option
 def sent(row_id: int) -> None:
     """Say that an unknown reply did arrive: it is filed, never sent again."""
     from mailassist.delivery import outbox

@@ -102,6 +102,12 @@ def test_the_login_needs_the_password_of_this_run(servers: SampleServers) -> Non
         smtp.login(servers.login, "guessed")
 
 
+def test_the_imap_server_offers_no_thread_ids_of_its_own(client: IMAPClient) -> None:
+    """pymap's follow the subject and would cut the German conversations at `AW:`."""
+    assert b"OBJECTID" not in client.capabilities()
+    assert {b"IDLE", b"MOVE", b"UIDPLUS"} <= set(client.capabilities())
+
+
 def test_the_imap_server_does_what_the_main_job_asks(client: IMAPClient) -> None:
     assert {name for _, _, name in client.list_folders()} == {"INBOX", "Sent", "Archive", "Drafts", "Trash"}
     state = client.select_folder("INBOX", readonly=True)
