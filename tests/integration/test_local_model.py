@@ -110,6 +110,13 @@ def test_it_writes_nothing_into_the_terminal_and_ends_with_the_process(server: l
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+@pytest.mark.parametrize(
+    ("cores", "load", "threads"), [(2, 0.4, 2), (2, 1.2, 1), (2, 9.0, 1), (8, 3.7, 5), (1, 0.0, 1)]
+)
+def test_it_leaves_busy_cores_alone(cores: int, load: float, threads: int) -> None:
+    assert local.free_cores(cores, load) == threads
+
+
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF" + b"\0" * 400, b"PK\3\4 not a model"])
 def test_a_file_that_is_no_model_is_refused_with_the_cure(
     content: bytes, tmp_path: Path, server: local.LocalServer
