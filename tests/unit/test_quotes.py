@@ -169,14 +169,10 @@ def test_signatures_footers_and_disclaimers_are_set_apart() -> None:
     st.lists(
         st.one_of(
             st.sampled_from(
-                [*ATTRIBUTIONS.values(), "> quoted", ">> older", "-- ", "", "-----Original Message-----", "Tom wrote:"]
-                + [
-                    "From: T <t@x.example>",
-                    "Sent: 3 Nov 2026 09:12",
-                    "To: I",
-                    "Subject: x",
-                    "Sent from my iPhone",
-                    "```",
+                [
+                    *ATTRIBUTIONS.values(),
+                    *("> quoted", ">> older", "-- ", "", "-----Original Message-----", "Tom wrote:", "```"),
+                    *("From: T <t@x.example>", "Sent: 3 Nov 2026 09:12", "To: I", "Subject: x", "Sent from my iPhone"),
                 ]
             ),
             st.text(alphabet="abc >:-\u200f", max_size=12),
