@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -102,6 +103,7 @@ def _serve(servers: SampleServers, path: Path) -> None:
     say(f"Try    mailassist --config {path} sync")
     say(f"       mailassist --config {path} list --all")
     say("Ctrl-C ends the servers and removes all of it.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so does whoever ends this from outside
     try:
         while True:
             time.sleep(3600)
