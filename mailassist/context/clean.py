@@ -25,7 +25,7 @@ def data_text(text: str, delimiter: str) -> str:
     text = _INVISIBLE.sub("", text[:LONGEST_TEXT].replace("\r\n", "\n"))
     text = without(text, delimiter)
     text = _TURN.sub(lambda match: match.group() + " ", text)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip()
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip()
 
 
 def without(text: str, delimiter: str) -> str:

@@ -41,7 +41,7 @@ _SCRIPTS = {
 _SHARED = {"Arabic": ("ar", "fa", "ur"), "Cyrillic": ("ru", "uk", "bg", "sr")}
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_NOT_PROSE = re.compile(r"https?://\S+|\S+@\S+|\S*[/\\_]\S*|\S*\d\S*")
+_NOT_PROSE = re.compile(r"[/\\_@\d]")  # in addresses, names of files, numbers
 
 
 def reply_language(conversation: Conversation, languages: Sequence[str] = ()) -> str:
@@ -70,7 +70,7 @@ def detect(text: str, among: Collection[str] = ()) -> str:
     `among`: only these come into question (a regional code such as "pt-BR" is given back as it stands).
     """
     allowed = {code.partition("-")[0].lower().replace("no", "nb"): code for code in among}
-    scores = _scores(_NOT_PROSE.sub(" ", text[:LOOKED_AT]).casefold())
+    scores = _scores(" ".join(word for word in text[:LOOKED_AT].split() if not _NOT_PROSE.search(word)).casefold())
     most = max(scores.values(), default=0.0)
     if allowed:
         scores = {code: score for code, score in scores.items() if code in allowed}

@@ -198,7 +198,7 @@ def shorten(text: str, limit: int, counter: TokenCounter) -> str:
     longest = max(limit, 0) * _CHARACTERS
     if len(text) <= longest and counter.count(text + "\n") <= limit:
         return text
-    words = _words(text[:longest]) + (_words(text[max(longest, len(text) - longest) :]))
+    words = _words(text[:longest].rstrip()) + _words(text[max(longest, len(text) - longest) :].rstrip())
     total = len(text.split())
     low, high = 0, max(len(words) - 1, 0)  # how many words are kept: `low` fits, unless it is 0
     while low < high:

@@ -16,7 +16,7 @@ MOST_NAMES = 8  # attachments that are named
 
 _QUOTE_MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
 _WORDS = re.compile(r"\w+")
-_BLIND_COPY = re.compile(r"^[\s>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
+_BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
 # The lines that mail programs put above a quotation: attributions and copied headers. Alone they are no history.
 _ABOVE_QUOTE = re.compile(
     r"^.{0,300}(?:wrote|schrieb|écrit|escribió|escreveu|scritto|schreef|skrev|napisał\w*)[^\n]{0,40}:$"

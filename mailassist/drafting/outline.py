@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_ASKS = 12
 LONGEST_ASK = 200  # characters
+LONGEST_TEXT = 20_000  # characters of a message that are looked at
+LOOKED_BACK = 40  # characters before the end of a sentence that tell whether it is one
 
 _NAME = re.compile(r"[^\W\d_][\w .'’·-]{0,58}", re.UNICODE)
 # The end of a sentence: a mark before white space, closing quotes included; marks of CJK need no space behind them.
@@ -34,7 +36,10 @@ _ABBREVIATION = re.compile(
 )
 _QUESTION = re.compile(r"[?？؟\u055e\u037e]")
 # What a reply must not carry on unseen: addresses of the web and of mail, in the other side's words.
-_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>]*[^\s<>.,;:!?)\]]|[^\s<>@]+@[^\s<>@]+\.\w+", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:https?://|www\.)[^\s<>]{0,2000}[^\s<>.,;:!?)\]]|(?<![^\s<>@])[^\s<>@]{1,64}@[^\s<>@]{1,255}\.\w+",
+    re.IGNORECASE,
+)
 _GONE = "\ufffc"  # stands for an address while sentences are told apart
 _GREEK = re.compile("[\u0370-\u03ff]")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
@@ -70,26 +75,25 @@ def asks(conversation: Conversation, requests: list[str]) -> list[str]:
 
 def sentences(text: str) -> Iterator[str]:
     """The sentences of `text`; a line end inside a paragraph is a space, a list's items stand alone."""
-    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s)", text):
+    for paragraph in re.split(r"\n\s*\n|\n(?=[ \t]*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s)", text):
         rest = " ".join(_LIST_MARK.sub("", paragraph).split())
         start = 0
         for end in _SENTENCE_END.finditer(rest):
-            sentence = rest[start : end.end()].strip()
-            if _goes_on(sentence, rest[end.end() :]):
+            if _goes_on(rest[max(start, end.end() - LOOKED_BACK) : end.end()], rest[end.end() : end.end() + 2]):
                 continue
+            yield rest[start : end.end()].strip()
             start = end.end()
-            yield sentence
         if rest[start:].strip():
             yield rest[start:].strip()
 
 
-def _goes_on(sentence: str, following: str) -> bool:
-    """Whether the mark at the end of `sentence` is no end: a small letter follows, or an abbreviation precedes."""
-    if sentence.endswith(";"):  # Greek's question mark, and a pause everywhere else
-        return not _GREEK.search(sentence)
-    if not sentence.endswith("."):
+def _goes_on(before: str, following: str) -> bool:
+    """Whether the mark at the end of `before` is no end: a small letter follows, or an abbreviation precedes."""
+    if before.endswith(";"):  # Greek's question mark, and a pause everywhere else
+        return not _GREEK.search(before)
+    if not before.endswith("."):
         return False
-    return following.lstrip()[:1].islower() or bool(_ABBREVIATION.search(sentence) and following.strip())
+    return following.lstrip()[:1].islower() or bool(_ABBREVIATION.search(before) and following.strip())
 
 
 def _is_question(sentence: str) -> bool:
@@ -109,7 +113,7 @@ def _latest(conversation: Conversation) -> list[str]:
     while entries and not (entries[-1].ours and latest):
         entry = entries.pop()
         if not entry.ours:
-            latest.append(data_text(entry.message.reply or entry.message.text, ""))
+            latest.append(data_text((entry.message.reply or entry.message.text)[:LONGEST_TEXT], ""))
     return latest[::-1]
 
 

@@ -8,9 +8,11 @@ from conversations import message, talk, together
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailassist.config import Identity
 from mailassist.context.clean import data_text
 from mailassist.context.pack import Packed, pack
 from mailassist.context.tokens import UpperEstimate, counter_for
+from mailassist.drafting.outline import outline
 from mailassist.mail.message import Address, Attachment
 
 EXACT = counter_for("o200k_base")
@@ -212,3 +214,31 @@ def test_the_budget_is_never_exceeded_and_the_newest_is_always_in(
     assert {part.message_id for part in packed.messages} | {part.message_id for part in packed.left_out} == set(ids)
     for part in packed.messages:
         assert part.tokens == counter.count(part.header + "\n") + counter.count(part.text + "\n")
+
+
+ENDLESS = [
+    "x",
+    " ",
+    "\t\u00a0",
+    "\n ",
+    ">\n",
+    "a@",
+    "a. ",
+    "a.b",
+    "<|",
+    "| > ",
+    "\n\u3000\n",
+    "https://",
+    "On wrote:\n",
+    ";",
+    "١٢",
+]
+
+
+@pytest.mark.parametrize("piece", ENDLESS)
+def test_a_million_characters_of_anything_are_packed_and_outlined(piece: str) -> None:
+    text = piece * (1_000_000 // len(piece))
+    talked = talk(message(0, f"Hello {text} end", quoted=f"> {text} end"), message(1, text, quoted=text))
+    assert pack(talked, 500, EXACT, MARK).tokens <= 500
+    assert pack(talked, 500, UpperEstimate(), MARK).tokens <= 500
+    assert outline(talked, Identity(address="tom@example.org"))
