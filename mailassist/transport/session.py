@@ -176,8 +176,14 @@ class Session(IMAPClient):  # type: ignore[misc]
 
     def offers(self, *names: str) -> bool:
         """Whether the server has one of the capabilities; asks at most once after the login."""
-        with self._connection_errors():
-            return any(name.encode("ascii") in self.capabilities() for name in names)
+        return any(name.encode("ascii") in self.capabilities() for name in names)
+
+    def capabilities(self) -> tuple[bytes, ...]:
+        """What the server can do, as told at the login, else asked once."""
+        if self._cached_capabilities is None:
+            told = self.run("CAPABILITY").get("CAPABILITY") or [b""]
+            self._cached_capabilities = tuple(told[-1].upper().split())
+        return self._cached_capabilities
 
     def run(self, name: str, *parts: Argument | Literal) -> Answer:
         """Send one command, wait for its end, give the untagged responses that came.

@@ -27,7 +27,7 @@ class ScriptedServer:
 
 @contextmanager
 def scripted(answer: Answer, greeting: str = GREETING) -> Iterator[ScriptedServer]:
-    """Serve until the end; LOGIN and LOGOUT are answered unless `answer` does (an empty list: not by it)."""
+    """Serve until the end; an empty answer means: all is well, and after LOGIN the greeting's capabilities."""
     state = ScriptedServer()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -59,7 +59,9 @@ def scripted(answer: Answer, greeting: str = GREETING) -> Iterator[ScriptedServe
 
         def lines(self, tag: str, command: str, lines: list[str]) -> list[str]:
             if not lines:
-                lines = ["* BYE", "OK bye"] if command == "LOGOUT" else ["OK done"]
+                told = re.search(r"\[CAPABILITY [^\]]*\]", greeting)
+                done = f"OK {told[0]} in" if told and command.startswith(("LOGIN", "AUTHENTICATE")) else "OK done"
+                lines = ["* BYE", "OK bye"] if command == "LOGOUT" else [done]
             return [*lines[:-1], f"{tag} {lines[-1]}" if lines[-1] else ""]
 
         def send(self, text: str) -> None:

@@ -1,0 +1,370 @@
+"""The IMAP source against a server that says exactly what a test wants: hostile, throttling, broken, odd."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+from pydantic import SecretStr
+from servers.scripted_imap import ScriptedServer, mailbox, scripted
+
+from mailassist.config import FolderSettings, LoginMethod, ServerSettings
+from mailassist.errors import ConnectionFailed, LoginError, MailboxError
+from mailassist.transport import idle
+from mailassist.transport.arguments import UnsafeArgument
+from mailassist.transport.imap import ImapSource, connect
+from mailassist.transport.network import proxy_for
+from mailassist.transport.session import Session
+from mailassist.transport.source import HeaderRecord, Location, Role
+from mailassist.transport.throttling import LONGEST, Patience
+
+INJECTED = "<a@b>\r\nX1 DELETE INBOX"
+
+
+def reach(server: ScriptedServer, pauses: list[float] | None = None, **settings: object) -> ImapSource:
+    waited = pauses if pauses is not None else []
+    values = {"host": server.host, "port": server.port, "security": "none", "login": "me", "read_timeout": 5.0}
+    return connect(
+        ServerSettings.model_validate(values | settings),
+        "me@here.example",
+        lambda: SecretStr("secret"),
+        FolderSettings(),
+        patience=Patience(sleep=waited.append, random=lambda: 0.5),
+    )
+
+
+def record(message_id: str, references: str = "") -> HeaderRecord:
+    headers = f"Message-ID: {message_id}\r\nReferences: {references}\r\nSubject: x\r\n\r\n"
+    return HeaderRecord(Location("INBOX", 5, 1), headers.encode("utf-8", "surrogateescape"))
+
+
+def lines_outside_literals(server: ScriptedServer) -> list[bytes]:
+    return bytes(server.received).split(b"\r\n")
+
+
+def test_nothing_of_a_hostile_message_becomes_a_command() -> None:
+    hostile = "=?utf-8?q?<a=40b>=0d=0aX1_DELETE_INBOX?="
+    with scripted(mailbox) as server, reach(server) as source:
+        source.thread(record(hostile, f'{hostile} <ok@x> <a{{5}}@b> <q"\\@b>'), [INJECTED, "<x\0@y>", hostile])
+        for refused in (INJECTED, "a\nb", "a\0"):
+            with pytest.raises(UnsafeArgument):
+                source.search_header("INBOX", "Message-ID", refused)
+            with pytest.raises(UnsafeArgument):
+                source.examine(refused)
+    for line in lines_outside_literals(server):
+        assert line == b"" or line.split(b" ")[1] in (b"LOGIN", b"LIST", b"EXAMINE", b"UID", b"LOGOUT", b"CAPABILITY")
+    assert b"DELETE INBOX" not in server.received
+    assert b'"<q\\"\\\\@b>"' in server.received
+
+
+def test_text_beyond_ascii_goes_out_as_a_literal() -> None:
+    with scripted(mailbox) as server, reach(server) as source:
+        source.search_header("INBOX", "Subject", "Größe {7}")
+    assert b"UID SEARCH CHARSET UTF-8 HEADER Subject {11+}\r\nGr\xc3\xb6\xc3\x9fe {7}\r\n" in server.received
+
+
+def test_a_literal_waits_for_the_servers_go_ahead_where_it_must() -> None:
+    def answer(command: str) -> list[str] | None:
+        return mailbox(command, {"APPEND": ["OK [APPENDUID 5 31] done"]})
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1] ready") as server, reach(server) as source:
+        assert source.append("Drafts", b"a: b\r\n\r\nc\r\n", ["\\Draft", "\\Seen"]) == Location("Drafts", 5, 31)
+    assert b'APPEND "Drafts" (\\Draft \\Seen) {11}\r\na: b\r\n\r\nc\r\n\r\n' in server.received
+
+
+def test_a_server_that_asks_to_wait_is_obeyed_up_to_five_minutes() -> None:
+    answers = iter(["BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds",
+                    "NO [UNAVAILABLE] Suggested Backoff Time: 9924150 milliseconds"])  # fmt: skip
+
+    def answer(command: str) -> list[str] | None:
+        if command.startswith("UID SEARCH") and (throttled := next(answers, None)):
+            return [throttled]
+        return mailbox(command, {"UID SEARCH": ["* SEARCH 7 9", "OK done"]})
+
+    pauses: list[float] = []
+    with scripted(answer) as server, reach(server, pauses) as source:
+        assert source.uids("INBOX", 1, 29) == [7, 9]
+    assert pauses == [92.415, LONGEST] and server.connections == 1
+
+
+def test_too_many_connections_at_login_is_waited_for_and_then_told() -> None:
+    def full(command: str) -> list[str] | None:
+        return ["NO [ALERT] Too many simultaneous connections. (Failure)"] if command.startswith("LOGIN") else []
+
+    pauses: list[float] = []
+    with scripted(full) as server, pytest.raises(ConnectionFailed, match="Too many simultaneous"):
+        reach(server, pauses)
+    assert len(pauses) == 3 and all(pause >= 5 for pause in pauses)
+
+
+def test_a_broken_connection_is_opened_again_with_growing_pauses() -> None:
+    drops = iter([True, True])
+
+    def answer(command: str) -> list[str] | None:
+        if command.startswith("UID SEARCH") and next(drops, False):
+            return None
+        return mailbox(command, {"UID SEARCH": ["* SEARCH 3", "OK done"]})
+
+    pauses: list[float] = []
+    with scripted(answer) as server, reach(server, pauses) as source:
+        assert source.uids("INBOX", 1, 29) == [3]
+    assert server.connections == 3 and pauses == [1.0, 2.0]
+
+
+def test_a_renumbered_folder_after_a_reconnect_is_not_mixed_up() -> None:
+    epochs = iter(["5", "6"])
+    drops = iter([True])
+
+    def answer(command: str) -> list[str] | None:
+        if command.startswith("EXAMINE"):
+            return ["* 2 EXISTS", f"* OK [UIDVALIDITY {next(epochs)}] .", "* OK [UIDNEXT 30] .", "OK done"]
+        return None if command.startswith("UID FETCH") and next(drops, False) else mailbox(command)
+
+    with scripted(answer) as server, reach(server) as source:
+        source.examine("INBOX")
+        with pytest.raises(MailboxError, match="renumbered"):
+            list(source.headers("INBOX", [1, 2]))
+
+
+def test_bye_is_told_in_the_servers_words() -> None:
+    def answer(command: str) -> list[str] | None:
+        return ["* BYE Session expired, please login again", "OK x"] if command.startswith("EXAMINE") else []
+
+    with scripted(answer) as server, pytest.raises(ConnectionFailed, match="Session expired"), reach(server) as source:
+        source.examine("INBOX")
+
+
+@pytest.mark.parametrize(
+    ("method", "greeting", "sent"),
+    [
+        ("xoauth2", "* OK ready", b"AUTHENTICATE XOAUTH2\r\n"),
+        ("xoauth2", "* OK [CAPABILITY IMAP4rev1 SASL-IR LOGINDISABLED AUTH=XOAUTH2] x", b"AUTHENTICATE XOAUTH2 dXNlcj"),
+        ("oauthbearer", "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER] x", b"AUTHENTICATE OAUTHBEARER bixhP"),
+        ("password", "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN] x", b"AUTHENTICATE PLAIN\r\n"),
+        ("password", "* OK ready", b'LOGIN "me" "secret"\r\n'),
+    ],
+)
+def test_each_way_to_log_in_needs_no_needless_command(method: LoginMethod, greeting: str, sent: bytes) -> None:
+    received = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as lines:
+                connection.sendall(greeting.encode() + b"\r\n")
+                line = lines.readline()
+                received.extend(line)
+                if line.count(b" ") == 2 and b"AUTHENTICATE" in line:
+                    connection.sendall(b"+ \r\n")
+                    received.extend(lines.readline())
+                connection.sendall(line.split()[0] + b" OK [CAPABILITY IMAP4rev1] in\r\n")
+                lines.readline()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        server = ScriptedServer(port=listening.getsockname()[1])
+        reach(server, method=method).close()
+        thread.join()
+    assert received.split(b" ", 1)[1].startswith(sent)
+
+
+def test_the_servers_oauth_reason_is_told_and_not_the_token() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as lines:
+                connection.sendall(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] x\r\n")
+                tag = lines.readline().split()[0]
+                connection.sendall(b"+ eyJzdGF0dXMiOiI0MDEiLCJzY29wZSI6Im1haWwifQ==\r\n")
+                assert lines.readline() == b"\r\n"
+                connection.sendall(tag + b" NO AUTHENTICATE failed.\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        server = ScriptedServer(port=listening.getsockname()[1])
+        with pytest.raises(LoginError, match="invalid or expired token") as raised:
+            reach(server, method="xoauth2")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_login_that_the_server_switched_off_is_explained() -> None:
+    greeting = "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED STARTTLS] x"
+    with scripted(lambda command: [], greeting) as server, pytest.raises(LoginError, match="use TLS"):
+        reach(server)
+    assert b"secret" not in server.received
+
+
+def test_starttls_is_never_skipped_and_nothing_before_it_counts() -> None:
+    with (
+        scripted(lambda command: [], "* OK [CAPABILITY IMAP4rev1] x") as server,
+        pytest.raises(ConnectionFailed, match="no STARTTLS"),
+    ):
+        reach(server, security="starttls")
+    assert b"secret" not in server.received
+    with (
+        scripted(lambda command: [], "* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] x") as server,
+        pytest.raises(ConnectionFailed, match="before TLS"),
+    ):
+        reach(server, security="starttls")
+
+
+def test_a_server_that_refuses_a_header_search_is_read_instead() -> None:
+    def answer(command: str) -> list[str] | None:
+        header = "X-Mailassist-Id: 77\r\n\r\n"
+        fetched = f"* 2 FETCH (UID 29 BODY[HEADER.FIELDS (X-MAILASSIST-ID)] {{{len(header)}}}\r\n{header})"
+        return mailbox(command, {"UID SEARCH": ["NO unknown header"], "FETCH": [fetched, "OK done"]})
+
+    with scripted(answer) as server, reach(server) as source:
+        assert source.search_header("INBOX", "X-Mailassist-Id", "77") == [29]
+
+
+def test_answers_that_nobody_asked_for_are_not_taken_for_messages() -> None:
+    def answer(command: str) -> list[str] | None:
+        fetched = ["* 1 FETCH (FLAGS (\\Seen))", "* 9 FETCH (UID 99 FLAGS ())", "* 3 EXISTS", "OK done"]
+        return mailbox(command, {"UID FETCH": fetched})
+
+    with scripted(answer) as server, reach(server) as source:
+        assert list(source.headers("INBOX", [1, 2])) == []
+        assert list(source.raw("INBOX", [1, 2])) == []
+
+
+def test_long_lists_of_uids_are_cut_into_commands_that_every_server_takes() -> None:
+    with scripted(mailbox) as server, reach(server) as source:
+        list(source.headers("INBOX", range(1, 200_000, 2)[:3000]))
+    assert max(len(line) for line in lines_outside_literals(server)) < 8000
+
+
+def test_xlist_and_names_are_used_where_nothing_better_is_told() -> None:
+    def answer(command: str) -> list[str] | None:
+        named = ["* LIST () NIL INBOX", '* LIST () "." "INBOX.Gesendet"', '* LIST (\\Noselect) "." 12', "OK done"]
+        extended = ['* XLIST (\\Inbox) "/" Posteingang', '* XLIST (\\Sent) "/" "A/B"', "OK done"]
+        return mailbox(command, {"LIST": named, "XLIST": extended})
+
+    with scripted(answer) as server, reach(server) as source:
+        assert {folder.role: folder.name for folder in source.folders() if folder.role is not Role.OTHER} == {
+            Role.INBOX: "INBOX", Role.SENT: "INBOX.Gesendet",
+        }  # fmt: skip
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 XLIST] x") as server, reach(server) as source:
+        assert {folder.name: folder.role for folder in source.folders()} == {
+            "Posteingang": Role.INBOX, "A/B": Role.SENT,
+        }  # fmt: skip
+
+
+def test_a_missing_thread_id_leads_to_a_search_by_ids() -> None:
+    def answer(command: str) -> list[str] | None:
+        fetched = (
+            "* 1 FETCH (UID 7 THREADID (NIL) EMAILID (M1) BODY[HEADER.FIELDS (X)] {20}\r\nMessage-ID: <a@b>\r\n\r\n)"
+        )
+        return mailbox(command, {"FETCH": [fetched.replace("{20}", "{21}"), "OK done"]})
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 OBJECTID+] x") as server, reach(server) as source:
+        (newest,) = source.newest_headers("INBOX", 1)
+        assert (newest.thread_id, newest.server_id) == ("", "M1")
+        source.thread(newest, [])
+    assert any("HEADER MESSAGE-ID" in command for command in server.commands)
+
+
+def test_without_uidplus_a_removed_message_stays_marked_and_nothing_is_expunged() -> None:
+    def answer(command: str) -> list[str] | None:
+        return mailbox(
+            command, {"UID SEARCH": ["* SEARCH 7", "OK done"], "LIST": ['* LIST (\\Trash) "/" T', "OK done"]}
+        )
+
+    with scripted(answer) as server, reach(server) as source:
+        assert source.remove(Location("Drafts", 5, 7))
+    sent = [
+        command for command in server.commands if command.startswith(("UID COPY", "UID STORE", "UID EXPUNGE", "EX"))
+    ]
+    assert sent == ['UID COPY 7:7 "T"', "UID STORE 7:7 +FLAGS.SILENT (\\Deleted)"]
+
+
+def test_a_dead_connection_ends_the_wait_instead_of_spinning() -> None:
+    def answer(command: str) -> list[str] | None:
+        return None if command == "IDLE" else mailbox(command)
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 IDLE] x") as server, reach(server) as source:
+        assert source.wait("INBOX", 60, lambda: False)  # a hint: something may have changed
+        assert server.commands.count("IDLE") == 1
+
+
+def test_lines_before_the_go_ahead_and_split_lines_are_no_trouble() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as lines:
+                connection.sendall(b"* OK [CAPABILITY IMAP4rev1 IDLE] x\r\n")
+                for line in lines:
+                    tag, _, command = line.partition(b" ")
+                    if command.startswith(b"IDLE"):
+                        connection.sendall(b"* OK noise\r\n+ idling\r\n* OK Still")
+                        time.sleep(0.1)
+                        connection.sendall(b" here\r\n* 3 EX")
+                        time.sleep(0.1)
+                        connection.sendall(b"ISTS\r\n")
+                        assert lines.readline() == b"DONE\r\n"
+                    connection.sendall(
+                        b"* CAPABILITY IMAP4rev1 IDLE\r\n* OK [UIDVALIDITY 5] .\r\n" + tag + b" OK x\r\n"
+                    )
+
+        threading.Thread(target=serve, daemon=True).start()
+        with reach(ScriptedServer(port=listening.getsockname()[1])) as source:
+            assert source.wait("INBOX", 60, lambda: False)
+
+
+def test_where_idle_is_missing_noop_is_asked_now_and_then() -> None:
+    answers = iter([["OK done"], ["* 4 EXISTS", "OK done"]])
+    clock = iter(range(0, 10_000, 10))
+
+    def answer(command: str) -> list[str] | None:
+        return next(answers) if command == "NOOP" else mailbox(command)
+
+    with scripted(answer) as server:
+        settings = ServerSettings(host=server.host, port=server.port, security="none")
+        session = Session(settings)
+        assert idle.wait(session, 600, lambda: False, now=lambda: next(clock), sleep=lambda seconds: None)
+        session.close()
+
+
+def test_the_environments_proxy_is_for_other_machines_only() -> None:
+    environment = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "intern.example, .lan"}
+
+    def chosen(host: str, **settings: str) -> str:
+        server = ServerSettings.model_validate({"host": host, "port": 993, **settings})
+        return proxy_for(server, environment)
+
+    assert chosen("imap.mail.example") == "http://proxy.example:3128"
+    assert chosen("127.0.0.1") == chosen("mail.intern.example") == chosen("box.lan") == ""
+    assert chosen("imap.mail.example", proxy="none") == ""
+    assert chosen("imap.mail.example", proxy="socks5://other.example:1080") == "socks5://other.example:1080"
+
+
+def test_a_connection_goes_through_the_proxy_and_the_proxy_looks_up_the_name() -> None:
+    asked = bytearray()
+
+    def relay(listening: socket.socket, target: tuple[str, int]) -> None:
+        client, _ = listening.accept()
+        while not asked.endswith(b"\r\n\r\n"):
+            asked.extend(client.recv(1000))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        server = socket.create_connection(target)
+        for source, sink in ((client, server), (server, client)):
+            threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+    with scripted(mailbox) as server, socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=relay, args=(listening, (server.host, server.port)), daemon=True).start()
+        proxy = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with reach(server, host="localhost", proxy=proxy) as source:
+            assert source.examine("INBOX").uidvalidity == 5
+    assert asked.startswith(b"CONNECT localhost:")
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        pass
+    sink.close()
