@@ -165,7 +165,7 @@ class Desk:
     def latest(self, account: str) -> Pulled:
         """The newest conversation that waits: by the index, else straight from the server. Raises NothingWaiting."""
         if self.last_synced(account) is not None:
-            found = [one for one in self.waiting(account) if not one.reply]
+            found = [one for one in self.waiting(account) if one.reply in ("", "refused")]
             if not found:
                 raise NothingWaiting(cure="`mailassist sync` looks again; `mailassist list --all` shows why.")
             return self.pull(account, found[0].message_id)

@@ -20,6 +20,7 @@ from mailassist.store.index import IndexRow
 from mailassist.transport.source import HeaderRecord, Location, Role
 
 DAY = 86_400.0
+REFUSED = "refused"  # the one state of an approved reply that leaves the question open
 _SENT_LABEL = "\\Sent"
 
 
@@ -68,7 +69,7 @@ def waiting(
             continue
         newest = parse_headers(headers.get(conversation.newest.message.message_id, b""))
         judged.append(judge.judged(conversation, copies, newest, why))
-    kept = [one for one in judged if (excluded or not one.excluded) and (in_hand or excluded or not one.reply)]
+    kept = [one for one in judged if excluded or (not one.excluded and (in_hand or one.reply in ("", REFUSED)))]
     return sorted(kept, key=lambda one: one.date, reverse=True)
 
 
@@ -143,7 +144,7 @@ class Judge:
             or is_answered(record.flags)
             or row.received < self.oldest
             or message.message_id in self.remembered.skipped
-            or self.remembered.replies.get(message.message_id, "refused") != "refused"
+            or self.remembered.replies.get(message.message_id, REFUSED) != REFUSED
             or automatic(message, self.own, self.account.waiting.personal)
         )
 
@@ -168,7 +169,7 @@ class Judge:
 
     def _reply(self, message_id: str) -> str:
         state = self.remembered.replies.get(message_id, "")
-        return state if state in ("approved", "sending", "unknown", "refused") else ""
+        return state if state in ("approved", "sending", "unknown", REFUSED) else ""
 
     def _is_sent(self, row: IndexRow) -> bool:
         return self.remembered.roles.get(row.folder) == Role.SENT or _SENT_LABEL in row.labels.split("\n")
