@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from mailassist.mail.parse import parse_headers
 from mailassist.transport.source import Folder, FolderState, HeaderRecord, Location, Role
@@ -91,9 +91,11 @@ class MemorySource:
         self.asked.append(f"examine {folder}")
         return FolderState(folder, self._epoch(folder), self.nexts.get(folder, 1), len(self.boxes[folder]))
 
-    def uids(self, folder: str, first: int, last: int) -> list[int]:
+    def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
         self.asked.append(f"uids {folder}")
-        return sorted(uid for uid in self.boxes[folder] if first <= uid <= last)
+        oldest = datetime(since.year, since.month, since.day, tzinfo=UTC).timestamp() if since else 0.0
+        box = self.boxes[folder]
+        return sorted(uid for uid in box if first <= uid <= last and box[uid].received >= oldest)
 
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
         self.asked.append(f"headers {folder}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from mailassist.store import index
 from mailassist.store.database import Store
@@ -42,18 +43,19 @@ def above(source: MailSource, cursor: Cursor, state: FolderState) -> Iterator[Ba
 def below(source: MailSource, cursor: Cursor, oldest: float, most: int | None) -> Iterator[Batch]:
     """The backfill: what lies below the cursor, newest first, at most about `most` messages.
 
-    It ends at UID 1, or where two whole batches arrived before `oldest` (moved mail can be old and have a high UID).
+    Mail that arrived before `oldest` is left to lie: it is searched by date, since old mail that was moved here has
+    high UIDs.
     """
-    width, fetched, old = WINDOW, 0, 0
+    width, fetched = WINDOW, 0
+    since = datetime.fromtimestamp(oldest, UTC).date() - timedelta(days=1)  # SEARCH knows days of any time zone
     while cursor.lowest > 1 and not cursor.complete and (most is None or fetched < most):
         first, last = max(1, cursor.lowest - width), cursor.lowest - 1
-        there = source.uids(cursor.folder, first, last)[::-1]
+        there = source.uids(cursor.folder, first, last, since)[::-1]
         width = _next_width(width, len(there))
         for chunk in _chunks(there):
             records = list(source.headers(cursor.folder, chunk))
-            old = old + 1 if all(_before(record, oldest) for record in records) else 0
             reached = first if chunk[-1] == there[-1] else chunk[-1]
-            cursor = replace(cursor, lowest=reached, complete=reached <= 1 or old >= 2)
+            cursor = replace(cursor, lowest=reached, complete=reached <= 1)
             yield Batch(cursor, records)
             fetched += len(chunk)
             if cursor.complete or (most is not None and fetched >= most):
@@ -88,7 +90,3 @@ def _next_width(width: int, found: int) -> int:
 def _chunks(uids: Sequence[int]) -> Iterator[Sequence[int]]:
     for start in range(0, len(uids), BATCH):
         yield uids[start : start + BATCH]
-
-
-def _before(record: HeaderRecord, oldest: float) -> bool:
-    return record.received is not None and record.received.timestamp() < oldest

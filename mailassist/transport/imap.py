@@ -6,7 +6,7 @@ Reads are done again after a break or when the server asks to wait; commands tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from mailassist.config import FolderSettings, ServerSettings
 from mailassist.errors import CertificateError, ConnectionFailed, MailboxError
 from mailassist.transport import bodies, conversation, fetch, folders, idle, writing
-from mailassist.transport.arguments import Argument, header_search, items, keyword, span
+from mailassist.transport.arguments import Argument, day, header_search, items, keyword, span
 from mailassist.transport.login import log_in
 from mailassist.transport.sasl import Credential
 from mailassist.transport.session import BrokenConnection, Refused, Session
@@ -95,8 +95,9 @@ class ImapSource:
 
         return self._read(read)
 
-    def uids(self, folder: str, first: int, last: int) -> list[int]:
+    def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
         """The UIDs in [first, last], searched for in windows; what lies above UIDNEXT is one window."""
+        arrived = [keyword("SINCE"), day(since)] if since else []
 
         def read(session: Session) -> list[int]:
             following = session.selected.uidnext if session.selected else 0
@@ -104,7 +105,7 @@ class ImapSource:
             start = max(1, first)
             while start <= last:
                 end = last if start >= following else min(last, start + _SEARCH_WINDOW - 1)
-                found += session.search(keyword("UID"), span(start, end))
+                found += session.search(keyword("UID"), span(start, end), *arrived)
                 start = end + 1
             return found
 

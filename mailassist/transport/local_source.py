@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -66,9 +66,14 @@ class LocalSource(ABC):
         """The folder's cursor."""
         return self.look(folder)[0]
 
-    def uids(self, folder: str, first: int, last: int) -> list[int]:
+    def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
         """The UIDs in [first, last], ascending."""
-        return sorted(uid for uid in self.look(folder)[1] if first <= uid <= last)
+        entries = self.look(folder)[1]
+        return sorted(
+            uid
+            for uid, entry in entries.items()
+            if first <= uid <= last and (since is None or entry.received.date() >= since)
+        )
 
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
         """Headers of the messages that are there."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
@@ -93,8 +93,8 @@ class MailSource(Protocol):
         """Open `folder` read-only (EXAMINE). Raises MailboxError when it is not there."""
         ...
 
-    def uids(self, folder: str, first: int, last: int) -> list[int]:
-        """The UIDs in [first, last] that exist, ascending."""
+    def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
+        """The UIDs in [first, last] that exist, ascending; `since`: of what arrived on that day or later."""
         ...
 
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:

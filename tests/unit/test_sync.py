@@ -142,7 +142,8 @@ def test_what_is_older_than_the_limit_stays_out_even_below_moved_old_mail(small_
     source, store = MemorySource(), Store.in_memory()
     for number in range(4):
         source.put("INBOX", mail(f"recent{number}", days=5 - number))
-    source.put("INBOX", mail("moved", days=1000))
+    for number in range(30):
+        source.put("INBOX", mail(f"moved{number}", days=1000))
     source.put("INBOX", mail("last", days=1))
     run(source, store, account(days=730))
     assert {name for _, _, name in indexed(store)} == {f"<recent{n}@test>" for n in range(4)} | {"<last@test>"}
