@@ -1,0 +1,150 @@
+"""Maildirs and mbox files as sources; no server, but real files."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mailassist.config import FolderSettings
+from mailassist.errors import MailboxError
+from mailassist.transport.folders import find
+from mailassist.transport.maildir import MaildirSource
+from mailassist.transport.mbox import MboxSource
+from mailassist.transport.source import Location, Role
+
+NONE = FolderSettings()
+
+
+def raw(message_id: str, *references: str, more: str = "") -> bytes:
+    chain = f"References: {' '.join(references)}\n" if references else ""
+    return f"From: a@b.example\nSubject: a\n folded one\nMessage-ID: {message_id}\n{chain}{more}\nHello\n".encode()
+
+
+def deliver(folder: Path, name: str, content: bytes, part: str = "cur") -> Path:
+    for inner in ("cur", "new", "tmp"):
+        (folder / inner).mkdir(parents=True, exist_ok=True)
+    path = folder / part / name
+    path.write_bytes(content)
+    return path
+
+
+def test_maildir_plus_plus_and_nested_layouts_are_read(tmp_path: Path) -> None:
+    deliver(tmp_path / "plus", "1.a:2,S", raw("<1@x>"))
+    deliver(tmp_path / "plus/.Sent", "2.b:2,S", raw("<2@x>"))
+    deliver(tmp_path / "plus/.Archive.2025", "3.c:2,S", raw("<3@x>"))
+    plus = MaildirSource(tmp_path / "plus", NONE, tmp_path / "data")
+    assert [(folder.name, folder.role) for folder in plus.folders()] == [
+        ("INBOX", Role.INBOX), ("Archive/2025", Role.OTHER), ("Sent", Role.SENT),
+    ]  # fmt: skip
+    deliver(tmp_path / "nested/Inbox", "1.a:2,S", raw("<1@x>"))
+    deliver(tmp_path / "nested/[Gmail]/Sent Mail", "2.b:2,S", raw("<2@x>"))
+    nested = MaildirSource(tmp_path / "nested", NONE, tmp_path / "data")
+    assert find(nested.folders(), Role.INBOX) == "INBOX" and find(nested.folders(), Role.SENT) == "[Gmail]/Sent Mail"
+
+
+def test_uids_stay_when_flags_change_and_are_never_given_twice(tmp_path: Path) -> None:
+    deliver(tmp_path / "m", "100.a", raw("<1@x>"), "new")
+    second = deliver(tmp_path / "m", "200.b:2,", raw("<2@x>"))
+    before = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    state = before.examine("INBOX")
+    assert before.uids("INBOX", 1, 99) == [1, 2] and state.uidnext == 3
+    assert before.add_flags(Location("INBOX", state.uidvalidity, 1), ["\\Answered", "\\Seen"])
+    second.unlink()
+    deliver(tmp_path / "m", "050.late:2,", raw("<3@x>"))
+    after = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    assert after.examine("INBOX").uidvalidity == state.uidvalidity
+    records = {record.location.uid: record for record in after.headers("INBOX", [1, 2, 3])}
+    assert records.keys() == {1, 3}
+    assert records[1].flags == {"\\Answered", "\\Seen"} and b"<3@x>" in records[3].headers
+
+
+def test_headers_are_those_of_the_index_and_the_file_time_is_the_arrival(tmp_path: Path) -> None:
+    path = deliver(tmp_path / "m", "1.a:2,RS", raw("<1@x>", more="X-Private: no\n"))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    source = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    (record,) = source.newest_headers("INBOX", 5)
+    assert record.headers == b"From: a@b.example\r\nSubject: a\r\n folded one\r\nMessage-ID: <1@x>\r\n\r\n"
+    assert record.received == datetime.fromtimestamp(1_700_000_000, UTC)
+    assert [content for _, content in source.raw("INBOX", [1, 7])] == [path.read_bytes()]
+
+
+def test_a_conversation_is_found_in_all_folders_but_drafts_and_trash(tmp_path: Path) -> None:
+    deliver(tmp_path / "m", "1.a:2,S", raw("<1@x>"))
+    deliver(tmp_path / "m/.Sent", "2.b:2,S", raw("<2@x>", "<1@x>"))
+    deliver(tmp_path / "m/.Projects", "3.c:2,S", raw("<3@x>", "<2@x>"))
+    deliver(tmp_path / "m/.Drafts", "4.d:2,S", raw("<4@x>", "<3@x>"))
+    deliver(tmp_path / "m", "5.e:2,S", raw("<5@x>"))
+    source = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    start = next(one for one in source.newest_headers("INBOX", 9) if b"<1@x>" in one.headers)
+    found = source.thread(start, [])
+    assert sorted(one.location.folder for one in found) == ["INBOX", "Projects", "Sent"]
+
+
+def test_a_draft_is_appended_seen_and_as_a_draft_and_moved_to_trash(tmp_path: Path) -> None:
+    deliver(tmp_path / "m", "1.a:2,S", raw("<1@x>"))
+    deliver(tmp_path / "m/.Drafts", "2.b:2,DS", raw("<2@x>"))
+    deliver(tmp_path / "m/.Trash", "3.c:2,S", raw("<3@x>"))
+    source = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    place = source.append("Drafts", raw("<new@x>").replace(b"\n", b"\r\n"), ["\\Draft", "\\Seen"])
+    assert place is not None and source.search_header("Drafts", "message-id", "<new@x>") == [place.uid]
+    (record,) = source.headers("Drafts", [place.uid])
+    assert record.flags == {"\\Draft", "\\Seen"}
+    assert not list((tmp_path / "m/.Drafts/tmp").iterdir())
+    assert source.remove(place) and not source.remove(place)
+    assert len(source.uids("Trash", 1, 99)) == 2
+
+
+def test_a_new_delivery_ends_the_wait(tmp_path: Path) -> None:
+    deliver(tmp_path / "m", "1.a:2,S", raw("<1@x>"))
+    source = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    threading.Timer(0.2, lambda: deliver(tmp_path / "m", "2.b", raw("<2@x>"), "new")).start()
+    assert source.wait("INBOX", 30, lambda: False)
+    assert not source.wait("INBOX", 0.1, lambda: False)
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MailboxError, match="no Maildir"):
+        MaildirSource(tmp_path, NONE, tmp_path / "data")
+    with pytest.raises(MailboxError, match=r"mail\.mbox"):
+        MboxSource(tmp_path / "mail.mbox", tmp_path / "data")
+    deliver(tmp_path / "m", "1.a:2,S", raw("<1@x>"))
+    with pytest.raises(MailboxError, match="'Nowhere'"):
+        MaildirSource(tmp_path / "m", NONE, tmp_path / "data").examine("Nowhere")
+
+
+def mbox(*messages: bytes) -> bytes:
+    return b"".join(b"From a@b.example Tue Nov 24 00:10:00 2026\n" + message + b"\n" for message in messages)
+
+
+def test_an_mbox_is_one_inbox_that_is_only_read(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(mbox(raw("<1@x>", more="Status: RO\nX-Status: A\n"), raw("<2@x>") + b"\n>From here on\n"))
+    source = MboxSource(path, tmp_path / "data")
+    records = source.newest_headers("INBOX", 9)
+    assert [record.location.uid for record in records] == [2, 1]
+    assert records[1].flags == {"\\Seen", "\\Answered"}
+    assert records[0].received == datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
+    ((_, content),) = source.raw("INBOX", [2])
+    assert content.startswith(b"From: a@b.example") and b"\nFrom here on\n" in content
+    for refused in (
+        lambda: source.append("INBOX", b"", []),
+        lambda: source.remove(records[0].location),
+        lambda: source.add_flags(records[0].location, ["\\Answered"]),
+    ):
+        with pytest.raises(MailboxError, match="only read"):
+            refused()
+
+
+def test_an_mbox_that_grows_keeps_its_epoch_and_a_rewritten_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(mbox(raw("<1@x>"), raw("<2@x>")))
+    first = MboxSource(path, tmp_path / "data").examine("INBOX")
+    path.write_bytes(mbox(raw("<1@x>"), raw("<2@x>"), raw("<3@x>")))
+    grown = MboxSource(path, tmp_path / "data").examine("INBOX")
+    assert grown.uidvalidity == first.uidvalidity and grown.exists == 3
+    path.write_bytes(mbox(raw("<2@x>"), raw("<3@x>"), raw("<4@x>")))
+    assert MboxSource(path, tmp_path / "data").examine("INBOX").uidvalidity != first.uidvalidity
