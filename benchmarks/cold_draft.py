@@ -14,8 +14,8 @@ from imapclient import IMAPClient
 
 from benchmarks.mailbox import OWNER, served
 from benchmarks.measuring import interleaved, median, report
-from benchmarks.wire import CountingProxy
 from tests.servers import dovecot
+from tests.servers.counting import CountingProxy
 
 MOST_COMMANDS = 16
 MOST_SECONDS = 0.6  # over loading

@@ -66,4 +66,4 @@ def _candidates(source: MailSource, judge: Judge) -> Iterator[HeaderRecord]:
 
 def _with(candidate: HeaderRecord, found: list[HeaderRecord]) -> list[HeaderRecord]:
     """The conversation with the candidate itself, should the server's search not find it."""
-    return found if any(record.location == candidate.location for record in found) else [candidate, *found]
+    return found if any(record.location == candidate.location for record in found) else [*found, candidate]

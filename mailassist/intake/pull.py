@@ -103,7 +103,7 @@ def fetch(source: MailSource, wanted: Places) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     left = {message_id: list(places) for message_id, places in wanted.items()}
     while left:
-        folders = Counter(folder for places in left.values() for folder in {place.folder for place in places})
+        folders = Counter(folder for places in left.values() for folder in dict.fromkeys(one.folder for one in places))
         if not folders:
             break
         folder = folders.most_common(1)[0][0]
