@@ -16,6 +16,7 @@ class Passed:
 
     up: int = 0  # from the client
     down: int = 0
+    limit_up: int | None = None
 
 
 class CutProxy:
@@ -33,6 +34,10 @@ class CutProxy:
     def cut(self, direction: str, offset: int) -> None:
         """Cut the next connection once `offset` octets have gone "up" or "down"."""
         self._cuts = {direction: offset}
+
+    def cut_now(self, *, after_up: int) -> None:
+        """Cut the latest connection once the client has sent `after_up` octets more."""
+        self.passed.limit_up = self.passed.up + after_up
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -64,6 +69,8 @@ class CutProxy:
                 data = source.recv(65536)
                 if data and direction == "down" and self._change:
                     data = self._change(data)
+                if direction == "up" and passed.limit_up is not None:
+                    limit = passed.limit_up
                 if limit is not None:
                     data = data[: max(limit - getattr(passed, direction), 0)]
                 target.sendall(data)
