@@ -17,6 +17,7 @@ from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation, Entry, participants_in_common
 
 HEADER_TOKENS = 12  # the line above each message: delimiter, date, author
+NAME_TOKENS = 3  # that a name may have even where the tokenizer makes more of the delimiter's digits
 SHORTEST = 24  # tokens below which what is left of a message says nothing
 
 _CHARACTERS = 12  # of a token at most, for the first cut of a text that is far too long; prose has 3 to 5
@@ -163,14 +164,20 @@ def _subject(known: Conversation, messages: Sequence[PackedMessage], delimiter: 
 
 
 def header_line(entry: Entry, conversation: Conversation, delimiter: str, counter: TokenCounter) -> str:
-    """The line above a message: delimiter, day and author, in at most `HEADER_TOKENS` tokens ("me": the user)."""
+    """The line above a message: delimiter, day and author, "me" for the user.
+
+    In o200k_base it has at most `HEADER_TOKENS` tokens: long names are shortened.
+    """
     message = entry.message
     start = " ".join(part for part in (delimiter, _day(message, conversation)) if part)
-    name = "me" if entry.ours else one_line(data_text(_author(message), delimiter), 60) or "unknown"
-    while counter.exact and len(name) > 1 and counter.count(f"{start} {name}\n") > HEADER_TOKENS:
+    if entry.ours:
+        return f"{start} me"
+    name = one_line(data_text(_author(message), delimiter), 60) or "unknown"
+    left = HEADER_TOKENS - counter.count(start + "\n")
+    room = left if left > 0 else NAME_TOKENS
+    while counter.exact and len(name) > 1 and counter.count(f" {name}") > room:
         name = name.rpartition(" ")[0] or name[: len(name) // 2]
-    fits = not counter.exact or counter.count(f"{start} {name}\n") <= HEADER_TOKENS
-    return f"{start} {name}" if fits else f"{start} other"
+    return f"{start} {name}" if not counter.exact or counter.count(f" {name}") <= room else f"{start} other"
 
 
 def _author(message: Message) -> str:

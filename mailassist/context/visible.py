@@ -21,6 +21,7 @@ _BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*
 _ABOVE_QUOTE = re.compile(
     r"^.{0,300}(?:wrote|schrieb|écrit|escribió|escreveu|scritto|schreef|skrev|napisał\w*)[^\n]{0,40}:$"
 )
+_SIGNATURE = re.compile(r"--? ?(?:\n|$)")
 _COPIED_HEADER = re.compile(r"^\*?[\w -]{2,20}\*?\s?:\s\S")
 
 
@@ -37,6 +38,8 @@ def visible(conversation: Conversation, delimiter: str) -> list[Visible]:
     """Every message of `conversation` in its order. Text that several of them quote stands in the oldest of these."""
     own = [_own_text(entry.message, delimiter) for entry in conversation.entries]
     seen = set(runs(" ".join(own)))
+    for entry in conversation.entries:
+        seen.update(runs(entry.message.signature))
     found = []
     for entry, text in zip(conversation.entries, own, strict=True):
         quoted = missing_history(data_text(entry.message.quoted, delimiter), seen)
@@ -65,7 +68,7 @@ def runs(text: str) -> Iterable[tuple[str, ...]]:
 def _is_new(block: str, seen: set[tuple[str, ...]]) -> bool:
     """Whether `block` says something that is not in `seen`."""
     body = "\n".join(line for line in block.split("\n") if not _is_above_quote(line))
-    if len(_WORDS.findall(body)) < LEAST_WORDS:
+    if len(_WORDS.findall(body)) < LEAST_WORDS or _SIGNATURE.match(body):
         return False
     found = list(runs(body))
     return 2 * sum(run not in seen for run in found) > len(found)

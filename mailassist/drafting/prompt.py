@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mailassist.context.clean import data_text
 from mailassist.context.language import language_name
 from mailassist.context.pack import Packed, pack
-from mailassist.context.tokens import TokenCounter
+from mailassist.context.tokens import BytePairCounter, TokenCounter
 from mailassist.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # What the chat format itself costs beside the two texts: three tokens a message, one for its role, three that open
 # the answer (OpenAI cookbook, "How to count tokens with tiktoken").
 FRAME_TOKENS = 11
+# The same for models whose chat template we do not know: SmolLM2's (ChatML) costs 14; an upper estimate.
+UNKNOWN_FRAME_TOKENS = 24
 
 # Not strftime: it speaks the language of the machine.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -61,7 +63,7 @@ class Prompt:
     instruction_tokens: int
     input_tokens: int
     frame_tokens: int  # what the chat format itself costs
-    exact: bool  # False: the token counts are upper estimates
+    exact: bool  # False: the sum, or every count, is an upper estimate
     packed: Packed
     estimated_price: float | None = None  # US dollars for the input; None: the price is not known
 
@@ -101,15 +103,32 @@ def build(
         packed = pack(conversation, room, counter, delimiter)
         tokens = letter.tokens(packed, counter)
         if tokens <= budget and packed.messages:
-            price = tokens * input_price / 1e6 if input_price is not None else None
-            instructions, text = letter.write(packed)
-            parts = (counter.count(instructions), counter.count(text))
-            return Prompt(
-                instructions, text, sum(parts) + FRAME_TOKENS, *parts, FRAME_TOKENS, counter.exact, packed, price
-            )
+            return _finished(letter, packed, counter, input_price)
         room -= max(tokens - budget, 1)
     raise InputError(
         f"A budget of {budget} tokens is too small", cure=f"The instructions alone need {fixed}; allow {fixed + 100}."
+    )
+
+
+def frame_tokens(counter: TokenCounter) -> int:
+    """What the chat format costs beside the two texts."""
+    return FRAME_TOKENS if isinstance(counter, BytePairCounter) else UNKNOWN_FRAME_TOKENS
+
+
+def _finished(letter: _Letter, packed: Packed, counter: TokenCounter, input_price: float | None) -> Prompt:
+    instructions, text = letter.write(packed)
+    own, rest, frame = counter.count(instructions), counter.count(text), frame_tokens(counter)
+    tokens = own + rest + frame
+    return Prompt(
+        instructions,
+        text,
+        tokens,
+        own,
+        rest,
+        frame,
+        isinstance(counter, BytePairCounter),
+        packed,
+        None if input_price is None else tokens * input_price / 1e6,
     )
 
 
@@ -141,7 +160,7 @@ class _Letter:
 
     def tokens(self, packed: Packed, counter: TokenCounter) -> int:
         """What the whole prompt costs with `packed` in it."""
-        return sum(counter.count(part) for part in self.write(packed)) + FRAME_TOKENS
+        return sum(counter.count(part) for part in self.write(packed)) + frame_tokens(counter)
 
 
 def render(name: str, values: Mapping[str, Any], overrides: Path | None = None) -> str:

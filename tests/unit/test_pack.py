@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailassist.config import Identity
 from mailassist.context.clean import data_text
 from mailassist.context.pack import Packed, pack
-from mailassist.context.tokens import UpperEstimate, counter_for
+from mailassist.context.tokens import ModelCounter, UpperEstimate, counter_for
 from mailassist.drafting.outline import outline
 from mailassist.mail.message import Address, Attachment
 
@@ -131,6 +131,19 @@ def test_a_stranger_does_not_enter_by_naming_our_message_as_its_parent() -> None
     packed = pack(together([message(0, "We would like an offer."), stranger, wanted]), 1000, EXACT, MARK)
     assert texts(packed) == ["We would like an offer.", "Any news?"]
     assert [(part.message_id, "participant" in part.why) for part in packed.left_out] == [("<1@test>", True)]
+
+
+def test_quoted_signatures_are_no_missing_history() -> None:
+    ours = message(0, "It costs 40.", ours=True, signature="Tom Berg\nExample Ltd, 12 Mill Lane")
+    quoted = "> It costs 40.\n>\n> Tom Berg\n> Example Ltd, 12 Mill Lane\n>\n> -- \n> Eva Lang, Sales, Floor 3, Graz"
+    packed = pack(talk(ours, message(1, "Fine.", quoted=quoted)), 500, EXACT, MARK)
+    assert texts(packed) == ["It costs 40.", "Fine."]
+
+
+def test_a_tokenizer_that_counts_each_digit_still_names_the_authors() -> None:
+    digits = ModelCounter(lambda text: sum(max(len(word), 1) if word.isdigit() else 1 for word in text.split(" ")))
+    headers = [part.header for part in pack(talk("One.", "Two.", "Three?"), 500, digits, MARK).messages]
+    assert [header.split(" Nov ")[1] for header in headers] == ["Anna Meyer", "me", "Anna Meyer"]
 
 
 def test_attachments_are_named_and_a_new_subject_is_said() -> None:
