@@ -55,9 +55,6 @@ def _plain(value: str) -> tuple[Address, ...] | None:
     return tuple(addresses)
 
 
-_COMMA = re.compile(r'((?:[^",]|"(?:[^"\\]|\\.)*")*)(?:,|\Z)')
-
-
 def _split_outside_quotes(value: str) -> list[str]:
     if value.count('"') % 2 or "\\" in value:
         return [value]
@@ -83,6 +80,7 @@ class _Mailbox:
     angle: str | None = None
     comments: list[str] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
+    has_at: bool = False
 
     def address(self) -> Address | None:
         """What the tokens amount to, or None where they name no address."""
@@ -144,7 +142,7 @@ def _lenient(value: str) -> Iterator[Address]:
         elif token in ",;":
             yield from _flush(mailbox)
             mailbox = _carry(mailbox, token)
-        elif token == ":" and "@" not in "".join(mailbox.words):
+        elif token == ":" and not mailbox.has_at:
             mailbox = _Mailbox()  # the name of a group
         elif token[0] == "<":
             _take_angle(mailbox, token)
@@ -152,6 +150,7 @@ def _lenient(value: str) -> Iterator[Address]:
             mailbox.defects.append("unbalanced")
         else:
             mailbox.words.append(token if mailbox.angle is None else "")
+            mailbox.has_at = mailbox.has_at or "@" in token
             if mailbox.angle is not None and not token.isspace():
                 mailbox.defects.append("text-after-address")
     if depth:
@@ -177,7 +176,7 @@ def _flush(mailbox: _Mailbox) -> Iterator[Address]:
 def _carry(mailbox: _Mailbox, token: str) -> _Mailbox:
     """After a comma: an unquoted `Last, First <address>` keeps its first half."""
     words = mailbox.words
-    if token == "," and mailbox.angle is None and words and "@" not in "".join(words) and len(words) < 20:
+    if token == "," and mailbox.angle is None and words and not mailbox.has_at and len(words) < 20:
         return _Mailbox(words=[*words, ", "])
     return _Mailbox()
 

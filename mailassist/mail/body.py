@@ -41,6 +41,7 @@ _UNSEEN = frozenset(
 _NO_TEXT = frozenset({"style", "script", "meta", "link", "base", "title", "head"})
 _TAGS = re.compile(r"<(style|xml|script)\b.*?(?:</\1>|\Z)|<[^>]*>?|/\*.*?\*/", re.DOTALL | re.IGNORECASE)
 _CONDITION = re.compile(r"\[(?:if\b[^\]]*|endif)\](?:>)?|<!", re.IGNORECASE)
+_MOST_STEPS = 400_000  # elements and texts entered, and elements left
 _MOST_HIDDEN = 20_000  # characters reported as hidden
 
 
@@ -56,6 +57,8 @@ def html_to_text(html: str) -> HtmlText:
     text, unseen = without_invisible(walk.writer.text())
     hidden = tuple(_reported([*walk.hidden_texts(), *unseen]))
     warnings = ["structure-limit: the HTML is nested too deep"] if cut else []
+    if walk.too_large:
+        warnings.append("structure-limit: the HTML is too large; only its beginning was read")
     if walk.too_many_rules:
         warnings.append("structure-limit: the HTML has more styles than are looked at")
     return HtmlText(text, hidden, tuple(warnings))
@@ -151,11 +154,14 @@ class _Walk:
     writer: Writer = field(default_factory=Writer)
     hidden: list[list[str]] = field(default_factory=list)
     was_hidden: bool = False
+    too_large: bool = False
 
     def through(self, root: LexborNode) -> None:
         """Write what is visible, note what is not."""
         stack = [_Open(root, Style(), "")]
-        while stack:
+        for _ in range(_MOST_STEPS):
+            if not stack:
+                return
             top = stack[-1]
             node = top.cursor
             if node is None or (len(stack) == 1 and node.tag != root.tag):
@@ -169,6 +175,7 @@ class _Walk:
                 self._comment(node.comment_content or "")
             else:
                 stack.append(self._enter(node, top))
+        self.too_large = True
 
     def _text(self, text: str, top: _Open) -> None:
         if not top.style.hides:

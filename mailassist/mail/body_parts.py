@@ -44,7 +44,8 @@ class _Reading:
 @dataclass(slots=True)
 class _Reader:
     raw: bytes
-    limit: int
+    room: int  # characters of plain text that are still looked through
+    html_room: int  # characters of HTML that are still read
     readings: list[_Reading] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
@@ -70,7 +71,8 @@ class _Reader:
             self.html = self.html or text
             self.readings.append(_Reading(part.alternative, html=text))
             return
-        head, tail = text[: self.limit], text[self.limit :]
+        head, tail = text[: self.room], text[self.room :]
+        self.room -= len(head)
         if part.header.flowed:
             head = unflow(head, part.header.delsp)
         head, hidden = without_invisible(head)
@@ -84,7 +86,8 @@ class _Reader:
             if reading.html is None:
                 yield reading.plain or ""
                 continue
-            converted = html_to_text(reading.html[: self.limit])
+            converted = html_to_text(reading.html[: self.html_room])
+            self.html_room -= min(len(reading.html), self.html_room)
             self.hidden.extend(converted.hidden)
             self.warnings.extend(converted.warnings)
             beside = plain.get(reading.alternative) if reading.alternative is not None else None
@@ -117,7 +120,7 @@ def _differ(plain: str, html: str) -> bool:
 
 def read_body(raw: bytes, found: Structure, limit: int) -> Body:
     """Put the parts of `raw` together. Never raises."""
-    reader = _Reader(raw, limit)
+    reader = _Reader(raw, limit, limit)
     for part in found.parts:
         reader.take(part)
     for container in found.containers:

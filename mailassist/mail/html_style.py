@@ -252,7 +252,7 @@ class Stylesheet:
 
 
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
-_BLOCK = re.compile(r"([^{}]*)\{([^{}]*)\}|([^{}]*)\{|\}")
+_BRACE = re.compile(r"([{}])")
 _MOST_RULES = 300
 
 
@@ -260,13 +260,17 @@ def stylesheet(css: str) -> Stylesheet:
     """Read CSS text: rules for a screen of 1024 pixels; other media are left out."""
     sheet = Stylesheet()
     applies = [True]
-    for selectors, body, group in _BLOCK.findall(_COMMENT.sub("", css)):
-        if group:
-            applies.append(applies[-1] and _medium(group))
-        elif not selectors and not body:
+    selectors = ""
+    for piece in _BRACE.split(_COMMENT.sub("", css)):
+        if piece == "{":
+            applies.append(applies[-1] and (not selectors.startswith("@") or _medium(selectors)))
+        elif piece == "}":
             applies = applies[:-1] or [True]
-        elif applies[-1] and _HIDING.search(body):
-            _add(sheet, selectors, declarations(body))
+        elif len(applies) > 1 and applies[-1] and selectors and not selectors.startswith("@") and _HIDING.search(piece):
+            _add(sheet, selectors, declarations(piece))
+            selectors = ""
+        else:
+            selectors = piece.rpartition(";")[2].strip()
     return sheet
 
 
@@ -285,7 +289,7 @@ def _add(sheet: Stylesheet, selectors: str, rules: dict[str, str]) -> None:
 
 def _medium(query: str) -> bool:
     """Whether a @media (or other) block holds for a wide screen in light colours."""
-    query = query.strip().lower()
+    query = query.lower()
     if not query.startswith("@media"):
         return query.startswith(("@supports", "@layer"))
     if re.search(r"\bprint\b|\bdark\b|not all|speech|-webkit-min-device-pixel-ratio|hover|-ms-high-contrast", query):

@@ -17,7 +17,9 @@ _BLOCKS = frozenset({
 })  # fmt: skip
 _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
 _LONGEST_LINK = 200
-_DEEPEST_QUOTE = 20
+_DEEPEST_FRAME = 24
+_DEEPEST_QUOTE = 8
+_FRAMES = frozenset({"blockquote", "li", "td", "th", "tr"})
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Writer:
         """Begin with an empty page."""
         self._frames = [_Frame("")]
         self._quotes = 0
+        self._skipped = 0
         self._lists: list[_Frame] = []
         self.position = 0  # grows with every piece of text: tells where a link's text began
         self._pieces: list[str] = []
@@ -82,7 +85,10 @@ class Writer:
     def open(self, tag: str, attributes: Mapping[str, str | None]) -> None:
         """An element begins."""
         frame = self._frames[-1]
-        if tag == "br":
+        if tag in _FRAMES and (self._skipped or len(self._frames) >= _DEEPEST_FRAME):
+            self._skipped += 1  # so deep, elements only begin lines
+            self._end_line(frame)
+        elif tag == "br":
             self._end_line(frame, force=True)
         elif tag == "hr":
             self._end_line(frame)
@@ -104,7 +110,10 @@ class Writer:
     def close(self, tag: str) -> None:
         """An element ends."""
         frame = self._frames[-1]
-        if tag in ("blockquote", "li", "td", "th", "tr") and frame.tag == tag and len(self._frames) > 1:
+        if tag in _FRAMES and self._skipped:
+            self._skipped -= 1
+            self._end_line(frame)
+        elif tag in _FRAMES and frame.tag == tag and len(self._frames) > 1:
             self._pop()
         elif tag in ("ul", "ol"):
             self._end_line(frame)

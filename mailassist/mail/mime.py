@@ -16,7 +16,7 @@ from email.utils import collapse_rfc2231_value
 from mailassist.mail.header_fields import decode_words, split_headers
 
 _LONGEST_PARAMETERS = 8_000  # the standard library reads parameters in quadratic time
-_MOST_CANDIDATES = 1_000_000  # lines that begin with "--"
+_MOST_CANDIDATES = 300_000  # lines that begin with "--"
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\s]")
 
 

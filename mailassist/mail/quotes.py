@@ -72,7 +72,7 @@ def _segments(lines: Sequence[str], end: int) -> list[_Segment]:
 
     while number < end:
         line = lines[number]
-        head = line.lstrip()[:3] if line else ""
+        head = line.lstrip()[:3] if line and len(segments) <= _MOST_TRIES else ""
         segment = None
         if head == "```":
             fenced = not fenced and _fence_closes(lines, number, end)
@@ -83,7 +83,7 @@ def _segments(lines: Sequence[str], end: int) -> list[_Segment]:
         elif tries and (head[0] in "-_*=—–" or ":" in line or "：" in line):
             tries -= 1
             segment = _special(lines, number, own, end)
-        if segment is None or len(segments) > _MOST_TRIES:
+        if segment is None:
             number += 1
             continue
         close_own(segment.start)

@@ -1,0 +1,36 @@
+"""Mail that is made to cost time or memory is read within the limits (each of these once took minutes)."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailassist.mail.parse import parse_message
+
+HEAD = "From: a@x.example\r\nMessage-ID: <a@b>\r\n"
+HTML = HEAD + "Content-Type: text/html\r\n\r\n"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(HEAD + "To: " + "a@b:" * 200_000 + "\r\n\r\nx", id="colons-in-to"),
+        pytest.param(HEAD + "To: " + "(" * 900_000 + "\r\n\r\nx", id="comments-in-to"),
+        pytest.param(HEAD + "Subject: " + "=?utf-8?q?" * 90_000 + "\r\n\r\nx", id="open-encoded-words"),
+        pytest.param(HEAD + "Content-Type: " + "text/plain; a=b;" * 50_000 + "\r\n\r\nx", id="parameters"),
+        pytest.param(HEAD + "\r\n" + "> a\n\nb\n\n" * 200_000, id="answers"),
+        pytest.param(HEAD + "\r\n" + "wrote:\n" * 300_000, id="attributions"),
+        pytest.param(HEAD + "\r\n" + "-- \n\n" * 300_000, id="signatures"),
+        pytest.param(HEAD + "\r\n" + ("a" * 100 + ":\n") * 20_000, id="long-lines-with-colons"),
+        pytest.param(HTML + "<div>" * 200_000, id="deep-html"),
+        pytest.param(HTML + "<ul><li>x" * 100_000, id="deep-lists"),
+        pytest.param(HTML + "<blockquote>" * 200 + "x<br>" * 200_000, id="deep-quotes"),
+        pytest.param(HTML + "<style>" + "/*" * 500_000, id="css-comments"),
+        pytest.param(HTML + "<p " + "".join(f"a{n}=b " for n in range(100_000)) + ">x", id="attributes"),
+        pytest.param(
+            HEAD + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + "--\n" * 1_000_000, id="lines-like-borders"
+        ),
+    ],
+)
+def test_it_is_read(text: str) -> None:
+    assert parse_message(text.encode()).message_id == "<a@b>"
