@@ -14,26 +14,33 @@ from mailassist.transport.source import Location
 
 FIRST_BYTES = 256 * 1024  # asked of every message; nearly all end before, so that one command is enough
 LIMIT = 2 * 1024 * 1024  # of larger ones attachments stay on the server
-_PARTS = 200  # of a large message; more are not looked at
+_SUBSTITUTE = b"Retrieval using the IMAP4 protocol failed"
+_MOST_PIECES = 200  # of a large message; one in more pieces is not taken apart
 _BATCH = 50  # whole messages a command
 BEGINNING = f"BODY.PEEK[]<0.{FIRST_BYTES}>"
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A leaf of a large message's structure; `number` as FETCH wants it."""
+class _Piece:
+    """A step in putting a large message together: a part by its number, or a line with a boundary."""
 
-    number: str
-    is_text: bool
-    closes: tuple[str, ...] = ()  # boundaries of multiparts that end after it
+    number: str = ""
+    is_text: bool = False  # a leaf that is read; of all others only the header comes
+    boundary: bytes = b""
+    is_last: bool = False  # the boundary closes its multipart
 
 
 def beginning(attributes: Attributes) -> bytes | None:
-    """What came for BEGINNING: the whole message where it is shorter than FIRST_BYTES."""
+    """What came for BEGINNING: the whole message where it is shorter than FIRST_BYTES.
+
+    None where the server has no content, or only Exchange's notice that it could not convert the message: nothing may
+    be drafted from that.
+    """
     for name in ("BODY[]<0>", "BODY[]"):
         value = attributes.get(name)
         if isinstance(value, bytes):
-            return value
+            text = value.partition(b"\r\n\r\n")[2].lstrip()
+            return None if text.startswith(_SUBSTITUTE) else value
     return None
 
 
@@ -76,36 +83,43 @@ def _readable_parts(session: Session, uid: int, start: bytes, limit: int) -> byt
     """The message with empty attachments: their names and types stay. Its beginning where its structure is too odd."""
     header = start.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     try:
-        structure = next(by_uid(session, [uid], items(["UID", "BODYSTRUCTURE"])))["BODYSTRUCTURE"]
-        plan = list(_plan(structure, "", ()))
-    except (RecursionError, MailboxError, KeyError, IndexError, TypeError, StopIteration, ValueError):
+        structure = _only(session, uid, ["BODYSTRUCTURE"])["BODYSTRUCTURE"]
+        plan = list(_plan(structure))
+    except (RecursionError, MailboxError, KeyError, IndexError, TypeError, AttributeError, ValueError):
         return start
-    if len(plan) > _PARTS or not isinstance(structure[0], list):
+    if len(plan) > _MOST_PIECES or not isinstance(structure[0], list):
         return start
-    wanted = [f"BODY.PEEK[{part}.MIME]" for part, *_ in plan if part]
-    wanted += [f"BODY.PEEK[{part}]<0.{limit}>" for part, text, *_ in plan if text]
-    answer = next(by_uid(session, [uid], items(["UID", *wanted])), None)
+    wanted = [f"BODY.PEEK[{piece.number}.MIME]" for piece in plan if piece.number]
+    wanted += [f"BODY.PEEK[{piece.number}]<0.{limit}>" for piece in plan if piece.is_text]
+    answer = _only(session, uid, wanted)
     return header + _assembled(plan, answer) if answer else start
 
 
-def _plan(structure: Any, number: str, _path: tuple[str, ...]) -> Iterator[tuple[str, bool, bytes, bool]]:
-    """(number, is text, boundary, ends a multipart) in the order of the bytes; `structure` is imapclient's BodyData."""
-    if isinstance(structure[0], list):
-        boundary = _parameter(structure[2], b"boundary")
-        if not boundary:
-            raise ValueError("no boundary")
-        for index, child in enumerate(structure[0], 1):
-            yield "", False, boundary, False
-            yield from _plan_child(child, f"{number}.{index}".lstrip("."))
-        yield "", False, boundary, True
-    else:
-        yield number or "1", structure[0].lower() == b"text" and not _is_attachment(structure), b"", False
+def _only(session: Session, uid: int, wanted: Sequence[str]) -> Attributes:
+    """What was asked of one message; nothing when it is gone. Servers may tell it in several answers."""
+    found: Attributes = {}
+    for attributes in by_uid(session, [uid], items(["UID", *wanted])):
+        found |= attributes
+    return found
 
 
-def _plan_child(child: Any, number: str) -> Iterator[tuple[str, bool, bytes, bool]]:
-    if isinstance(child[0], list):
-        yield number, False, b"", False  # its own header, which names its boundary
-    yield from _plan(child, number, ())
+def _plan(structure: Any, number: str = "") -> Iterator[_Piece]:
+    """The pieces in the order of the bytes; `structure` is imapclient's BodyData.
+
+    Raises ValueError for a multipart without a boundary.
+    """
+    if not isinstance(structure[0], list):
+        yield _Piece(number, structure[0].lower() == b"text" and not _is_attachment(structure))
+        return
+    boundary = _parameter(structure[2], b"boundary")
+    if not boundary:
+        raise ValueError("a multipart without a boundary")
+    if number:
+        yield _Piece(number)  # its own header, which names the boundary
+    for index, child in enumerate(structure[0], 1):
+        yield _Piece(boundary=boundary)
+        yield from _plan(child, f"{number}.{index}".lstrip("."))
+    yield _Piece(boundary=boundary, is_last=True)
 
 
 def _parameter(parameters: Any, name: bytes) -> bytes:
@@ -120,13 +134,13 @@ def _is_attachment(leaf: Any) -> bool:
     )
 
 
-def _assembled(plan: Iterable[tuple[str, bool, bytes, bool]], answer: Attributes) -> bytes:
+def _assembled(plan: Iterable[_Piece], answer: Attributes) -> bytes:
     pieces = []
-    for number, _, boundary, ends in plan:
-        if boundary:
-            pieces.append(b"\r\n--" + boundary + (b"--" if ends else b"") + b"\r\n")
+    for piece in plan:
+        if piece.boundary:
+            pieces.append(b"\r\n--" + piece.boundary + (b"--\r\n" if piece.is_last else b"\r\n"))
         else:
-            header = answer.get(f"BODY[{number}.MIME]") or b"\r\n"
-            body = answer.get(f"BODY[{number}]<0>") or b""
+            header = answer.get(f"BODY[{piece.number}.MIME]") or b""
+            body = answer.get(f"BODY[{piece.number}]<0>") or b""
             pieces.append(header.rstrip(b"\r\n") + b"\r\n\r\n" + body)
     return b"".join(pieces)

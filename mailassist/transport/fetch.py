@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.response_parser import parse_fetch_response
 
 from mailassist.errors import MailboxError
 from mailassist.transport.arguments import Argument, items, keyword, number_sets
+from mailassist.transport.folders import decoded_name
 from mailassist.transport.session import Session
 from mailassist.transport.source import HEADER_FIELDS, HeaderRecord, Location
 
@@ -90,7 +90,7 @@ def records(session: Session, found: Iterable[Attributes]) -> Iterator[HeaderRec
             attributes.get("RFC822.SIZE") or 0,
             _identifier(attributes.get("X-GM-THRID") or attributes.get("THREADID")),
             _identifier(attributes.get("X-GM-MSGID") or attributes.get("EMAILID")),
-            frozenset(decode_utf7(bytes(label)) for label in attributes.get("X-GM-LABELS") or ()),
+            frozenset(decoded_name(bytes(label)) for label in attributes.get("X-GM-LABELS") or ()),
         )
 
 
@@ -149,7 +149,7 @@ _NO_VALUE = object()
 def _value(match: re.Match[bytes], literal: bytes | None) -> Any:
     _, digits, nil, quoted, listed, size = match.groups()
     if digits is not None:
-        return int(digits)
+        return int(digits) if len(digits) <= 20 else _NO_VALUE
     if nil is not None:
         return None
     if quoted is not None:
@@ -166,7 +166,7 @@ def _unquoted(word: bytes) -> bytes:
 def _read_anything(data: Sequence[Any]) -> list[Attributes]:
     try:
         parsed = parse_fetch_response(list(data), normalise_times=False, uid_is_key=False)
-    except (ValueError, AssertionError, TypeError, IndexError) as error:
+    except (ValueError, AssertionError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise MailboxError(f"The server sent a FETCH answer that cannot be read: {error}") from error
     return [{_text(name): value for name, value in one.items()} for one in parsed.values()]
 

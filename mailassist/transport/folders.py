@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.imap_utf7 import encode as encode_utf7
+
 from mailassist.config import FolderSettings
 from mailassist.transport.source import Folder, Role
 
@@ -27,6 +30,21 @@ class Listed:
     name: str
     delimiter: str
     attributes: frozenset[str]  # as sent, any case
+
+
+def decoded_name(sent: bytes) -> str:
+    """A folder's or label's name from modified UTF-7; what is not written in it stays readable as far as it can."""
+    try:
+        return str(decode_utf7(sent))
+    except ValueError:  # binascii.Error and UnicodeError are ValueErrors
+        return sent.decode("utf-8", "replace")
+
+
+def as_listed(sent: bytes, delimiter: str, attributes: Iterable[str]) -> Listed:
+    """A line of LIST; a folder whose name would not come back as it was sent cannot be opened."""
+    name = decoded_name(sent)
+    comes_back = name.isprintable() and encode_utf7(name) == sent
+    return Listed(name, delimiter, frozenset(attributes) if comes_back else frozenset({*attributes, "\\Noselect"}))
 
 
 def assign_roles(listed: Iterable[Listed], settings: FolderSettings) -> tuple[Folder, ...]:

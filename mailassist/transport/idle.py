@@ -58,7 +58,7 @@ def _idle_once(
 ) -> bool:
     """One IDLE, ended with DONE; True at news."""
     with session.idling() as lines:
-        while now() < until and not stopped():
+        while not session.news and now() < until and not stopped():
             line = lines(min(_STEP, max(0.0, until - now())))
             if line is None:
                 if alive.is_deaf():
@@ -67,7 +67,7 @@ def _idle_once(
             alive.heard(line)
             if _NEWS.match(line):
                 return True
-    return session.news_on_leaving
+    return session.news
 
 
 def _poll(

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.response_parser import parse_response
 from pydantic import SecretStr
 
@@ -282,14 +281,18 @@ def _listed(session: Session) -> list[folders.Listed]:
     """LIST, or XLIST where only that tells what folders are for."""
     use = "XLIST" if session.offers("XLIST") and not session.offers("SPECIAL-USE") else "LIST"
     answer = session.run(use, Argument(b'""'), Argument(b'"*"'))
-    found = []
     lines = [line for line in answer.get(use, []) if line]
-    parsed = parse_response(lines)
-    for attributes, delimiter, name in zip(parsed[::3], parsed[1::3], parsed[2::3], strict=False):
-        decoded = decode_utf7(name) if isinstance(name, bytes) else str(name)
-        words = frozenset(word.decode("ascii", "replace") for word in attributes if isinstance(word, bytes))
-        found.append(folders.Listed(decoded, delimiter.decode("ascii") if delimiter else "", words))
-    return found
+    try:
+        parsed = parse_response(lines)
+    except (ValueError, AssertionError, RecursionError) as error:
+        raise MailboxError(f"{session.host} lists its folders in a way that cannot be read: {error}") from error
+    return [_line(*three) for three in zip(parsed[::3], parsed[1::3], parsed[2::3], strict=False)]
+
+
+def _line(attributes: Any, delimiter: Any, name: Any) -> folders.Listed:
+    words = (word.decode("ascii", "replace") for word in attributes or () if isinstance(word, bytes))
+    sent = name if isinstance(name, bytes) else str(name).encode("ascii", "replace")  # a number is a name too
+    return folders.as_listed(sent, delimiter.decode("ascii", "replace") if delimiter else "", words)
 
 
 def _scan(session: Session, name: str, value: str) -> list[int]:

@@ -34,7 +34,8 @@ def log_in(session: Session, credential: Credential) -> None:
     imap.state = "AUTH"
     # What was told before the login does not hold any more (RFC 3501, 6.2.3).
     session._cached_capabilities = tuple(answer["CAPABILITY"][-1].upper().split()) if "CAPABILITY" in answer else None
-    if any(name in session.host.lower() for name in _NEEDS_IDENTITY):
+    greeting = f"{session.host} {session.welcome!r}".lower()
+    if any(name in greeting for name in _NEEDS_IDENTITY):
         session.identify()
 
 

@@ -33,6 +33,7 @@ def open_socket(settings: ServerSettings, *, environment: Mapping[str, str] = os
         plain = _through(proxy, settings) if proxy else _directly(settings)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             plain.settimeout(settings.connect_timeout)
             opened = context.wrap_socket(plain, server_hostname=settings.host) if context else plain
         except BaseException:

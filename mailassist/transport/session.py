@@ -29,6 +29,7 @@ from mailassist.transport.throttling import Throttled, suggested_pause
 Answer = dict[str, list[Any]]  # untagged responses by name, as imaplib keeps them
 
 _LONGEST_LINE = 16 * 1024 * 1024  # a SEARCH answer of a million messages has 8 MB
+_LONGEST_NUMBER = 20  # digits: 64 bits
 _OUR_IDENTITY = Argument(b'("name" "mailassist")')
 _LITERAL_MINUS = 4096  # RFC 7888: up to here LITERAL- servers wait for no go-ahead
 
@@ -138,7 +139,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         self._cached_capabilities: tuple[bytes, ...] | None
         self.selected: FolderState | None = None
         self.writable = False
-        self.news_on_leaving = False
+        self.news = False  # what the last IDLE brought
         with self._connection_errors():
             super().__init__(settings.host, settings.port, ssl=False, timeout=None)
             self._imap.debug = 0  # imapclient logs every line; ours hold passwords and mail
@@ -198,7 +199,7 @@ class Session(IMAPClient):  # type: ignore[misc]
     def responses(self, wanted: str, name: str, *parts: Argument | Literal) -> Iterator[Any]:
         """Like `run`, but every response `wanted` (FETCH) is given as it arrives; at the end all others, as a dict.
 
-        The connection is of no use when the caller does not read to the end.
+        The caller reads to the end: what is left would be taken for the answer to the next command.
         """
         with self._connection_errors():
             tag = self._send(name, parts)
@@ -289,6 +290,9 @@ class Session(IMAPClient):  # type: ignore[misc]
             raise BrokenConnection(
                 f"{self.host} closed the connection: {text}", cure="Try again; it may be busy."
             ) from error
+        except ValueError as error:  # imaplib's, at numbers beyond any sense
+            self.selected = None
+            raise BrokenConnection(f"{self.host} sent an answer that cannot be read: {error}") from error
         except ConnectionFailed:
             self.selected = None
             raise
@@ -302,7 +306,7 @@ class Session(IMAPClient):  # type: ignore[misc]
             return self.selected
         self.selected = None
         try:
-            answer = self.run("SELECT" if writable else "EXAMINE", folder(name))
+            answer = self._opening("SELECT" if writable else "EXAMINE", folder(name))
         except Refused as error:
             raise MailboxError(
                 f"{self.host} does not open the folder {name!r}: {error.text}",
@@ -317,17 +321,29 @@ class Session(IMAPClient):  # type: ignore[misc]
         )
         return self.selected
 
+    def _opening(self, command: str, name: Argument | Literal) -> Answer:
+        """163, 126 and their like open nothing before they know the client's name, and say so in these words."""
+        try:
+            return self.run(command, name)
+        except Refused as error:
+            if "unsafe login" not in error.text.lower():
+                raise
+            self.identify()
+            return self.run(command, name)
+
     def search(self, *criteria: Argument | Literal) -> list[int]:
         """UID SEARCH in the open folder, ascending."""
         charset = [keyword("CHARSET"), keyword("UTF-8")] if any(isinstance(part, Literal) for part in criteria) else []
         answer = self.run("UID", keyword("SEARCH"), *charset, *criteria)
-        return sorted({int(word) for line in answer.get("SEARCH", []) for word in line.split() if word.isdigit()})
+        words = (word for line in answer.get("SEARCH", []) for word in line.split())
+        return sorted({int(word) for word in words if word.isdigit() and len(word) <= _LONGEST_NUMBER})
 
     @contextmanager
     def idling(self) -> Iterator[Callable[[float], bytes | None]]:
         """IDLE (RFC 2177) in the open folder; gives a function that waits for a line, None if none comes in time.
 
-        Ends with DONE; `news_on_leaving` tells what arrived meanwhile. Raises Refused, BrokenConnection.
+        Ends with DONE; `news` tells whether something arrived before or after the waiting.
+        Raises Refused, BrokenConnection.
         """
         imap = self._imap
         with self._connection_errors():
@@ -337,13 +353,13 @@ class Session(IMAPClient):  # type: ignore[misc]
             if imap.tagged_commands[tag] is not None:
                 kind, data = imap.tagged_commands.pop(tag)
                 self._refuse("IDLE", kind, data[0])
-            self.news_on_leaving = self._has_news()
+            self.news = self._has_news()
             yield self._idle_line
             imap.send(b"DONE\r\n")
             while imap.tagged_commands[tag] is None:
                 imap._get_response()
             imap.tagged_commands.pop(tag)
-            self.news_on_leaving = self.news_on_leaving or self._has_news()
+            self.news = self.news or self._has_news()
 
     def _idle_line(self, seconds: float) -> bytes | None:
         if not self._imap.reader.ready(seconds):
@@ -382,4 +398,4 @@ class Session(IMAPClient):  # type: ignore[misc]
 
 def _number(answer: Answer, name: str, default: int) -> int:
     value = answer.get(name, [None])[-1]
-    return int(value) if value is not None and value.isdigit() else default
+    return int(value) if value is not None and value.isdigit() and len(value) <= _LONGEST_NUMBER else default
