@@ -12,7 +12,9 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 
 from mailassist.review.screens.pages import help_page
 from mailassist.review.screens.reading import ReadingScreen
@@ -60,6 +62,17 @@ class ReviewApp(App[None]):
                     loop.add_signal_handler(getattr(signal, name), self._end_at_once)
                 except (NotImplementedError, RuntimeError, ValueError):
                     pass  # not on this platform, or not the main thread
+
+    def on_key(self, event: Key) -> None:
+        """A key that was on its way while an editor or a question opened belongs to what is typed there.
+
+        Whoever has the focus takes such keys before they come here; a command they must never become.
+        """
+        focused = self.focused
+        meant = event.is_printable or event.key == "enter"
+        if (meant and isinstance(focused, TextArea)) or (event.is_printable and isinstance(focused, Input)):
+            event.prevent_default()
+            focused.post_message(Key(event.key, event.character))
 
     async def action_quit(self) -> None:
         """Leave, after what was typed is saved and it is settled what becomes of replies on their way."""

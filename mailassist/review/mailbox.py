@@ -43,12 +43,12 @@ class Mailbox:
         found = await session.attempt(lambda _: (session.desk.waiting(account), session.desk.saved_drafts(account)))
         if found is None:
             return
+        had_some = self.listed and len(session.board) > 0
         merged = session.board.merge(account, *found, keep=session.current)
         for reply in merged.overtaken:
             self._keeper.keep(reply)
-        session.post(
-            BoardChanged(tuple(named(reply.waiting.correspondent) for reply in merged.new) if self.listed else ())
-        )
+        names = tuple(named(reply.waiting.correspondent) for reply in merged.new)
+        session.post(BoardChanged(names if had_some else ()))
 
     def sync_now(self) -> None:
         """Look for new mail in every account."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, tzinfo
 
 from textual.content import Content
@@ -12,9 +13,15 @@ from mailassist.mail.safe_text import SafeText
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
+# Terminals do not agree on how wide joined emoji, and those with a variation selector or a skin tone, are; where they
+# and we differ, the rest of the line is shifted. Drawn one by one, every terminal gives them the same width.
+_JOINING = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]|\u200d(?=[\u2600-\u27bf\U0001f000-\U0001faff])")
+
+
 def shown(value: object, style: str = "") -> Content:
     """The one door from text to screen: made safe, never read as markup."""
-    return Content.styled(SafeText(value), style) if style else Content(SafeText(value))
+    text = _JOINING.sub("", SafeText(value))
+    return Content.styled(text, style) if style else Content(text)
 
 
 def line(value: object, style: str = "") -> Content:

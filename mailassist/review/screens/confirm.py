@@ -58,7 +58,7 @@ class ConfirmScreen(ModalScreen[str]):
 
     def on_mount(self) -> None:
         """The harmless choice has the focus."""
-        self.query(Button).last().focus()
+        self.set_focus(self.query(Button).last())
 
     def on_key(self, event: Key) -> None:
         """The key of a choice chooses it."""

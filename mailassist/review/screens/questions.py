@@ -11,7 +11,8 @@ from mailassist.review.reply import Reply
 from mailassist.review.screens.confirm import Choice, ConfirmScreen
 from mailassist.worklist import Mode, OutboxEntry
 
-_GAP = re.compile(r"\[(?:\.\.\.|…|_+)\]|\[[^\]\n]{0,80}(?:\.\.\.|…)\]")  # what an outline leaves to be filled in
+# What an outline leaves to be filled in, and what models leave: [...], [answer], [your name].
+_GAP = re.compile(r"\[(?:\.\.\.|…|_+|[^\W\d_][^\[\]\n]{0,60})\](?!\()")
 MANY = 9  # candidates that have a digit of their own
 
 
@@ -20,9 +21,10 @@ def doubts(reply: Reply, plan: ReplyPlan) -> list[str]:
     found = []
     if not reply.complete:
         found.append("The draft was cut off: it is not a whole reply.")
-    gaps = len(_GAP.findall(reply.text))
+    own = "\n".join(text for text in reply.text.splitlines() if not text.startswith(">"))
+    gaps = _GAP.findall(own)
     if gaps:
-        found.append(f"The text has {counted(gaps, 'gap')} that nobody has filled in: [...]")
+        found.append(f"{counted(len(gaps), 'gap')} may still have to be filled in: {', '.join(gaps[:5])}")
     if reply.overtaken:
         found.append("A newer message came in after this was written.")
     if reply.gone:

@@ -43,7 +43,7 @@ class ReadingScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Keys scroll the text."""
-        self.query_one("#page-text").focus()
+        self.set_focus(self.query_one("#page-text"))
 
     def action_close(self) -> None:
         """Back to the main screen."""

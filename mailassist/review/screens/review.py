@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 
 from mailassist.errors import MailassistError
 from mailassist.review.external_editor import edit_outside, editor_command
@@ -27,7 +28,7 @@ class ReviewScreen(ReadingRoom):
     """Everything a person needs to get through the conversations that wait."""
 
     _deciding = False
-    _hurried = False
+    _hurried: Timer | None = None
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "Edit", show=False),
@@ -168,7 +169,10 @@ class ReviewScreen(ReadingRoom):
 
     def _ready(self) -> bool:
         """Whether a decision may begin: none is under way, and the person has seen what this one is about."""
-        return not self._deciding and not self._hurried
+        if self._hurried is not None:
+            self._hurry()  # a key that repeats has to be let go first
+            return False
+        return not self._deciding
 
     async def _approve(self, reply: Reply, mode: Mode) -> None:
         self._deciding = True
@@ -204,11 +208,12 @@ class ReviewScreen(ReadingRoom):
 
     def _hurry(self) -> None:
         """A key held a little too long must not decide about the conversation that has just come up."""
-        self._hurried = True
-        self.set_timer(HURRY, self._calm)
+        if self._hurried is not None:
+            self._hurried.stop()
+        self._hurried = self.set_timer(HURRY, self._calm)
 
     def _calm(self) -> None:
-        self._hurried = False
+        self._hurried = None
 
     def action_undo(self) -> None:
         """Take the last approval or skip back."""

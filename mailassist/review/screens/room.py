@@ -177,7 +177,8 @@ class ReadingRoom(Screen[None]):
             return f"{reply.problem} (r tries again)"
         if reply.writing:
             return "…"
-        who = "an outline, without a model" if self._model.problem else f"a draft with {self._model.name}"
+        outline = bool(self._model.problem) or self._model.name == "outline"
+        who = "an outline, without a model" if outline else f"a draft with {self._model.name}"
         problem = f" {self._model.problem}" if self._model.problem else ""
         return f"Enter writes {who}; e lets you write it yourself.{problem}"
 
@@ -213,7 +214,8 @@ class ReadingRoom(Screen[None]):
             return
         self._shown = wanted
         conversation = reply.pulled.conversation
-        await thread.show(conversation, wanted[1], now=self.session.now(), zone=self.session.zone)
+        showing = thread.show(conversation, wanted[1], now=self.session.now(), zone=self.session.zone)
+        await asyncio.shield(showing)  # widgets that are half replaced would stay so
 
     def _turn_to(self, key: Key | None) -> None:
         """Take another conversation in hand."""
@@ -231,7 +233,7 @@ class ReadingRoom(Screen[None]):
             had_focus = pane.editor.has_focus
             pane.end_editing()
             if had_focus:
-                self.query_one("#draft-scroll").focus()
+                self.set_focus(self.query_one("#draft-scroll"))
             self._show_current()
 
     # ---- time
@@ -314,9 +316,9 @@ class ReadingRoom(Screen[None]):
         if event.question == "search":
             self._search(event.text)
             if event.final:
-                self.query_one(ConversationList).focus()
+                self.set_focus(self.query_one(ConversationList))
         elif event.final:
-            self.query_one("#draft-scroll").focus()
+            self.set_focus(self.query_one("#draft-scroll"))
             if self.reply is not None and event.text.strip():
                 self.writing.write(self.reply, event.text.strip())
 
@@ -324,7 +326,7 @@ class ReadingRoom(Screen[None]):
     def _dismissed(self, event: told.Dismissed) -> None:
         if event.question == "search":
             self._search("")
-        self.query_one("#list" if event.question == "search" else "#draft-scroll").focus()
+        self.set_focus(self.query_one("#list" if event.question == "search" else "#draft-scroll"))
 
     def _search(self, text: str) -> None:
         self.session.board.search = text
@@ -349,7 +351,7 @@ class ReadingRoom(Screen[None]):
         if reply is None:
             return
         self.add_class("-reading")
-        self.query_one(ThreadView).focus()
+        self.set_focus(self.query_one(ThreadView))
         self.start(self._show_thread, group="thread", exclusive=True)
         if not reply.text and not reply.problem:
             self.writing.write(reply)
@@ -364,7 +366,7 @@ class ReadingRoom(Screen[None]):
         if self.session.board.search and not self.has_class("-reading"):
             self._search("")
         self.remove_class("-reading")
-        self.query_one(ConversationList).focus()
+        self.set_focus(self.query_one(ConversationList))
         self._show_keys()
 
     def action_toggle_whole(self) -> None:

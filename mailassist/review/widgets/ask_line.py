@@ -57,7 +57,7 @@ class AskLine(Horizontal):
         with field.prevent(Input.Changed):
             field.value = value
         self.add_class("-shown")
-        field.focus()
+        self.screen.set_focus(field)
 
     def close(self) -> None:
         """Take the line away."""

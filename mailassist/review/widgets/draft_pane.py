@@ -60,7 +60,7 @@ class DraftPane(Vertical):
         """Turn the text into an editor."""
         self.editor.begin(text)
         self.query_one(ContentSwitcher).current = "editor"
-        self.editor.focus()
+        self.screen.set_focus(self.editor)
 
     def end_editing(self) -> None:
         """Turn the editor into text."""

@@ -33,8 +33,8 @@ class StatusBar(Horizontal):
         name = (figures.model if figures else "") or model
         parts = [line(name, "bold")]
         if figures and (figures.input or figures.output):
-            cached = f" ({figures.cached:,} cached)" if figures.cached else ""
-            parts.append(shown(f" · {figures.input:,} in{cached}, {figures.output:,} out · {money(figures.cost)}"))
+            cached = f" ({figures.cached:,} cached)" if figures.cached else ","
+            parts.append(shown(f" · {figures.input:,} in{cached} {figures.output:,} out · {money(figures.cost)}"))
         narrow = self.size.width < 100
         limit = f" of {money(spending.budget)}" if spending.budget is not None and not narrow else ""
         parts.append(shown(f" · today {money(spending.cost)}{limit}", "$text-muted"))

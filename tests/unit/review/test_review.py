@@ -9,6 +9,7 @@ from datetime import UTC
 
 import pytest
 from sample_desk import ANSWER, ME, NOW, SAMPLES, SampleDesk, conversation
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -27,6 +28,13 @@ from mailassist.review.widgets.thread_view import ThreadView
 from mailassist.worklist import ModelStatus, OutboxEntry, SavedDraft
 
 OFFER, LUNCH = "<offer-2@example.org>", "<lunch-0@example.org>"
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours do not depend on whose terminal runs the tests."""
+    monkeypatch.delenv("COLORFGBG", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
 
 
 class Reviewer:
@@ -115,7 +123,7 @@ async def test_opening_writes_a_draft_once_and_keeps_it() -> None:
         await person.pilot.pause(0.3)
         assert len(person.desk.called("draft")) == 1
         figures = person.shown("#figures")
-        assert "gpt-4o-mini" in figures and "1,240 in (1,024 cached), 96 out" in figures and "$0.0002" in figures
+        assert "gpt-4o-mini" in figures and "1,240 in (1,024 cached) 96 out" in figures and "$0.0002" in figures
 
 
 async def test_a_saved_draft_is_shown_at_the_next_start_without_a_call() -> None:
@@ -133,6 +141,7 @@ async def test_a_saved_draft_is_shown_at_the_next_start_without_a_call() -> None
 async def test_the_newest_message_is_open_and_quoted_text_folded() -> None:
     async with reviewing() as person:
         assert [view.open for view in person.thread] == [False, False, True]
+        await person.until(lambda: person.thread[-1].query(".quote"))
         quote = person.thread[-1].query_one(".quote")
         assert not quote.display
         await person.press("o")
@@ -146,12 +155,20 @@ async def test_typed_text_is_saved_on_a_pause_and_comes_back() -> None:
     async with reviewing() as person:
         await person.drafted()
         await person.press("e", *"Hallo", "escape")
-        await person.until(lambda: person.desk.called("save_text"))
-        assert person.desk.texts[OFFER].text.startswith("Hallo")
+        await person.until(lambda: person.desk.texts[OFFER].text.startswith("Hallo"))
         assert person.desk.texts[OFFER].written_by == "person"
         desk = person.desk
     async with reviewing(desk) as person:
         assert person.text == "Hallo" + ANSWER
+
+
+async def test_keys_that_were_typed_ahead_into_an_editor_are_text_and_never_commands() -> None:
+    async with reviewing() as person:
+        await person.drafted()
+        for key in "ea day?q":
+            person.app.post_message(Key(key, key))
+        await person.until(lambda: person.text.startswith("a day?q"))
+        assert person.desk.called("approve") == [] and not person.app._exit
 
 
 async def test_quitting_at_once_after_typing_loses_nothing() -> None:
@@ -234,7 +251,8 @@ async def test_undo_takes_an_approved_reply_back() -> None:
         assert person.subject.endswith("Angebot Dachstuhl Lindenweg 4") and person.text == ANSWER
 
 
-async def test_a_key_held_too_long_does_not_approve_the_next_conversation() -> None:
+async def test_a_key_held_too_long_does_not_approve_the_next_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailassist.review.screens.review.HURRY", 3600.0)
     desk = SampleDesk()
     desk.texts[LUNCH] = SavedDraft(LUNCH, "Yes!")
     async with reviewing(desk) as person:
