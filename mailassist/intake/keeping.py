@@ -11,6 +11,7 @@ from mailassist.intake.waiting import waiting
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.store import index, texts
 from mailassist.store.database import Store
+from mailassist.store.forgotten import Forgotten
 from mailassist.store.index import IndexRow
 from mailassist.transport.source import MailSource, Role
 
@@ -40,13 +41,15 @@ def keep_texts(
     kept = texts.kept(store, name)
     until = moment + account.sync.retention_days * DAY
     missing = _places(row for row in rows if row.message_id not in kept)
+    received = {row.message_id: row.received for row in rows}
+    forgotten = Forgotten.of(store)
     fetched = 0
     ids = list(missing)
     for start in range(0, len(ids), PART):
         if stopped():
             break
         raw = fetch(source, {message_id: missing[message_id] for message_id in ids[start : start + PART]})
-        texts.put(store, name, raw, until=until)
+        texts.put(store, name, forgotten.without_mentions(raw, received), until=until)
         fetched += len(raw)
     return fetched
 

@@ -19,6 +19,7 @@ from mailassist.mail.parse import parse_headers, parse_message
 from mailassist.mail.threads import Conversation, thread
 from mailassist.store import index, texts
 from mailassist.store.database import Store
+from mailassist.store.forgotten import Forgotten
 from mailassist.store.index import IndexRow
 from mailassist.transport.source import HeaderRecord, Location, MailSource
 
@@ -166,6 +167,8 @@ def _keep(
         policy == "needed"
         and Judge.of(store, name, account, own, now).at_a_glance(known.conversation, known.copies) == ""
     ):
+        received = {row.message_id: row.received for row in known.copies}
+        fetched = Forgotten.of(store).without_mentions(fetched, received)
         texts.put(store, name, fetched, until=now + account.sync.retention_days * DAY)
 
 

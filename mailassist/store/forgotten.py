@@ -20,6 +20,7 @@ from mailassist.store import links, schema
 from mailassist.store.database import Store
 from mailassist.store.index import IndexRow
 
+_ADDRESS = re.compile(rb"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
 _UNDER_WAY = ("approved", "sending", "sent", "filed", "unknown", "refused")
 
 
@@ -56,6 +57,16 @@ class Forgotten:
             return False
         people = (row.sender_address, *row.recipients.split())
         return any(self.until.get(_hash(self.key, person), 0.0) >= row.received for person in people if person)
+
+    def without_mentions(self, raw: Mapping[str, bytes], received: Mapping[str, float]) -> dict[str, bytes]:
+        """The messages of `raw` that name nobody who was forgotten after they came."""
+        if not self.until:
+            return dict(raw)
+        return {one: body for one, body in raw.items() if not self._mentions(body, received.get(one, 0.0))}
+
+    def _mentions(self, body: bytes, received: float) -> bool:
+        named = {found.decode("utf-8", "replace") for found in _ADDRESS.findall(body)}
+        return any(self.until.get(_hash(self.key, one), -1.0) >= received for one in named)
 
 
 def forget(store: Store, address: str, *, now: float) -> Removed:

@@ -219,7 +219,7 @@ def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
                 state="kept",
                 created_at=now,
                 changed_at=now,
-            )  # fmt: skip
+            )
         )
     elif found.state == "approved" or not found.text:
         _set_draft(connection, row.account, row.answers, {"text": row.text, "state": "kept"}, now)
