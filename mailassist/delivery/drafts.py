@@ -7,18 +7,21 @@ the mailbox is theirs: never overwritten, never recreated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailassist.delivery.identifiers import fingerprint
 from mailassist.delivery.lookup import Wanted, find, folder_of, text_at
 from mailassist.delivery.work import LOOK_AGAIN, Route, Surroundings, Work
-from mailassist.errors import ConnectionFailed, DeliveryError, MailassistError, MailboxError
+from mailassist.errors import ConnectionFailed, DeliveryError, MailassistError, MailboxError, StoreError
 from mailassist.store import drafts as table
 from mailassist.store.database import Store
 from mailassist.store.drafts import DraftRow
 from mailassist.transport.source import Location, MailSource, Role
 
+RETRY_AFTER = 60.0  # seconds
+HELD = 180.0  # seconds without a change until another process may go on
 FLAGS = ("\\Draft", "\\Seen")
 _NO_COPY = {"folder": "", "uidvalidity": None, "uid": None}
 _NO_OLD = {"old_own_id": "", "old_fingerprint": "", "old_folder": "", "old_uidvalidity": None, "old_uid": None}
@@ -54,7 +57,9 @@ def append_revision(work: Work, row: DraftRow, build: Callable[[int], Revision],
     ConnectionFailed (gone on with by `finish_pending`), DraftNotKept, DraftChanged, LoginError.
     """
     if row.state == "appending":
-        finish_pending(work, row)
+        row = _claimed(work, row)
+        with _ours(work, row):
+            finish_pending(work, row)
         row = _again(work, row)
     revision = build(row.generation + 1)
     text = fingerprint(revision.raw)
@@ -67,7 +72,8 @@ def append_revision(work: Work, row: DraftRow, build: Callable[[int], Revision],
     work.mark("draft:checked")
     row = _intend(work, row, revision, text)
     work.mark("draft:intent")
-    return _append(work, row)
+    with _ours(work, row):
+        return _append(work, row)
 
 
 def finish_pending(work: Work, row: DraftRow) -> DraftOutcome:
@@ -79,12 +85,49 @@ def finish_pending(work: Work, row: DraftRow) -> DraftOutcome:
 
 
 def resume_drafts(store: Store, route: Route, *, around: Surroundings | None = None) -> list[DraftOutcome]:
-    """Finish every draft of the account that a crash left half way; nothing where there is none."""
-    account = route.account
+    """Finish every draft of the account that a crash left half way; nothing where there is none.
+
+    What another living process is at work on is left to it; what cannot be finished now says why in its row and is
+    tried again a minute later. Raises StoreError.
+    """
     work = Work(store, route, around or Surroundings())
-    pending = table.rows(store, account, state="appending")
-    half = [row for row in table.rows(store, account, state="appended") if row.old_folder]
-    return [finish_pending(work, row) for row in pending] + [_retire_old(work, row) for row in half]
+    due = [row for row in table.unfinished(store, route.account) if not _held(work, row)]
+    done = [_finished(work, row) for row in due if not (row.error and row.changed_at + RETRY_AFTER > work.now())]
+    return [outcome for outcome in done if outcome is not None]
+
+
+def _finished(work: Work, row: DraftRow) -> DraftOutcome | None:
+    """Go on with one draft; None where that is not possible now."""
+    try:
+        row = _claimed(work, row)
+        with _ours(work, row):
+            return finish_pending(work, row) if row.state == "appending" else _retire_old(work, row)
+    except StoreError:
+        raise
+    except MailassistError as error:
+        table.note(work.store, row.id, str(error), now=work.now())
+        return None
+
+
+def _held(work: Work, row: DraftRow) -> bool:
+    """Whether another process is at work on the row: it lives, and has done something in the last minutes."""
+    return bool(row.owner) and row.changed_at + HELD > work.now() and work.around.alive(row.owner)
+
+
+def _claimed(work: Work, row: DraftRow) -> DraftRow:
+    """The row as ours to finish; of two processes that try, one gets it. Raises DraftChanged."""
+    if _held(work, row):
+        raise table.DraftChanged()
+    return table.claim(work.store, row, work.around.owner, now=work.now())
+
+
+@contextmanager
+def _ours(work: Work, row: DraftRow) -> Iterator[None]:
+    """While this lasts no other process goes on with the row; afterwards, also after an error, any may."""
+    try:
+        yield
+    finally:
+        table.release(work.store, row.id, work.around.owner)
 
 
 def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
@@ -150,10 +193,11 @@ def _intend(work: Work, row: DraftRow, revision: Revision, text: str) -> DraftRo
         "old_own_id": row.own_id, "old_fingerprint": row.fingerprint, "old_folder": row.folder,
         "old_uidvalidity": row.uidvalidity, "old_uid": row.uid,
     } if row.folder else _NO_OLD  # fmt: skip
-    return table.change(
-        work.store, row, now=work.now(), generation=row.generation + 1, state="appending", pending=revision.raw,
-        message_id=revision.message_id, own_id=revision.own_id, fingerprint=text, error="", **_NO_COPY, **old,
-    )  # fmt: skip
+    new = {
+        "generation": row.generation + 1, "message_id": revision.message_id, "own_id": revision.own_id,
+        "fingerprint": text, "pending": revision.raw, "owner": work.around.owner,
+    }  # fmt: skip
+    return table.change(work.store, row, now=work.now(), state="appending", error="", **new, **_NO_COPY, **old)
 
 
 def _append(work: Work, row: DraftRow) -> DraftOutcome:

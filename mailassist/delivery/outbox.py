@@ -14,6 +14,7 @@ from functools import partial
 
 from mailassist.config import Account
 from mailassist.delivery import filing, sending
+from mailassist.delivery.drafts import resume_drafts
 from mailassist.delivery.identifiers import fingerprint, keyed, message_id
 from mailassist.delivery.work import Route, Surroundings, Work
 from mailassist.errors import DeliveryError, DeliveryUnknown, NotDraftable
@@ -182,11 +183,13 @@ def listed(store: Store, *, account: str = "", through: bool = False) -> list[Ou
 def deliver_due(
     store: Store, routes: Mapping[str, Route], *, around: Surroundings | None = None, limit: int = 100
 ) -> list[Outcome]:
-    """Bring every due reply of the accounts in `routes` as far as it goes now, crashed ones included.
+    """Bring every due reply of the accounts in `routes` as far as it goes now, crashed ones included; drafts too.
 
     Never raises for one reply what would stop the others: what went wrong is in its outcome and row. Raises StoreError.
     """
     around = around or Surroundings()
+    for route in routes.values():
+        resume_drafts(store, route, around=around)
     outcomes: list[Outcome] = []
     for _ in range(limit):
         row = table.lease(store, list(routes), now=around.now(), seconds=LEASE, owner=around.owner, alive=around.alive)

@@ -39,6 +39,7 @@ class DraftRow:
     cost: float
     state: str
     pending: bytes
+    owner: str
     message_id: str
     own_id: str
     fingerprint: str
@@ -92,14 +93,50 @@ def save_text(store: Store, account: str, answers: str, text: str, *, now: float
 
 
 def change(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:
-    """Change the row that is still at `row.generation`; the row as it is now. Raises DraftChanged."""
+    """Change the row if generation and owner are still those of `row`; the row as it is now. Raises DraftChanged."""
     with store.write() as connection:
-        same = _drafts.c.id == row.id, _drafts.c.generation == row.generation
+        same = _drafts.c.id == row.id, _drafts.c.generation == row.generation, _drafts.c.owner == row.owner
         done = connection.execute(_drafts.update().where(*same).values(changed_at=now, **changes))
         if done.rowcount != 1:
             raise DraftChanged()
         found = connection.execute(sa.select(*_COLUMNS).where(_drafts.c.id == row.id)).one()
         return DraftRow(**found._mapping)
+
+
+def unfinished(store: Store, account: str) -> list[DraftRow]:
+    """Drafts whose revision is on its way into the mailbox, or has come there beside the one it replaces."""
+    query = sa.select(*_COLUMNS).where(
+        _drafts.c.account == account,
+        sa.or_(_drafts.c.state == "appending", sa.and_(_drafts.c.state == "appended", _drafts.c.old_folder != "")),
+    )
+    with store.read() as connection:
+        return [DraftRow(**found._mapping) for found in connection.execute(query.order_by(_drafts.c.id))]
+
+
+def claim(store: Store, row: DraftRow, owner: str, *, now: float) -> DraftRow:
+    """Make `owner` the one that goes on with `row`, if nothing has touched it meanwhile. Raises DraftChanged."""
+    with store.write() as connection:
+        same = (
+            _drafts.c.id == row.id, _drafts.c.generation == row.generation,
+            _drafts.c.owner == row.owner, _drafts.c.changed_at == row.changed_at,
+        )  # fmt: skip
+        done = connection.execute(_drafts.update().where(*same).values(owner=owner, changed_at=now))
+        if done.rowcount != 1:
+            raise DraftChanged()
+        found = connection.execute(sa.select(*_COLUMNS).where(_drafts.c.id == row.id)).one()
+        return DraftRow(**found._mapping)
+
+
+def release(store: Store, row_id: int, owner: str) -> None:
+    """`owner` no longer works on the row: any process may go on."""
+    with store.write() as connection:
+        connection.execute(_drafts.update().where(_drafts.c.id == row_id, _drafts.c.owner == owner).values(owner=""))
+
+
+def note(store: Store, row_id: int, error: str, *, now: float) -> None:
+    """Keep why the draft is not in the mailbox yet."""
+    with store.write() as connection:
+        connection.execute(_drafts.update().where(_drafts.c.id == row_id).values(error=error, changed_at=now))
 
 
 def delete(store: Store, account: str, answers: str) -> None:

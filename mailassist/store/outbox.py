@@ -209,18 +209,9 @@ def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
     mine = drafts.c.account == row.account, drafts.c.answers == row.answers
     found = connection.execute(sa.select(drafts.c.state, drafts.c.text).where(*mine)).first()
     if found is None:
-        connection.execute(
-            drafts.insert().values(
-                account=row.account,
-                answers=row.answers,
-                conversation=row.conversation,
-                text=row.text,
-                written_by="person",
-                state="kept",
-                created_at=now,
-                changed_at=now,
-            )
-        )
+        again = {"account": row.account, "answers": row.answers, "conversation": row.conversation, "text": row.text}
+        fresh = {"written_by": "person", "state": "kept", "created_at": now, "changed_at": now}
+        connection.execute(drafts.insert().values(**again, **fresh))
     elif found.state == "approved" or not found.text:
         _set_draft(connection, row.account, row.answers, {"text": row.text, "state": "kept"}, now)
 

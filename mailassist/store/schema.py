@@ -130,6 +130,7 @@ drafts = Table(
     # kept | appending | appended | person (edited in the mailbox) | gone (deleted there) | approved (in the outbox)
     Column("state", String, nullable=False, default="kept"),
     Column("pending", LargeBinary, nullable=False, default=b""),  # the bytes being appended, so that anyone can go on
+    Column("owner", String, nullable=False, default=""),  # the process that appends them
     Column("message_id", String, nullable=False, default=""),  # of the revision in Drafts, or on its way there
     Column("own_id", String, nullable=False, default=""),  # its own header
     Column("fingerprint", String, nullable=False, default=""),  # of its text
