@@ -46,7 +46,7 @@ def command(address: str, undo: bool, as_json: bool) -> None:
 def _report(address: str, removed: Removed) -> None:
     say(f"Removed what was stored of {address}:")
     for name, count in _counts(removed).items():
-        say(f"  {count:>6,} {name}")
+        say(f"  {name}: {count:,}")
     for number, state, subject in removed.kept_replies:
         say(f"  kept: the reply {number} ({state}), {subject!r}: see `mailassist outbox`, then run this again")
     say("Their mail still lies in the mailbox on the server. What is there now is not indexed again; what comes is.")

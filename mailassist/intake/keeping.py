@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from mailassist.config import Account
 from mailassist.intake.pull import DAY, Places, fetch
 from mailassist.intake.records import location
-from mailassist.intake.waiting import waiting
+from mailassist.intake.waiting import judge_all
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.store import index, texts
 from mailassist.store.database import Store
@@ -56,9 +56,9 @@ def keep_texts(
 
 def _wanted(store: Store, name: str, account: Account, own: OwnAddresses, now: Callable[[], float]) -> list[IndexRow]:
     """The rows of the messages whose text is to be kept, the most urgent first."""
-    rows: list[IndexRow] = []
-    for one in waiting(store, name, account, own, now=now, in_hand=True)[:AHEAD]:
-        rows += index.conversation_of(store, name, one.message_id)
+    judged = [pair for pair in judge_all(store, name, account, own, now=now) if not pair[0].excluded]
+    judged.sort(key=lambda pair: pair[0].date, reverse=True)
+    rows = [row for _, copies in judged[:AHEAD] for row in copies]
     if account.sync.learn_from_sent:
         rows += _own_replies(store, name, account, own, now())
     if account.sync.keep_text == "all":

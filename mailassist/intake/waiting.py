@@ -55,22 +55,35 @@ def waiting(
     `in_hand`: keep those whose reply is approved but not through, with its state in `reply`; else they count as
     answered. Nothing is asked of a server.
     """
+    judged = judge_all(store, name, account, own, now=now, excluded=excluded)
+    kept = [one for one, _ in judged if excluded or (not one.excluded and (in_hand or one.reply in ("", REFUSED)))]
+    return sorted(kept, key=lambda one: one.date, reverse=True)
+
+
+def judge_all(
+    store: Store,
+    name: str,
+    account: Account,
+    own: OwnAddresses,
+    *,
+    now: Callable[[], float],
+    excluded: bool = False,
+) -> list[tuple[Waiting, list[IndexRow]]]:
+    """Every conversation that may wait (all of them with `excluded`), judged, with the rows of all its copies."""
     judge = Judge.of(store, name, account, own, now())
-    since = 0.0 if excluded else judge.oldest
+    groups = index.active_conversations(store, name, 0.0 if excluded else judge.oldest)
     candidates = []
-    for rows in index.active_conversations(store, name, since).values():
+    for rows in groups.values():
         for conversation, copies in conversations(rows, own):
-            candidates.append((conversation, copies, judge.at_a_glance(conversation, copies)))
-    open_ones = [found for found, _, why in candidates if excluded or not why]
-    headers = index.headers_of(store, name, [found.newest.message.message_id for found in open_ones])
+            why = judge.at_a_glance(conversation, copies)
+            if excluded or not why:
+                candidates.append((conversation, copies, why))
+    headers = index.headers_of(store, name, [found.newest.message.message_id for found, _, _ in candidates])
     judged = []
     for conversation, copies, why in candidates:
-        if why and not excluded:
-            continue
         newest = parse_headers(headers.get(conversation.newest.message.message_id, b""))
-        judged.append(judge.judged(conversation, copies, newest, why))
-    kept = [one for one in judged if excluded or (not one.excluded and (in_hand or one.reply in ("", REFUSED)))]
-    return sorted(kept, key=lambda one: one.date, reverse=True)
+        judged.append((judge.judged(conversation, copies, newest, why), copies))
+    return judged
 
 
 @dataclass(frozen=True, slots=True)

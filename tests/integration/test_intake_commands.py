@@ -1,0 +1,78 @@
+"""`mailassist sync`, `list` and `forget` on a Maildir: no network, everything else real."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mailassist.cli import group
+
+ANNA = "Anna \x1b[31mMeyer <anna@example.net>"
+
+
+def message(name: str, *, sender: str = ANNA, more: str = "", days: float = 1.0) -> str:
+    date = format_datetime(datetime.fromtimestamp(time.time() - days * 86_400, UTC))
+    head = f"From: {sender}\nTo: tom@example.org\nSubject: About {name}\nDate: {date}\nMessage-ID: <{name}@test>\n"
+    return f"{head}{more}\nHello {name}\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """An account on a Maildir with one question and one newsletter."""
+    box = tmp_path / "Maildir"
+    for part in ("cur", "new", "tmp"):
+        (box / part).mkdir(parents=True)
+    (box / "cur" / "1.q:2,S").write_text(message("q"))
+    (box / "cur" / "2.n:2,S").write_text(message("n", sender="news@example.com", more="List-Id: <n.example.com>\n"))
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'data_folder = "{tmp_path / "data"}"\n[accounts.home]\naddress = "tom@example.org"\nmaildir = "{box}"\n'
+    )
+    return path
+
+
+def run(config: Path, *words: str) -> Result:
+    result = CliRunner().invoke(group, ["--config", str(config), *words])
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return result
+
+
+def test_sync_says_what_it_did(config: Path) -> None:
+    assert run(config, "sync").stdout.startswith("home: 2 new, 0 gone")
+    (described,) = json.loads(run(config, "sync", "--json").stdout)
+    assert (described["account"], described["new"], described["complete"]) == ("home", 0, True)
+
+
+def test_list_shows_who_waits_and_with_all_why_the_others_do_not(config: Path) -> None:
+    result = run(config, "list")
+    assert "run `mailassist sync`" in result.stderr
+    run(config, "sync")
+    shown = run(config, "list").stdout
+    assert "About q" in shown and "About n" not in shown
+    assert "\x1b" not in shown
+    every = run(config, "list", "--all").stdout
+    assert "List-Id" in every and "1 of 2 conversations wait" in every
+    found = json.loads(run(config, "list", "--all", "--json").stdout)
+    assert {one["message_id"]: one["waits"] for one in found} == {"<q@test>": True, "<n@test>": False}
+
+
+def test_forget_says_what_is_gone_and_list_shows_it_no_more(config: Path) -> None:
+    run(config, "sync")
+    shown = run(config, "forget", "anna@example.net").stdout
+    assert "messages of the index: 1" in shown and "on the server" in shown
+    run(config, "sync")
+    assert "Nobody waits" in run(config, "list").stdout
+    run(config, "forget", "--undo", "anna@example.net")
+    run(config, "sync")
+    assert "About q" in run(config, "list").stdout
+
+
+def test_forget_refuses_what_is_no_address(config: Path) -> None:
+    result = CliRunner().invoke(group, ["--config", str(config), "forget", "anna"])
+    assert result.exit_code != 0 and "no mail address" in str(result.exception)
