@@ -121,9 +121,7 @@ def _judged(plan: ReplyPlan, answered: Message, ours: bool, form: bool, hidden: 
         notes.append("Left out, not a valid address: " + ", ".join(str(address.email) for address in dropped))
     cc = tuple(address for address in plan.cc if address not in dropped)
     if hidden:
-        notes.append(
-            "You are in neither To nor Cc (Bcc, or an alias that is not configured): the answer goes to the sender alone"
-        )
+        notes.append("You are in neither To nor Cc (Bcc, or an unknown alias): the answer goes to the sender alone")
     count = len(plan.to) + len(cc)
     if count > MANY_RECIPIENTS:
         reasons.append(f"many recipients: the reply goes to {count} addresses")

@@ -32,7 +32,7 @@ def child(parent: str, date: datetime, seed: str) -> str:
 
 
 def _block(index: bytes, date: datetime, seed: str) -> bytes:
-    """The five bytes of one reply: bit 0 and bits 18 to 48 of the difference below 1.7 years, else bit 1 and 23 to 53."""
+    """The five bytes of one reply: bits 18 to 48 of the difference below 1.7 years, else bits 23 to 53 and a mark."""
     started = int.from_bytes(index[:6], "big") << 16
     since = date - _EPOCH
     now = (since.days * 86_400 + since.seconds) * 10_000_000 + since.microseconds * 10

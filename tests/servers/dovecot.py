@@ -147,7 +147,7 @@ def _free_port() -> int:
 
 
 def make_certificates(folder: Path, owner: tuple[int, int] | None = None) -> Path | None:
-    """A CA of our own, certificates `good` (127.0.0.1, localhost) and `wrong` (another host). The CA's file, or None."""
+    """A CA of our own, certificates `good` (127.0.0.1, localhost) and `wrong` (another host); the CA's file, if any."""
     openssl = shutil.which("openssl")
     if openssl is None:
         return None
