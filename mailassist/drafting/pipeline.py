@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from mailassist.config import Config, Identity
-from mailassist.context.language import reply_language
+from mailassist.context.language import detect, reply_language
 from mailassist.context.tokens import TokenCounter, counter_for
 from mailassist.context.tokens import warm_up as load_tokens
 from mailassist.drafting.budget import Paid, Payer, paid_write
@@ -23,6 +23,7 @@ from mailassist.drafting.outline import outline
 from mailassist.drafting.prompt import Author, Prompt, Wish, build, load_templates
 from mailassist.drafting.reply_text import cleaned
 from mailassist.errors import MailassistError, NotDraftable
+from mailassist.mail.automatic import automatic
 from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation
 from mailassist.model.errors import ModelCallFailed
@@ -112,7 +113,7 @@ def draft(
     """
     refuse_undraftable(request.conversation)
     if writer is None:
-        return _outlined(request, on_text, failure)
+        return _outlined(request, config, on_text, failure)
     prompt = prepare(request, info=writer.info, store=store, config=config, now=now, count=count, overrides=overrides)
     counter = counter_for(writer.info.tokenizer, count)
     try:
@@ -120,7 +121,7 @@ def draft(
     except ModelCallFailed as failed:
         if failed.sent:
             raise
-        return _outlined(request, on_text, failed)
+        return _outlined(request, config, on_text, failed)
     answer = paid.answer
     cut = () if answer.complete else (f"The draft is not complete: {answer.reason or 'the model stopped early'}",)
     return Draft(
@@ -130,7 +131,7 @@ def draft(
         paid.cost,
         prompt,
         answer.complete,
-        (*cut, *answer.notices, *notices(request.conversation)),
+        (*cut, *answer.notices, *_notices_of(request, config)),
     )
 
 
@@ -164,18 +165,26 @@ def _written(
     )
 
 
-def _outlined(request: DraftRequest, on_text: Callable[[str], None], failure: MailassistError | None) -> Draft:
+def _outlined(
+    request: DraftRequest, config: Config, on_text: Callable[[str], None], failure: MailassistError | None
+) -> Draft:
     """The outline as a draft, which says that it is one."""
     text = outline(request.conversation, request.identity)
     on_text(text)
     why = (f"No model wrote this: {failure}",) if failure else ()
-    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *notices(request.conversation)), failure)
+    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *_notices_of(request, config)), failure)
 
 
 def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
     """Load token tables and templates in threads, while something else waits for the network. Raises nothing."""
     load_tokens(info.tokenizer)
+    Thread(target=detect, args=("a",), name="load-languages", daemon=True).start()
     Thread(target=load_templates, args=(overrides,), name="load-templates", daemon=True).start()
+
+
+def _notices_of(request: DraftRequest, config: Config) -> tuple[str, ...]:
+    account = config.accounts.get(request.account_name)
+    return notices(request.conversation, account.waiting.personal if account else ())
 
 
 def token_budget(config: Config, info: ModelInfo) -> int:
@@ -200,6 +209,8 @@ def refuse_undraftable(conversation: Conversation) -> None:
     answered = _answered(conversation)
     if answered is None:
         raise NotDraftable("There is nothing to answer: no message here is from somebody else")
+    if answered.author is None and not answered.text.strip():
+        raise NotDraftable("There is nothing to answer: the message has neither a sender nor a text")
     if answered.encrypted:
         raise NotDraftable(
             f"This message is encrypted ({answered.encrypted}); mailassist does not read it",
@@ -212,13 +223,19 @@ def refuse_undraftable(conversation: Conversation) -> None:
         )
 
 
-def notices(conversation: Conversation) -> tuple[str, ...]:
-    """What the person should know of the mail that was answered, one line each."""
+def notices(conversation: Conversation, personal: Sequence[str] = ()) -> tuple[str, ...]:
+    """What the person should know of the mail that was answered, one line each.
+
+    `personal`: senders whose automatic-looking mail comes from a person.
+    """
     answered = _answered(conversation)
-    return tuple(dict.fromkeys(_notices(conversation, answered))) if answered else ()
+    return tuple(dict.fromkeys(_notices(conversation, answered, personal))) if answered else ()
 
 
-def _notices(conversation: Conversation, answered: Message) -> Iterator[str]:
+def _notices(conversation: Conversation, answered: Message, personal: Sequence[str]) -> Iterator[str]:
+    reason = automatic(answered, conversation.own, personal)
+    if reason:
+        yield f"Perhaps nobody waits for this answer: {reason}"
     yield from answered.warnings
     hidden = sum(len(text) for entry in conversation.entries for text in entry.message.hidden)
     if hidden:

@@ -179,6 +179,11 @@ def test_what_cannot_be_read_is_not_drafted(
     assert model_server.requests == []
 
 
+def test_an_empty_message_from_nobody_is_not_drafted(drafted: Callable[..., Draft]) -> None:
+    with pytest.raises(NotDraftable, match="neither a sender nor a text"):
+        drafted(talk(message(0, "", from_=())))
+
+
 def test_there_is_nothing_to_draft_where_all_is_ours(drafted: Callable[..., Draft]) -> None:
     with pytest.raises(NotDraftable):
         drafted(talk(message(0, "Hello?", ours=True)))
@@ -188,7 +193,8 @@ def test_the_person_is_told_what_was_odd_about_the_mail(drafted: Callable[..., D
     odd = message(
         0, "Pay?", hidden=("abc", "de"), warnings=("homograph: x",), reply_to=(Address("", "eve@example.com"),)
     )
-    notices = drafted(talk(odd)).notices
+    notices = drafted(talk(replace(odd, headers={"precedence": ("bulk",)}))).notices
+    assert notices[0].startswith("Perhaps nobody waits for this answer:")
     assert "homograph: x" in notices
     assert "5 hidden characters removed" in notices
     assert any("eve@example.com" in notice for notice in notices)

@@ -9,7 +9,7 @@ from conversations import message, talk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailassist.context.tokens import counter_for
+from mailassist.context.tokens import ModelCounter, counter_for
 from mailassist.drafting.prompt import Author, Prompt, Wish, build, template_folder
 from mailassist.errors import ConfigError, InputError
 from mailassist.mail.threads import Conversation
@@ -101,6 +101,16 @@ def test_the_whole_prompt_never_exceeds_the_budget_and_holds_the_newest(
     assert made.tokens <= budget
     assert made.packed.messages[-1].message_id == f"<{len(said) - 1}@test>"
     assert made.input.count(MARK) == len(made.packed.messages) + 2 + (made.packed.missing > 0)
+
+
+def test_the_budget_holds_where_a_whole_costs_more_than_its_parts() -> None:
+    sevenths = ModelCounter(lambda text: len(text) // 7)
+    said = ("Some more words, " * 12, "and others. " * 9, "And then? " * 14)
+    for budget in range(420, 520):
+        made = build(
+            talk(*said), TOM, Wish(), budget=budget, counter=sevenths, delimiter=MARK, today=date(2026, 11, 24)
+        )
+        assert made.tokens <= budget
 
 
 def test_the_templates_of_a_checkout_lie_at_its_top() -> None:
