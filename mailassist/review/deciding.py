@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from mailassist.errors import MailassistError
-from mailassist.mail.compose import ReplyPlan, confirmed
+from mailassist.mail.recipients import ReplyPlan, confirmed
 from mailassist.review.keeping import Keeper
 from mailassist.review.messages import Noticed, Severity
 from mailassist.review.outgoing import Outgoing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from mailassist.mail.compose import ReplyPlan
+from mailassist.mail.recipients import ReplyPlan
 from mailassist.review.keeping import Keeper
 from mailassist.review.messages import BoardChanged, Noticed, ReplyChanged
 from mailassist.review.phrases import named

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft
     from mailassist.intake.pull import Pulled
     from mailassist.intake.waiting import Waiting
-    from mailassist.mail.compose import ReplyPlan
+    from mailassist.mail.recipients import ReplyPlan
 
 Key = tuple[str, str]  # account, conversation
 

@@ -17,7 +17,7 @@ from mailassist.review.session import Session, unexpected
 if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft
     from mailassist.intake.pull import Pulled
-    from mailassist.mail.compose import ReplyPlan
+    from mailassist.mail.recipients import ReplyPlan
 
 PATIENCE = 1.5  # seconds in which a call that was stopped may end by itself
 

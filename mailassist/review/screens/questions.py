@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mailassist.mail.compose import ReplyPlan
+from mailassist.mail.recipients import ReplyPlan
 from mailassist.review.phrases import bare, counted
 from mailassist.review.reply import Reply
 from mailassist.review.screens.confirm import Choice, ConfirmScreen
