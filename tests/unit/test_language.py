@@ -75,6 +75,8 @@ def test_what_is_too_short_to_tell_is_told_by_the_messages_before() -> None:
 
 def test_only_the_languages_of_the_identity_come_into_question() -> None:
     assert reply_language(talk(message(0, SAID["fr"], subject="Livraison")), ["de", "en"]) == "de"
+    dutch = "Wat is de prijs in het magazijn, en is er nog iets over in de week?"
+    assert reply_language(talk(message(0, dutch, subject="Prijs")), ["de", "en"]) == "de"
     assert reply_language(talk(message(0, "👍", subject="4711")), ["de", "en"]) == "de"
     assert reply_language(talk("Har du tid på tirsdag?"), ["en", "nb"]) == "nb"
     assert reply_language(talk(SAID["pt"]), ["es", "pt-BR"]) == "pt-BR"
