@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from imapclient.exceptions import ProtocolError
 from imapclient.response_parser import parse_fetch_response
 
 from mailassist.errors import MailboxError
@@ -166,7 +167,7 @@ def _unquoted(word: bytes) -> bytes:
 def _read_anything(data: Sequence[Any]) -> list[Attributes]:
     try:
         parsed = parse_fetch_response(list(data), normalise_times=False, uid_is_key=False)
-    except (ValueError, AssertionError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except (ProtocolError, ValueError, AssertionError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise MailboxError(f"The server sent a FETCH answer that cannot be read: {error}") from error
     return [{_text(name): value for name, value in one.items()} for one in parsed.values()]
 

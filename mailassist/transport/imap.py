@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from imapclient.exceptions import ProtocolError
 from imapclient.response_parser import parse_response
 from pydantic import SecretStr
 
@@ -284,7 +285,7 @@ def _listed(session: Session) -> list[folders.Listed]:
     lines = [line for line in answer.get(use, []) if line]
     try:
         parsed = parse_response(lines)
-    except (ValueError, AssertionError, RecursionError) as error:
+    except (ProtocolError, ValueError, AssertionError, RecursionError) as error:
         raise MailboxError(f"{session.host} lists its folders in a way that cannot be read: {error}") from error
     return [_line(*three) for three in zip(parsed[::3], parsed[1::3], parsed[2::3], strict=False)]
 

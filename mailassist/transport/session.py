@@ -379,9 +379,10 @@ class Session(IMAPClient):  # type: ignore[misc]
     def close(self) -> None:
         """LOGOUT and close; never raises."""
         try:
-            self._imap.sock.settimeout(min(5.0, self.settings.read_timeout))
-            self._imap.send(self._imap._new_tag() + b" LOGOUT\r\n")
-            while self._imap.readline():
+            self._imap.sock.settimeout(min(3.0, self.settings.read_timeout))
+            tag = self._imap._new_tag()
+            self._imap.send(tag + b" LOGOUT\r\n")
+            while (line := self._imap.readline()) and not line.startswith(tag):
                 pass
         except (OSError, imaplib.IMAP4.error):
             pass

@@ -192,7 +192,9 @@ def test_a_flag_is_added_only_to_the_message_that_was_meant(mailbox: Mailbox, so
     stale = Location("INBOX", record.location.uidvalidity + 1, 1)
     assert not source.add_flags(stale, ["\\Answered"])
     assert source.add_flags(record.location, ["\\Answered"])
-    assert "\\Answered" in source.newest_headers("INBOX", 1)[0].flags
+    list(source.raw("INBOX", [1]))  # the folder is open for writing now
+    flags = source.newest_headers("INBOX", 1)[0].flags
+    assert "\\Answered" in flags and "\\Seen" not in flags
 
 
 def test_a_folder_that_is_not_there_is_named(source: ImapSource) -> None:

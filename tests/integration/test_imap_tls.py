@@ -125,7 +125,8 @@ def test_bytes_between_starttls_and_the_handshake_never_reach_the_parser(certifi
     def talk(plain: socket.socket) -> None:
         plain.sendall(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n")
         tag = plain.recv(1000).split()[0]
-        plain.sendall(tag + b" OK begin\r\n* CAPABILITY IMAP4rev1 X-EVIL\r\nA1 OK you are in\r\n")
+        following = tag[:-1] + b"%d" % (int(tag[-1:]) + 1)  # tags can be guessed by whoever saw one
+        plain.sendall(tag + b" OK begin\r\n* CAPABILITY IMAP4rev1 X-EVIL\r\n" + following + b" OK done\r\n")
         context(certificates, "good").wrap_socket(plain, server_side=True).close()
 
     with serving(talk) as port:

@@ -25,7 +25,7 @@ INJECTED = "<a@b>\r\nX1 DELETE INBOX"
 
 def reach(server: ScriptedServer, pauses: list[float] | None = None, **settings: object) -> ImapSource:
     waited = pauses if pauses is not None else []
-    values = {"host": server.host, "port": server.port, "security": "none", "login": "me", "read_timeout": 5.0}
+    values = {"host": server.host, "port": server.port, "security": "none", "login": "me", "read_timeout": 20.0}
     return connect(
         ServerSettings.model_validate(values | settings),
         "me@here.example",
@@ -280,6 +280,51 @@ def test_without_uidplus_a_removed_message_stays_marked_and_nothing_is_expunged(
     assert sent == ['UID COPY 7:7 "T"', "UID STORE 7:7 +FLAGS.SILENT (\\Deleted)"]
 
 
+def test_without_move_one_uid_is_expunged_and_never_the_whole_folder() -> None:
+    def answer(command: str) -> list[str] | None:
+        there = {"UID SEARCH": ["* SEARCH 7", "OK done"], "LIST": ['* LIST (\\Trash) "/" T', "OK done"]}
+        return mailbox(command, there)
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 UIDPLUS] x") as server, reach(server) as source:
+        assert source.remove(Location("Drafts", 5, 7))
+    assert [command for command in server.commands if "EXPUNGE" in command] == ["UID EXPUNGE 7:7"]
+
+
+def test_a_server_that_wants_a_name_first_gets_one() -> None:
+    named = threading.Event()
+
+    def answer(command: str) -> list[str] | None:
+        if command.startswith("ID "):
+            named.set()
+        if command.startswith("EXAMINE") and not named.is_set():
+            return ["NO EXAMINE Unsafe Login. Please contact kefu@188.com for help"]
+        return mailbox(command)
+
+    with scripted(answer) as server, reach(server) as source:
+        assert source.examine("INBOX").exists == 2
+
+
+def test_a_notice_that_exchange_puts_in_place_of_a_message_is_no_message() -> None:
+    notice = "Subject: Retrieval\r\n\r\nRetrieval using the IMAP4 protocol failed for the following message: 7\r\n"
+
+    def answer(command: str) -> list[str] | None:
+        fetched = f"* 1 FETCH (UID 7 RFC822.SIZE 9 BODY[]<0> {{{len(notice)}}}\r\n{notice})"
+        return mailbox(command, {"UID FETCH": [fetched, "OK done"]})
+
+    with scripted(answer) as server, reach(server) as source:
+        assert list(source.raw("INBOX", [7])) == []
+
+
+def test_an_answer_that_makes_no_sense_is_an_error_with_a_name() -> None:
+    for odd in (["* LIST (() nonsense", "OK x"], ["* LIST (" + "(" * 5000, "OK x"]):
+
+        def answer(command: str, odd: list[str] = odd) -> list[str] | None:
+            return mailbox(command, {"LIST": odd})
+
+        with scripted(answer) as server, reach(server) as source, pytest.raises(MailboxError, match="cannot be read"):
+            source.folders()
+
+
 def test_a_dead_connection_ends_the_wait_instead_of_spinning() -> None:
     def answer(command: str) -> list[str] | None:
         return None if command == "IDLE" else mailbox(command)
@@ -365,6 +410,6 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     try:
         while data := source.recv(65536):
             sink.sendall(data)
+        sink.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass
-    sink.close()
