@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -357,6 +358,46 @@ def test_lines_before_the_go_ahead_and_split_lines_are_no_trouble() -> None:
         threading.Thread(target=serve, daemon=True).start()
         with reach(ScriptedServer(port=listening.getsockname()[1])) as source:
             assert source.wait("INBOX", 60, lambda: False)
+
+
+def idle_against(answer_to_idle: bytes, seconds: float) -> tuple[bool | Exception, list[bytes]]:
+    """One `idle.wait` with a clock that runs 50 s at each look; its result or error, and the commands that came."""
+    clock = itertools.count(0, 50)
+    commands: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as lines:
+                connection.sendall(b"* OK [CAPABILITY IMAP4rev1 IDLE] x\r\n")
+                for line in lines:
+                    tag, _, command = line.strip().partition(b" ")
+                    commands.append(command or tag)
+                    if command == b"IDLE":
+                        connection.sendall(b"+ idling\r\n" + answer_to_idle)
+                        commands.append(lines.readline().strip())
+                    connection.sendall(b"* CAPABILITY IMAP4rev1 IDLE\r\n" + tag + b" OK done\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        port = listening.getsockname()[1]
+        session = Session(ServerSettings(host="127.0.0.1", port=port, security="none"))
+        try:
+            return idle.wait(session, seconds, lambda: False, now=lambda: float(next(clock))), commands
+        except ConnectionFailed as error:
+            return error, commands
+        finally:
+            session.close()
+
+
+def test_idle_is_renewed_before_anybody_forgets_the_connection() -> None:
+    found, commands = idle_against(b"", 1200)
+    assert found is False
+    assert commands[1:5] == [b"IDLE", b"DONE", b"IDLE", b"DONE"]
+
+
+def test_a_server_whose_signs_of_life_stop_is_taken_for_deaf() -> None:
+    found, _ = idle_against(b"* OK Still here\r\n", 100_000)
+    assert isinstance(found, ConnectionFailed)
 
 
 def test_where_idle_is_missing_noop_is_asked_now_and_then() -> None:
