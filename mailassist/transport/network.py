@@ -49,8 +49,8 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=_file(settings.cafile))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if settings.cafile:
-            # Python 3.13 refuses CAs that are older than its taste (Proton Bridge's, many home-made ones). Who signed and
-            # for which host is verified all the same.
+            # Python 3.13 refuses CAs that are not made to its taste (Proton Bridge's, many home-made ones). Who signed,
+            # and for which host, is verified all the same.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if settings.client_certificate:
             context.load_cert_chain(str(_file(settings.client_certificate)), _file(settings.client_key))
