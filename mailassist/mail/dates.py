@@ -23,7 +23,7 @@ def parse_date(value: str) -> datetime | None:
     if match:
         day, month, year, hour, minute, second, sign, hours, minutes = match.groups()
         number = _MONTHS.get(month)
-        if number:
+        if number and "1970" <= year <= "9998":
             try:
                 zone = _zone(sign, int(hours) * 60 + int(minutes))
                 return datetime(int(year), number, int(day), int(hour), int(minute), min(int(second or 0), 59), 0, zone)

@@ -101,7 +101,7 @@ class Writer:
             self._open_item()
         elif tag in ("ul", "ol"):
             self._open_list(tag, attributes)
-        elif tag in ("td", "th") or tag == "tr":
+        elif tag in ("td", "th", "tr"):
             self._push(tag)
         elif tag in _PARAGRAPHS or tag in _BLOCKS:
             self._end_line(frame)
