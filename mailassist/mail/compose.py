@@ -13,12 +13,14 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Literal
 
 from mailassist.errors import DeliveryError
 from mailassist.mail import flowed_encoding as flowed
 from mailassist.mail import html_reply
 from mailassist.mail.attribution import attribution
+from mailassist.mail.body import html_to_text
 from mailassist.mail.message import Message
 from mailassist.mail.parse import parse_message
 from mailassist.mail.recipients import ReplyPlan, confirmed, plan_reply
@@ -27,6 +29,7 @@ from mailassist.mail.thread_index import child
 
 __all__ = ["OWN_HEADER", "BuildFailed", "Layout", "ReplyPlan", "compose", "confirmed", "message_text", "plan_reply"]
 
+_PLAIN = 'text/plain; charset="utf-8"; format=flowed'
 OWN_HEADER = "X-Mailassist-Id"
 QUOTE_LIMIT = 100_000  # characters of the original that are quoted
 Quote = Literal["none", "below", "inline"]
@@ -47,6 +50,17 @@ class Layout:
     html_signature: str = ""  # trusted: from the configuration
 
 
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """What a reply is put together from; its plain text and its HTML are made of the same blocks."""
+
+    answer: str
+    signature: str
+    attribution: str  # the line above the quote; "" where nothing is quoted
+    quoted: str  # the original's text, without the quote marks of this reply
+    quote_first: bool  # the quote stands above the answer
+
+
 def compose(
     plan: ReplyPlan,
     body: str,
@@ -62,9 +76,11 @@ def compose(
     `body`: what the person approved; `message_id` with angle brackets; `own_id`: the value of our own header. Raises
     UnsafeHeader (a header would hold CR, LF or NUL, or an address is none), BuildFailed (it does not read back).
     """
-    text = message_text(body, original, layout)
+    blocks = _blocks(body, original, layout)
+    text = _plain_text(blocks)
     fields = _fields(plan, message_id, own_id, date)
-    raw = "\r\n".join(fields).encode() + b"\r\n" + _content(text, body, original, layout, own_id)
+    content = _alternatives(text, blocks, layout, own_id) if layout.html else _part(_PLAIN, flowed.encode(text), True)
+    raw = "\r\n".join(fields).encode() + b"\r\n" + content
     _check_wire(raw)
     _check_meaning(raw, plan, text, message_id, own_id)
     return raw
@@ -72,26 +88,33 @@ def compose(
 
 def message_text(body: str, original: Message, layout: Layout) -> str:
     """The whole text of the reply, one paragraph a line: body, signature, quote. Control characters are gone."""
+    return _plain_text(_blocks(body, original, layout))
+
+
+def _blocks(body: str, original: Message, layout: Layout) -> _Blocks:
+    """The parts of the reply. A signature that the body ends with already is not written twice."""
     answer = flowed.clean(body).strip("\n")
     signature = flowed.clean(layout.signature).strip("\n")
     if signature and answer.endswith(f"\n{signature}"):
         answer = answer.removesuffix(signature).removesuffix(f"{flowed.SIGNATURE_SEPARATOR}\n").rstrip("\n")
-    closing = f"\n\n{flowed.SIGNATURE_SEPARATOR}\n{signature}" if signature else ""
-    quoted = _quoted(original, layout.language) if layout.quote != "none" else ""
-    if layout.quote == "inline":
-        has_quote = any(line.startswith(">") for line in answer.split("\n"))
-        return (answer if has_quote or not quoted else f"{quoted}\n\n{answer}") + closing + "\n"
-    return answer + closing + (f"\n\n{quoted}" if quoted else "") + "\n"
+    inline = layout.quote == "inline"
+    quotes_itself = inline and any(line.startswith(">") for line in answer.split("\n"))
+    quoted = "" if layout.quote == "none" or quotes_itself else _original_text(original)
+    line = attribution(original, layout.language) if quoted else ""
+    return _Blocks(answer, signature, line, quoted, quote_first=inline)
 
 
-def _quoted(original: Message, language: str) -> str:
-    """The attribution line and the original's visible text, one level deeper; never its Bcc, never hidden text."""
+def _original_text(original: Message) -> str:
+    """The original's visible text; never its Bcc, never hidden text."""
     text = flowed.clean(original.text).strip("\n")
-    if not text:
-        return ""
-    if len(text) > QUOTE_LIMIT:
-        text = text[:QUOTE_LIMIT].rsplit("\n", 1)[0] + "\n[...]"
-    return f"{attribution(original, language)}\n{flowed.quote(text)}"
+    return text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT].rsplit("\n", 1)[0] + "\n[...]"
+
+
+def _plain_text(blocks: _Blocks) -> str:
+    quote = f"{blocks.attribution}\n{flowed.quote(blocks.quoted)}" if blocks.quoted else ""
+    signature = f"{flowed.SIGNATURE_SEPARATOR}\n{blocks.signature}" if blocks.signature else ""
+    order = (quote, blocks.answer, signature) if blocks.quote_first else (blocks.answer, signature, quote)
+    return "\n\n".join(block for block in order if block) + "\n"
 
 
 def _fields(plan: ReplyPlan, message_id: str, own_id: str, date: datetime) -> list[str]:
@@ -113,21 +136,25 @@ def _fields(plan: ReplyPlan, message_id: str, own_id: str, date: datetime) -> li
     ]
 
 
-def _content(text: str, body: str, original: Message, layout: Layout, own_id: str) -> bytes:
-    """Content headers and content: one part, or multipart/alternative."""
-    plain = _part('text/plain; charset="utf-8"; format=flowed', flowed.encode(text), may_be_plain=not layout.html)
-    if not layout.html:
-        return plain
-    page = html_reply.page(
-        flowed.clean(body),
-        signature=layout.signature,
-        html_signature=layout.html_signature,
-        attribution=attribution(original, layout.language) if layout.quote != "none" else "",
-        quoted=flowed.clean(original.text)[:QUOTE_LIMIT] if layout.quote != "none" else "",
+def _alternatives(text: str, blocks: _Blocks, layout: Layout, own_id: str) -> bytes:
+    """multipart/alternative: the text, and the same as HTML."""
+    page = partial(
+        html_reply.page,
+        blocks.answer,
+        signature=blocks.signature,
+        attribution=blocks.attribution,
+        quoted=blocks.quoted,
+        quote_first=blocks.quote_first,
+    )
+    # HTML has no empty lines, and so no quote marks before them.
+    if comparable(html_to_text(page()).text).replace(">", "") != comparable(text).replace(">", ""):
+        raise BuildFailed("The HTML of the reply does not say what was approved")
+    parts = (
+        _part(_PLAIN, flowed.encode(text), False),
+        _part('text/html; charset="utf-8"', page(html_signature=layout.html_signature), False),
     )
     # "=_" stands neither in quoted-printable nor in base64, so that no content can hold the boundary.
     boundary = b"=_" + hashlib.sha256(own_id.encode()).hexdigest()[:24].encode()
-    parts = (plain, _part('text/html; charset="utf-8"', page, may_be_plain=False))
     inner = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
     return (
         b'Content-Type: multipart/alternative;\r\n boundary="'
@@ -140,11 +167,11 @@ def _content(text: str, body: str, original: Message, layout: Layout, own_id: st
     )
 
 
-def _part(content_type: str, text: str, *, may_be_plain: bool) -> bytes:
+def _part(content_type: str, text: str, may_be_7bit: bool) -> bytes:
     """One text part: 7bit where that is enough, else quoted-printable, or base64 where that is shorter."""
     octets = text.encode("utf-8", "replace")
     lines = octets.split(b"\n")
-    if may_be_plain and octets.isascii() and max(map(len, lines)) <= LINE_LIMIT:
+    if may_be_7bit and octets.isascii() and max(map(len, lines)) <= LINE_LIMIT:
         encoding, content = b"7bit", octets
     else:
         quoted = quopri.encodestring(octets, quotetabs=False)

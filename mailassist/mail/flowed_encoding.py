@@ -67,8 +67,9 @@ def _wrapped(text: str, width: int) -> list[str]:
         width=width, break_long_words=False, break_on_hyphens=False, expand_tabs=False, replace_whitespace=False
     )
     pieces = wrapper.wrap(text)
-    # Runs of spaces or tabs at a cut would be lost: such a paragraph stays one long line.
-    return pieces if " ".join(pieces) == text else [text]
+    # Runs of spaces or tabs at a cut would be lost, and "--" with its soft break would be a signature separator:
+    # such a paragraph stays one long line.
+    return pieces if " ".join(pieces) == text and "--" not in pieces[:-1] else [text]
 
 
 def _stuffed(line: str) -> str:

@@ -7,18 +7,25 @@ from html import escape
 _QUOTE_STYLE = "margin:0 0 0 .8ex;border-left:1px solid #ccc;padding-left:1ex"
 
 
-def page(body: str, *, signature: str, html_signature: str, attribution: str, quoted: str) -> str:
+def page(
+    answer: str,
+    *,
+    signature: str = "",
+    html_signature: str = "",
+    attribution: str = "",
+    quoted: str = "",
+    quote_first: bool = False,
+) -> str:
     """A small page. Everything is escaped but `html_signature`, which comes from the configuration."""
-    parts = ['<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>', paragraphs(body)]
-    if html_signature:
-        parts.append(f"<div>-- <br>\n{html_signature}</div>")
-    elif signature:
-        parts.append(f"<div>-- <br>\n{_lines(signature)}</div>")
+    closing = html_signature or _lines(signature)
+    below = [f"<div>-- <br>\n{closing}</div>"] if closing else []
+    quote = []
     if quoted:
-        parts.append(f"<p>{escape(attribution)}</p>")
-        parts.append(f'<blockquote type="cite" style="{_QUOTE_STYLE}">\n{paragraphs(quoted)}\n</blockquote>')
-    parts.append("</body></html>")
-    return "\n".join(parts) + "\n"
+        quote.append(f"<p>{escape(attribution)}</p>")
+        quote.append(f'<blockquote type="cite" style="{_QUOTE_STYLE}">\n{paragraphs(quoted)}\n</blockquote>')
+    content = [*quote, paragraphs(answer), *below] if quote_first else [paragraphs(answer), *below, *quote]
+    head = '<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>'
+    return "\n".join([head, *content, "</body></html>"]) + "\n"
 
 
 def paragraphs(text: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailassist.mail.body import html_to_text
 from mailassist.mail.compose import Layout, ReplyPlan, comparable, compose, message_text
 from mailassist.mail.message import Address, Message
 from mailassist.mail.parse import parse_message
@@ -111,6 +112,17 @@ def test_the_html_part_is_made_by_code_and_holds_no_markup_of_the_text() -> None
     assert "1 < 2 & <b>3</b>" in plain.get_content()
 
 
+def test_plain_text_and_html_say_the_same_in_the_same_order() -> None:
+    signed = "It left today.\n\n-- \nAda"
+    for quote, order in (("below", ["left today", "\n--", "where is"]), ("inline", ["where is", "left today", "\n--"])):
+        seen = parse_message(built(signed, html=True, signature="Ada", quote=quote))
+        for text in (seen.text, html_to_text(seen.html).text):
+            assert sorted(order, key=text.index) == order
+            assert [text.count(words) for words in order] == [1, 1, 1]
+    answered = parse_message(built("> where is order 17?\n\nIt left today.", html=True, quote="inline"))
+    assert html_to_text(answered.html).text.count("where is") == 1
+
+
 def test_names_and_domains_of_all_alphabets_arrive() -> None:
     plan = ReplyPlan(
         from_=Address("Jürgen Groß, Büro", "j@müller.example"),
@@ -190,7 +202,7 @@ words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=400)
 @given(
     body=text,
     quoted=text,
@@ -210,6 +222,8 @@ def test_what_is_built_reads_back_and_is_safe_on_the_wire(
     seen = parse_message(raw)
     layout = Layout(html=html, quote=quote)  # type: ignore[arg-type]
     assert comparable(seen.text) == comparable(message_text(body, original, layout))
+    if html:  # HTML has no empty lines, and so no quote marks before them.
+        assert comparable(html_to_text(seen.html).text).replace(">", "") == comparable(seen.text).replace(">", "")
     assert (seen.subject, seen.from_[0].name) == (subject, name)
     assert [one.email for one in seen.to] == ["nora@customer.example"]
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", seen.text)
