@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 from servers import dovecot as dovecot_server
 from servers import gmail
 from servers import pymap_server as pymap_servers
@@ -17,6 +18,11 @@ from servers import smtp as smtp_servers
 from servers.model_api import model_server
 
 __all__ = ["model_server"]  # a fixture
+
+# CI tries the same examples every time, so that it fails for a change only; on a desk, every run tries new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("MAILASSIST_TESTS_MUST_NOT_SKIP"):
+    settings.load_profile("ci")
 
 
 @pytest.hookimpl(tryfirst=True)
