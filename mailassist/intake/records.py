@@ -30,16 +30,21 @@ def index_row(account: str, record: HeaderRecord) -> IndexRow:
         " ".join(message.references),
         record.thread_id,
         0,
-        message.subject,
-        author.name if author else "",
-        author.email if author else "",
-        recipients(message),
+        storable(message.subject),
+        storable(author.name) if author else "",
+        storable(author.email) if author else "",
+        storable(recipients(message)),
         date,
         date if received is None else received,
         record.size,
         *flags_and_labels(record),
         record.headers,
     )
+
+
+def storable(text: str) -> str:
+    """`text` as SQLite takes it: half a surrogate pair, whoever let it through, must not stop a folder."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def flags_and_labels(record: HeaderRecord) -> tuple[str, str]:

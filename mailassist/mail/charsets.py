@@ -72,7 +72,7 @@ def decode(data: bytes, label: str = "") -> tuple[str, str]:
     try:
         if name == "cp1252":  # bytes that are valid UTF-8 are hardly ever anything else
             return data.decode("utf-8"), f"charset: labelled {label[:40]}, but is UTF-8"
-        return data.decode(name), ""
+        return _without_surrogates(data.decode(name)), ""
     except (UnicodeError, ValueError):
         return _mislabelled(data, name)
 
@@ -98,7 +98,12 @@ def _mislabelled(data: bytes, name: str) -> tuple[str, str]:
     text, used = _guess(data)
     if used == "UTF-8":
         return text, f"charset: labelled {name}, but is UTF-8"
-    return data.decode(name, "replace"), f"charset: some bytes are not {name}"
+    return _without_surrogates(data.decode(name, "replace")), f"charset: some bytes are not {name}"
+
+
+def _without_surrogates(text: str) -> str:
+    """UTF-7 can spell half a character, which no file, store or server takes; it becomes "?"."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _wide(data: bytes, name: str) -> tuple[str, str]:
