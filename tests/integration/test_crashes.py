@@ -64,6 +64,7 @@ def state(scene: Scene, smtp_server: SmtpServer) -> dict[str, object]:
 def go_on(scene: Scene, smtp_server: SmtpServer, from_action: str) -> dict[str, object]:
     """What happens at the next start: the unfinished is finished, then the person does what they had not done yet."""
     deliver_due(scene.store, {"work": scene.route}, around=scene.around)
+    assert len(scene.folder("Drafts")) <= 1
     actions = delivery_worker.ACTIONS
     for action in actions[actions.index(from_action) :]:
         delivery_worker.act(scene, action)
