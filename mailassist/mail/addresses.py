@@ -18,6 +18,8 @@ _ATOM = r"[^\s()<>\[\]:;@\\,\"\x00-\x1f\x7f]"
 # The two forms of nearly all addresses in the world: `name <local@domain>` and `local@domain`.
 _PLAIN = re.compile(rf'(?:"([^"\\<>]*)"|([^"\\<>()@,:;]*))[ \t]*<({_ATOM}+@{_ATOM}+)>|({_ATOM}+@{_ATOM}+)')
 _EMAIL = re.compile(rf"{_ATOM}+@(?:{_ATOM}+|\[[0-9A-Fa-f:.]+\])")
+# Begins only where a run of atom characters begins, so that a long run is read once.
+_FIRST = re.compile(rf"<?(?<!{_ATOM})({_ATOM}++@{_ATOM}++)>?")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|<[^<>,;]*>?|[(),:;]|[^\s"<(),:;]+|\s+', re.DOTALL)
 
 
@@ -105,7 +107,7 @@ class _Mailbox:
     def _encoded(self, phrase: str) -> Address | None:
         """Some programs encode the whole mailbox; it is read, but not trusted."""
         decoded = decode_words(phrase)
-        match = re.search(rf"<?({_ATOM}+@{_ATOM}+)>?", decoded) if decoded != phrase else None
+        match = _FIRST.search(decoded) if decoded != phrase else None
         if match is None:
             return None
         self.defects.append("encoded-address")

@@ -15,7 +15,7 @@ from mailassist.mail.mime import Part, Structure, decoded, decoded_size
 
 _PGP = re.compile(r"^-----BEGIN PGP MESSAGE-----[ \t]*$", re.MULTILINE)
 _WORDS = re.compile(r"[^\W_]{3,}")
-_ADDRESS = re.compile(r"\S*(?:://|www\.|@)\S*")
+_ADDRESS = re.compile(r"://|www\.|@")
 _COMPARED = 200_000  # characters
 _PKCS7 = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 
@@ -110,12 +110,17 @@ class _Reader:
 
 def _differ(plain: str, html: str) -> bool:
     """Whether a plain text and the HTML beside it say different things: many words, or a long number, of one only."""
-    plain, html = _ADDRESS.sub(" ", plain[:_COMPARED]), _ADDRESS.sub(" ", html[:_COMPARED])
-    words, others = set(_WORDS.findall(plain.casefold())), set(_WORDS.findall(html.casefold()))
+    words, others = _words(plain[:_COMPARED]), _words(html[:_COMPARED])
     if len(words) < 3 or len(others) < 3:
         return False
     shared = len(words & others)
     return shared * 2 < min(len(words), len(others))
+
+
+def _words(text: str) -> set[str]:
+    """The words and numbers of `text` but those of links and addresses, which a sender may write in one part only."""
+    spoken = " ".join(one for one in text.casefold().split() if not _ADDRESS.search(one))
+    return set(_WORDS.findall(spoken))
 
 
 def read_body(raw: bytes, found: Structure, limit: int) -> Body:

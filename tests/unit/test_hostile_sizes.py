@@ -8,6 +8,10 @@ from mailassist.mail.parse import parse_message
 
 HEAD = "From: a@x.example\r\nMessage-ID: <a@b>\r\n"
 HTML = HEAD + "Content-Type: text/html\r\n\r\n"
+ALTERNATIVES = (
+    HEAD + "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n{}\r\n"
+    "--b\r\nContent-Type: text/html\r\n\r\n{}\r\n--b--\r\n"
+)
 
 
 @pytest.mark.timeout(60)
@@ -16,12 +20,14 @@ HTML = HEAD + "Content-Type: text/html\r\n\r\n"
     [
         pytest.param(HEAD + "To: " + "a@b:" * 200_000 + "\r\n\r\nx", id="colons-in-to"),
         pytest.param(HEAD + "To: " + "(" * 900_000 + "\r\n\r\nx", id="comments-in-to"),
+        pytest.param(HEAD + "To: " + "=?utf-8?b?aaaa?=" * 60_000 + "\r\n\r\nx", id="encoded-words-in-to"),
         pytest.param(HEAD + "Subject: " + "=?utf-8?q?" * 90_000 + "\r\n\r\nx", id="open-encoded-words"),
         pytest.param(HEAD + "Content-Type: " + "text/plain; a=b;" * 50_000 + "\r\n\r\nx", id="parameters"),
         pytest.param(HEAD + "\r\n" + "> a\n\nb\n\n" * 200_000, id="answers"),
         pytest.param(HEAD + "\r\n" + "wrote:\n" * 300_000, id="attributions"),
         pytest.param(HEAD + "\r\n" + "-- \n\n" * 300_000, id="signatures"),
         pytest.param(HEAD + "\r\n" + ("a" * 100 + ":\n") * 20_000, id="long-lines-with-colons"),
+        pytest.param(ALTERNATIVES.format(*["a" * 500_000] * 2), id="long-word-twice"),
         pytest.param(HTML + "<div>" * 200_000, id="deep-html"),
         pytest.param(HTML + "<ul><li>x" * 100_000, id="deep-lists"),
         pytest.param(HTML + "<blockquote>" * 200 + "x<br>" * 200_000, id="deep-quotes"),
