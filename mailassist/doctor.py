@@ -20,6 +20,7 @@ from mailassist.errors import MailassistError
 if TYPE_CHECKING:
     from mailassist.config import Account, Config, Identity
     from mailassist.desk import Desk
+    from mailassist.mail.addresses import OwnAddresses
     from mailassist.transport.source import HeaderRecord, MailSource
 
 Level = Literal["ok", "warn", "fail"]
@@ -165,25 +166,26 @@ def _folders(name: str, source: MailSource) -> Iterator[Finding]:
 def _proposals(desk: Desk, name: str, account: Account, source: MailSource) -> Iterator[Finding]:
     """Senders whose mail looks automatic but was answered, or carries a Reply-To of changing people: web forms."""
     records = source.newest_headers(account.folders.inbox[0], _SAMPLE)
-    for sender, why in personal_senders(records, desk, name, account):
+    for sender, why in personal_senders(records, desk.own(name)):
         rule = f'accounts.{name}.waiting.personal = ["{sender}"]'
         yield Finding("warn", f"{name}: mail from {sender} looks automatic, but {why}", f"If people write it: {rule}")
 
 
-def personal_senders(records: Iterable[HeaderRecord], desk: Desk, name: str, account: Account) -> list[tuple[str, str]]:
+def personal_senders(records: Iterable[HeaderRecord], own: OwnAddresses) -> list[tuple[str, str]]:
     """Senders of automatic-looking mail that people may stand behind, and what speaks for it."""
     from mailassist.mail.automatic import automatic
     from mailassist.mail.parse import parse_headers
 
-    own = desk.own(name)
     correspondents: dict[str, set[str]] = {}
     answered: Counter[str] = Counter()
     for record in records:
         message = parse_headers(record.headers)
         author = message.author
-        if author is None or own.owns(author.email) or not automatic(message, own, account.waiting.personal):
+        if author is None or not automatic(message, own):
             continue
-        replies = {address.key for address in message.reply_to} - {author.key}
+        replies = {address.key for address in message.reply_to if not own.owns(address.email)} - {author.key}
+        if own.owns(author.email) and not replies:
+            continue
         correspondents.setdefault(author.key, set()).update(replies)
         answered[author.key] += "\\Answered" in record.flags
     forms = [

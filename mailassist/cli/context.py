@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,8 +12,9 @@ import click
 from mailassist.errors import InputError
 
 if TYPE_CHECKING:
-    from mailassist.config import Config
+    from mailassist.config import Account, Config
     from mailassist.desk import Desk
+    from mailassist.mail.addresses import OwnAddresses
 
 READ_AT_MOST = 50_000_000  # bytes of one message; what is longer is read up to here
 
@@ -53,6 +54,14 @@ def configured_or_default() -> Config:
 
     path = config_path()
     return config.Config() if path == config.default_path() and not path.exists() else load_config()
+
+
+def own_addresses(accounts: Collection[Account]) -> OwnAddresses:
+    """The user's addresses in all of `accounts`, in the order of their identities."""
+    from mailassist.mail.addresses import OwnAddresses
+
+    faces = ((face.address, face.aliases) for account in accounts for face in account.faces)
+    return OwnAddresses.of(faces, (rule for account in accounts for rule in account.waiting.personal))
 
 
 def read_message_file(file: str) -> tuple[bytes, bool]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailassist.cli.context import config_option, config_path, configured_or_default, read_message_file
+from mailassist.cli.context import config_option, config_path, configured_or_default, own_addresses, read_message_file
 from mailassist.cli.output import dump_json, say, warn
 from mailassist.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mailassist.config import Config, Identity
+    from mailassist.config import Account, Config, Identity
     from mailassist.desk import Desk
     from mailassist.drafting.pipeline import Draft, DraftRequest
     from mailassist.drafting.prompt import Prompt
@@ -114,22 +114,21 @@ def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: s
 def _of_file(desk: Desk, file: str, account: str, instruction: str) -> _Task:
     """The message alone is the conversation; who answers is who it was written to."""
     from mailassist.drafting.pipeline import DraftRequest
-    from mailassist.mail.addresses import OwnAddresses
     from mailassist.mail.parse import parse_message
     from mailassist.mail.threads import thread
 
     message = parse_message(read_message_file(file)[0])
-    faces = _faces(desk.config, account)
-    own = OwnAddresses.of((face.address, face.aliases) for face in faces)
+    accounts = _accounts(desk.config, account)
+    own = own_addresses(accounts)
+    faces = [face for one in accounts for face in one.faces]
     return _Task(DraftRequest("", thread([message], own)[0], _addressed(message, faces, own), instruction))
 
 
-def _faces(config: Config, account: str) -> list[Identity]:
-    """The identities of `account`, or of all accounts."""
+def _accounts(config: Config, account: str) -> list[Account]:
+    """`account`, or all accounts."""
     if account and not config.accounts:
         raise ConfigError("No account is configured", cure="Run `mailassist setup you@example.org`.")
-    accounts = [config.account(account)[1]] if account else config.accounts.values()
-    return [face for one in accounts for face in one.faces]
+    return [config.account(account)[1]] if account else [*config.accounts.values()]
 
 
 def _addressed(message: Message, faces: list[Identity], own: OwnAddresses) -> Identity:

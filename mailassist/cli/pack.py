@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, config_path, configured_or_default
+from mailassist.cli.context import config_option, config_path, configured_or_default, own_addresses
 from mailassist.cli.output import dump_json, say
 from mailassist.errors import InputError
 from mailassist.mail.safe_text import SafeText
@@ -80,13 +80,11 @@ def _packed(conversation: Conversation, config: Config, budget: int | None, mode
 
 def _conversation(path: Path, message_id: str, config: Config) -> Conversation:
     """The conversation of `message_id`; only its own messages are read whole."""
-    from mailassist.mail.addresses import OwnAddresses
     from mailassist.mail.parse import parse_headers, parse_message
     from mailassist.mail.threads import thread
     from mailassist.transport.files import read_messages
 
-    faces = (face for account in config.accounts.values() for face in account.faces)
-    own = OwnAddresses.of((face.address, face.aliases) for face in faces)
+    own = own_addresses(config.accounts.values())
     wanted = f"<{message_id.strip().strip('<>')}>"
     headers = [parse_headers(raw) for raw in read_messages(path)]
     found = next((talk for talk in thread(headers, own) if talk.message(wanted)), None)

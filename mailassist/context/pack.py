@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from mailassist.context.clean import data_text, one_line
 from mailassist.context.tokens import TokenCounter
 from mailassist.context.visible import Visible, visible
-from mailassist.mail.message import Message
+from mailassist.mail.message import Address, Message
 from mailassist.mail.threads import Conversation, Entry, participants_in_common
 
 HEADER_TOKENS = 12  # the line above each message: delimiter, date, author
@@ -172,7 +172,7 @@ def header_line(entry: Entry, conversation: Conversation, delimiter: str, counte
     start = " ".join(part for part in (delimiter, _day(message, conversation)) if part)
     if entry.ours:
         return f"{start} me"
-    name = one_line(data_text(_author(message), delimiter), 60) or "unknown"
+    name = one_line(data_text(_author(conversation.own.correspondent(message)), delimiter), 60) or "unknown"
     left = HEADER_TOKENS - counter.count(start + "\n")
     room = left if left > 0 else NAME_TOKENS
     while counter.exact and len(name) > 1 and counter.count(f" {name}") > room:
@@ -180,8 +180,7 @@ def header_line(entry: Entry, conversation: Conversation, delimiter: str, counte
     return f"{start} {name}" if not counter.exact or counter.count(f" {name}") <= room else f"{start} other"
 
 
-def _author(message: Message) -> str:
-    author = message.author
+def _author(author: Address | None) -> str:
     return (author.name or author.email.partition("@")[0]) if author else ""
 
 

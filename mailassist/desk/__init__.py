@@ -126,9 +126,9 @@ class Desk:
 
     def own(self, account: str) -> OwnAddresses:
         """What tells the user's own mail from that of others."""
-        faces = self.account(account).faces
-        listed = [(face.address, face.aliases) for face in faces]
-        return OwnAddresses.of([*listed, (self.address(account), [])])
+        settings = self.account(account)
+        listed = [(face.address, face.aliases) for face in settings.faces]
+        return OwnAddresses.of([*listed, (self.address(account), [])], settings.waiting.personal)
 
     def source(self, account: str) -> AbstractContextManager[MailSource]:
         """The mailbox, for one piece of work. Raises LoginError, ConnectionFailed, SecretError, MailboxError."""
@@ -393,15 +393,8 @@ class Desk:
         """Recipients, subject and From of the reply. Raises NotDraftable when there is no message to answer."""
         from mailassist.mail.compose import plan_reply
 
-        settings = self.account(account)
-        return plan_reply(
-            pulled.conversation,
-            answered(pulled),
-            self.own(account),
-            settings.faces,
-            reply_all=reply_all,
-            personal=settings.waiting.personal,
-        )
+        faces = self.account(account).faces
+        return plan_reply(pulled.conversation, answered(pulled), self.own(account), faces, reply_all=reply_all)
 
     def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode) -> Approved:
         """`send`: in the outbox, on disk, when this returns, to leave after the undo time. `drafts`: appended now."""

@@ -17,7 +17,7 @@ from mailassist.context.language import reply_language
 
 if TYPE_CHECKING:
     from mailassist.config import Identity
-    from mailassist.mail.message import Message
+    from mailassist.mail.message import Address
     from mailassist.mail.threads import Conversation
 
 MOST_ASKS = 12
@@ -52,7 +52,7 @@ def outline(conversation: Conversation, identity: Identity, language: str = "") 
     """
     words = _words(language or reply_language(conversation, identity.languages))
     asked = conversation.newest_from_others
-    name = _called(asked.message, given=bool(words.get("given"))) if asked else ""
+    name = _called(conversation.own.correspondent(asked.message), given=bool(words.get("given"))) if asked else ""
     greeting = str(words["named"]).format(name=name) if name else str(words["plain"])
     gap = str(words["gap"])
     lines = [f"{ask} {gap}" for ask in asks(conversation, words["asks"])] or [gap]
@@ -117,9 +117,9 @@ def _latest(conversation: Conversation) -> list[str]:
     return latest[::-1]
 
 
-def _called(message: Message, *, given: bool) -> str:
-    """What to call the author of `message`: the given name or the whole name, "" where the name is none."""
-    name = one_line(message.author.name, 80).strip("'\" ") if message.author else ""
+def _called(author: Address | None, *, given: bool) -> str:
+    """What to call `author`: the given name or the whole name, "" where the name is none."""
+    name = one_line(author.name, 80).strip("'\" ") if author else ""
     if name.count(",") == 1:  # Meyer, Anna
         last, _, first = name.partition(",")
         name = f"{first.strip()} {last.strip()}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -131,7 +131,7 @@ def draft(
         paid.cost,
         prompt,
         answer.complete,
-        (*cut, *answer.notices, *_notices_of(request, config)),
+        (*cut, *answer.notices, *notices(request.conversation)),
     )
 
 
@@ -172,7 +172,7 @@ def _outlined(
     text = outline(request.conversation, request.identity)
     on_text(text)
     why = (f"No model wrote this: {failure}",) if failure else ()
-    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *_notices_of(request, config)), failure)
+    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *notices(request.conversation)), failure)
 
 
 def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
@@ -180,11 +180,6 @@ def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
     load_tokens(info.tokenizer)
     Thread(target=detect, args=("a",), name="load-languages", daemon=True).start()
     Thread(target=load_templates, args=(overrides,), name="load-templates", daemon=True).start()
-
-
-def _notices_of(request: DraftRequest, config: Config) -> tuple[str, ...]:
-    account = config.accounts.get(request.account_name)
-    return notices(request.conversation, account.waiting.personal if account else ())
 
 
 def token_budget(config: Config, info: ModelInfo) -> int:
@@ -223,17 +218,14 @@ def refuse_undraftable(conversation: Conversation) -> None:
         )
 
 
-def notices(conversation: Conversation, personal: Sequence[str] = ()) -> tuple[str, ...]:
-    """What the person should know of the mail that was answered, one line each.
-
-    `personal`: senders whose automatic-looking mail comes from a person.
-    """
+def notices(conversation: Conversation) -> tuple[str, ...]:
+    """What the person should know of the mail that was answered, one line each."""
     answered = _answered(conversation)
-    return tuple(dict.fromkeys(_notices(conversation, answered, personal))) if answered else ()
+    return tuple(dict.fromkeys(_notices(conversation, answered))) if answered else ()
 
 
-def _notices(conversation: Conversation, answered: Message, personal: Sequence[str]) -> Iterator[str]:
-    reason = automatic(answered, conversation.own, personal)
+def _notices(conversation: Conversation, answered: Message) -> Iterator[str]:
+    reason = automatic(answered, conversation.own)
     if reason:
         yield f"Perhaps nobody waits for this answer: {reason}"
     yield from answered.warnings

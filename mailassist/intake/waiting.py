@@ -9,7 +9,7 @@ from mailassist.config import Account
 from mailassist.intake.grouping import conversations
 from mailassist.intake.records import in_inbox, index_row, is_draft, location
 from mailassist.mail.addresses import OwnAddresses
-from mailassist.mail.automatic import automatic, is_personal
+from mailassist.mail.automatic import automatic
 from mailassist.mail.message import Message
 from mailassist.mail.parse import parse_headers
 from mailassist.mail.threads import Conversation
@@ -134,7 +134,9 @@ class Judge:
         """Why the conversation does not wait, as far as that shows without its headers; else ""."""
         entry = conversation.newest
         newest = [row for row in copies if row.message_id == entry.message.message_id]
-        if entry.ours or any(self._is_sent(row) for row in newest):
+        # Whether an own address wrote by itself or a web form did, only the headers say (`judged`).
+        ours = entry.ours and not self.own.is_personal(entry.message)
+        if ours or any(self._is_sent(row) for row in newest):
             return "you wrote last"
         if any(is_answered(row.flags.split()) for row in newest):
             return "answered from another mail program"
@@ -158,7 +160,7 @@ class Judge:
             or row.received < self.oldest
             or message.message_id in self.remembered.skipped
             or self.remembered.replies.get(message.message_id, REFUSED) != REFUSED
-            or automatic(message, self.own, self.account.waiting.personal)
+            or automatic(message, self.own)
         )
 
     def judged(self, conversation: Conversation, copies: Sequence[IndexRow], newest: Message, why: str) -> Waiting:
@@ -166,13 +168,13 @@ class Judge:
         entry = conversation.newest
         rows = [row for row in copies if row.message_id == entry.message.message_id]
         if not why or not entry.ours:
-            why = automatic(newest, self.own, self.account.waiting.personal) or why
+            why = automatic(newest, self.own) or why
         return Waiting(
             account=self.name,
             conversation=conversation.key,
             message_id=entry.message.message_id,
             subject=entry.message.subject,
-            correspondent=correspondent(newest, self.account.waiting.personal),
+            correspondent=str(self.own.correspondent(newest) or ""),
             date=rows[0].date,
             count=len(conversation.entries),
             excluded=why,
@@ -189,14 +191,6 @@ class Judge:
 
     def _is_in_inbox(self, row: IndexRow) -> bool:
         return self.remembered.roles.get(row.folder) == Role.INBOX or in_inbox(row, self.account.folders.inbox)
-
-
-def correspondent(message: Message, personal: Sequence[str]) -> str:
-    """Whom an answer goes to: the author; of a web form (a `personal` rule) the Reply-To."""
-    author = message.author
-    if message.reply_to and is_personal(message, personal):
-        author = message.reply_to[0]
-    return str(author) if author else ""
 
 
 def is_answered(flags: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from mailassist.mail.header_fields import decode_words
-from mailassist.mail.message import Address
+from mailassist.mail.message import Address, Message
 
 _ATOM = r"[^\s()<>\[\]:;@\\,\"\x00-\x1f\x7f]"
 # The two forms of nearly all addresses in the world: `name <local@domain>` and `local@domain`.
@@ -91,7 +91,8 @@ class _Mailbox:
             return self._with_angle(phrase)
         if "@" not in phrase:
             return self._encoded(phrase)
-        email = re.sub(r"\s*([@.])\s*", r"\1", phrase)
+        email = ".".join(part.strip() for part in phrase.split("."))
+        email = "@".join(part.strip() for part in email.split("@"))
         if len(email.split()) > 1:
             self.defects.append("unreadable")
             email = next((word for word in email.split() if "@" in word), email)
@@ -195,14 +196,18 @@ def normal(email: str) -> str:
 
 @dataclass(frozen=True)
 class OwnAddresses:
-    """The user's own addresses: the one answer to "is this us"."""
+    """The user's own addresses: the one answer to "is this us", and to who else stands behind a message."""
 
     exact: tuple[tuple[str, int], ...] = ()  # (normal form, index of the identity)
     domains: tuple[tuple[str, int], ...] = ()  # from aliases like `*@example.org`
+    personal: tuple[str, ...] = ()  # rules: senders whose automatic-looking mail comes from a person
 
     @classmethod
-    def of(cls, faces: Iterable[tuple[str, Sequence[str]]]) -> OwnAddresses:
-        """From (address, aliases) of each identity, in order; the first identity that fits an address has it."""
+    def of(cls, faces: Iterable[tuple[str, Sequence[str]]], personal: Iterable[str] = ()) -> OwnAddresses:
+        """From (address, aliases) of each identity, in order; the first identity that fits an address has it.
+
+        `personal`: rules `form@example.org`, or `example.org` (also `@`, `*@`) with its subdomains.
+        """
         exact: dict[str, int] = {}
         domains: dict[str, int] = {}
         for index, (address, aliases) in enumerate(faces):
@@ -211,7 +216,8 @@ class OwnAddresses:
                     domains.setdefault(normal("x" + email[1:]).rpartition("@")[2], index)
                 elif email:
                     exact.setdefault(normal(email), index)
-        return cls(tuple(exact.items()), tuple(domains.items()))
+        rules = (rule.strip().casefold().removeprefix("*").removeprefix("@") for rule in personal)
+        return cls(tuple(exact.items()), tuple(domains.items()), tuple(rule for rule in rules if rule))
 
     def which(self, email: str) -> int | None:
         """The index of the identity that `email` belongs to, or None."""
@@ -225,6 +231,27 @@ class OwnAddresses:
     def owns(self, email: str) -> bool:
         """Whether `email` is one of ours (case, IDNA, `+tag` and `*@domain` folded)."""
         return self.which(email) is not None
+
+    def wrote(self, message: Message) -> bool:
+        """Whether `message` is ours: from an own address, and not what a web form sent in our name."""
+        author = message.author
+        return author is not None and self.owns(author.email) and not self.is_form(message)
+
+    def is_personal(self, message: Message) -> bool:
+        """Whether a `personal` rule names the sender."""
+        if message.author is None or not self.personal:
+            return False
+        email = message.author.key
+        domain = email.rpartition("@")[2]
+        return any(email == rule or domain == rule or domain.endswith(f".{rule}") for rule in self.personal)
+
+    def is_form(self, message: Message) -> bool:
+        """Whether `message` came from a web form of a `personal` rule: the person who wrote it stands in Reply-To."""
+        return self.is_personal(message) and any(not self.owns(address.email) for address in message.reply_to)
+
+    def correspondent(self, message: Message) -> Address | None:
+        """Who wrote `message`: its author, of a web form whom Reply-To names."""
+        return message.reply_to[0] if self.is_form(message) else message.author
 
     def names_list(self, list_id: str) -> bool:
         """Whether a List-Id (`<support.example.org>`, RFC 2919) or List-Post names an own address."""

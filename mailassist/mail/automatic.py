@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.mail.message import Message
@@ -23,38 +22,21 @@ _MACHINES = re.compile(
 _BULK = ("bulk", "list", "junk", "auto_reply")
 
 
-def automatic(message: Message, own: OwnAddresses, personal: Sequence[str] = ()) -> str:
+def automatic(message: Message, own: OwnAddresses) -> str:
     """Why `message` seems to come from a program, or "" where a person seems to have written it.
 
-    `personal`: addresses or domains whose automatic-looking mail comes from a person (web forms). Those, and mail of a
-    list whose List-Id or List-Post names an own address (a support address behind a group), count as personal unless
-    they are automatic replies or bounces. Header-only messages are enough.
+    Mail that a rule of `own.personal` names (web forms), and mail of a list whose List-Id or List-Post names an own
+    address (a support address behind a group), count as personal unless they are automatic replies or bounces.
+    Header-only messages are enough.
     """
     certain = _automatic_reply(message) or _report(message)
     if certain:
         return certain
-    author = message.author
-    if author is not None and own.owns(author.email):
-        return f"it was sent from your own address {author.email}"
-    if is_personal(message, personal) or _through_own_list(message, own):
+    if message.author is not None and own.wrote(message):
+        return f"it was sent from your own address {message.author.email}"
+    if own.is_personal(message) or _through_own_list(message, own):
         return ""
     return _announced(message) or _list(message) or _sender(message)
-
-
-def is_personal(message: Message, personal: Sequence[str]) -> bool:
-    """Whether a rule names the sender: `form@example.org`, or `example.org` (also `@`, `*@`) with its subdomains."""
-    author = message.author
-    if author is None or not personal:
-        return False
-    email = author.key
-    domain = email.rpartition("@")[2]
-    for rule in personal:
-        wanted = rule.strip().casefold().removeprefix("*").removeprefix("@")
-        if "@" in wanted and wanted == email:
-            return True
-        if wanted and "@" not in wanted and (domain == wanted or domain.endswith("." + wanted)):
-            return True
-    return False
 
 
 def _through_own_list(message: Message, own: OwnAddresses) -> bool:
@@ -100,7 +82,7 @@ def _announced(message: Message) -> str:
     suppress = message.header("x-auto-response-suppress").lower()
     if any(word in suppress for word in ("all", "oof", "autoreply")):
         return "it was sent by a program (X-Auto-Response-Suppress)"
-    return "it is bulk mail (Feedback-ID)" if message.header("feedback-id") else ""
+    return ""  # Feedback-ID says nothing: Fastmail and Proton write it into every message that a person sends
 
 
 def _list(message: Message) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from mailassist.mail.doubts import confirmations, is_list, remarks, same_domain
+from mailassist.mail.doubts import confirmations, is_list, remarks
 from mailassist.mail.message import Address, Message
 from mailassist.mail.reply_headers import UnsafeHeader, wire_address
 from mailassist.mail.subjects import reply_subject
@@ -68,16 +68,14 @@ def plan_reply(
     identities: Sequence[Face],
     *,
     reply_all: bool,
-    personal: Sequence[str] = (),
 ) -> ReplyPlan:
     """The plan of a reply to `answered`, a message of `conversation`.
 
-    `reply_all` is the person's choice; `personal` names web forms, whose Reply-To is the correspondent. `to` is empty,
-    and `needs_confirmation` says why, where no single trustworthy recipient can be computed; `confirmed` gives the plan
+    `reply_all` is the person's choice. An answer to a web form (`own.is_form`) goes to its Reply-To. `to` is empty, and
+    `needs_confirmation` says why, where no single trustworthy recipient can be computed; `confirmed` gives the plan
     once the person has chosen.
     """
-    form = _is_form(answered, personal)
-    ours = not form and bool(answered.author and own.owns(answered.author.email))
+    form, ours = own.is_form(answered), own.wrote(answered)
     face, from_ = _from(conversation, answered, own, identities, ours)
     hidden = reply_all and not ours and _reached_by_bcc(answered, own)
     if ours:
@@ -169,15 +167,6 @@ def _reached_by_bcc(answered: Message, own: OwnAddresses) -> bool:
     """No own address among the visible recipients, and no list or follow-up address that would explain it."""
     visible = (*answered.to, *answered.cc, *answered.mail_followup_to)
     return not is_list(answered) and not any(own.owns(address.email) for address in visible)
-
-
-def _is_form(answered: Message, personal: Sequence[str]) -> bool:
-    """Whether a rule of the account calls the sender a web form that names its correspondent in Reply-To."""
-    if not answered.author or not answered.reply_to:
-        return False
-    email = answered.author.key
-    rules = [rule.casefold().lstrip("@") for rule in personal]
-    return any(email == rule or ("@" not in rule and same_domain(email.rpartition("@")[2], rule)) for rule in rules)
 
 
 def _known_id(answered: Message) -> str:

@@ -149,8 +149,7 @@ def _conversation(members: list[Message], subjects: dict[str, str], own: OwnAddr
         message, parent = here[message_id], parents[message_id]
         before = subjects[parent] if parent is not None else topic
         topic = subjects[message_id]
-        ours = message.author is not None and own.owns(message.author.email)
-        entries.append(Entry(message, ours, number > 0 and topic != before, parent))
+        entries.append(Entry(message, own.wrote(message), number > 0 and topic != before, parent))
     first = entries[0].message
     key = next(iter(first.references), "") or next(iter(first.in_reply_to), "") or first.message_id
     return Conversation(key, tuple(entries), own)
@@ -214,7 +213,7 @@ def participants_in_common(conversation: Conversation, newest: Message) -> Conve
     it is of his own domain or an address that never writes here (a list). Own addresses are never in common.
     """
     answered = newest
-    if newest.author is not None and conversation.own.owns(newest.author.email):
+    if conversation.own.wrote(newest):
         other = conversation.newest_from_others
         answered = other.message if other is not None else newest
     trust = _Trust(conversation)
@@ -259,6 +258,8 @@ class _Trust:
 
 def _authors(message: Message, own: OwnAddresses) -> set[str]:
     senders = message.from_ or ((message.sender,) if message.sender else ())
+    if own.is_form(message):
+        senders = message.reply_to
     return {normal(address.email) for address in senders if not own.owns(address.email)}
 
 

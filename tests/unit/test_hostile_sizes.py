@@ -19,6 +19,7 @@ ALTERNATIVES = (
     "text",
     [
         pytest.param(HEAD + "To: " + "a@b:" * 200_000 + "\r\n\r\nx", id="colons-in-to"),
+        pytest.param(HEAD + "To: a" + " " * 500_000 + "@x.example\r\n\r\nx", id="space-before-at"),
         pytest.param(HEAD + "To: " + "(" * 900_000 + "\r\n\r\nx", id="comments-in-to"),
         pytest.param(HEAD + "To: " + "=?utf-8?b?aaaa?=" * 60_000 + "\r\n\r\nx", id="encoded-words-in-to"),
         pytest.param(HEAD + "Subject: " + "=?utf-8?q?" * 90_000 + "\r\n\r\nx", id="open-encoded-words"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -31,13 +32,14 @@ def mail(**headers: str) -> bytes:
 
 
 def plan(*raws: bytes, reply_all: bool = False, personal: tuple[str, ...] = ()) -> ReplyPlan:
+    own = replace(OWN, personal=personal)
     messages = [parse_message(raw) for raw in raws]
     answered = messages[-1]
     found = [
-        one for one in thread(messages, OWN) if any(e.message.message_id == answered.message_id for e in one.entries)
+        one for one in thread(messages, own) if any(e.message.message_id == answered.message_id for e in one.entries)
     ]
     conversation: Conversation = found[0]
-    return plan_reply(conversation, answered, OWN, IDENTITIES, reply_all=reply_all, personal=personal)
+    return plan_reply(conversation, answered, own, IDENTITIES, reply_all=reply_all)
 
 
 def to(planned: ReplyPlan) -> list[str]:

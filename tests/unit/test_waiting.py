@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from memory_source import ANNA, DAY, ME, NOW, MemorySource, mail
 
@@ -28,12 +30,13 @@ class Desk:
 
     def __init__(self, account: Account = ACCOUNT, *, gmail: bool = False) -> None:
         self.account = account
+        self.own = replace(OWN, personal=tuple(account.waiting.personal))
         self.source = MemorySource(gmail=gmail)
         self.store = Store.in_memory()
 
     def waiting(self, **options: bool) -> list[Waiting]:
-        sync(self.source, self.store, "a", self.account, OWN, now=now)
-        return waiting(self.store, "a", self.account, OWN, now=now, **options)
+        sync(self.source, self.store, "a", self.account, self.own, now=now)
+        return waiting(self.store, "a", self.account, self.own, now=now, **options)
 
     def names(self) -> list[str]:
         return [one.message_id for one in self.waiting()]
@@ -47,7 +50,7 @@ class Desk:
         return one.excluded
 
     def latest(self) -> str:
-        found = pull_latest(self.source, self.store, "a", self.account, OWN, now=now)
+        found = pull_latest(self.source, self.store, "a", self.account, self.own, now=now)
         return found.conversation.newest.message.message_id
 
 
@@ -136,6 +139,15 @@ def test_a_web_form_named_by_a_rule_waits_and_its_reply_to_is_the_correspondent(
     desk.source.put("INBOX", form)
     (one,) = desk.waiting()
     assert one.correspondent == ANNA
+
+
+def test_a_web_form_that_writes_from_the_own_address_waits_and_the_answer_ends_it() -> None:
+    desk = Desk(ACCOUNT.model_copy(update={"waiting": WaitingSettings(personal=[ME])}))
+    desk.source.put("INBOX", mail("f", sender=ME, Reply_To=ANNA))
+    (one,) = desk.waiting()
+    assert (one.correspondent, desk.latest()) == (ANNA, "<f@test>")
+    desk.source.put("Sent", mail("r", sender=ME, to=ANNA, answers="f"))
+    assert desk.reason() == "you wrote last"
 
 
 def test_older_than_the_limit_does_not_wait() -> None:
