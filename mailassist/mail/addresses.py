@@ -16,7 +16,7 @@ from mailassist.mail.message import Address, Message
 
 _ATOM = r"[^\s()<>\[\]:;@\\,\"\x00-\x1f\x7f]"
 # The two forms of nearly all addresses in the world: `name <local@domain>` and `local@domain`.
-_PLAIN = re.compile(rf'(?:"([^"\\<>]*)"|([^"\\<>()@,:;]*))[ \t]*<({_ATOM}+@{_ATOM}+)>|({_ATOM}+@{_ATOM}+)')
+_PLAIN = re.compile(rf'(?:"([^"\\<>]*)"|([^"\\<>()@,:;]*+))[ \t]*+<({_ATOM}+@{_ATOM}+)>|({_ATOM}+@{_ATOM}+)')
 _EMAIL = re.compile(rf"{_ATOM}+@(?:{_ATOM}+|\[[0-9A-Fa-f:.]+\])")
 # Begins only where a run of atom characters begins, so that a long run is read once.
 _FIRST = re.compile(rf"<?(?<!{_ATOM})({_ATOM}++@{_ATOM}++)>?")
