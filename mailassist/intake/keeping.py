@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from mailassist.config import Account
-from mailassist.intake.pull import DAY, Places, fetch
-from mailassist.intake.records import location
+from mailassist.intake.pull import DAY, fetch, places_of
 from mailassist.intake.waiting import judge_all
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.store import index, texts
@@ -40,7 +39,7 @@ def keep_texts(
     texts.expire(store, name, now=moment, needed=None if policy == "all" else {row.message_id for row in rows})
     kept = texts.kept(store, name)
     until = moment + account.sync.retention_days * DAY
-    missing = _places(row for row in rows if row.message_id not in kept)
+    missing = places_of(row for row in rows if row.message_id not in kept)
     received = {row.message_id: row.received for row in rows}
     forgotten = Forgotten.of(store)
     fetched = 0
@@ -73,10 +72,3 @@ def _own_replies(store: Store, name: str, account: Account, own: OwnAddresses, n
     sent = [cursor for cursor in index.cursors(store, name).values() if cursor.role in (Role.SENT, Role.ALL)]
     rows = [row for cursor in sent for row in index.newest_in(store, name, cursor.folder, SENT)]
     return [row for row in rows if row.in_reply_to and row.received >= oldest and own.owns(row.sender_address)]
-
-
-def _places(rows: Iterable[IndexRow]) -> Places:
-    places: Places = {}
-    for row in rows:
-        places[row.message_id] = (*places.get(row.message_id, ()), location(row))
-    return places

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from mailassist.config import Account
 from mailassist.errors import MailboxError
 from mailassist.intake.folders import conversation_folders
-from mailassist.intake.grouping import conversations
-from mailassist.intake.records import is_draft, location
+from mailassist.intake.grouping import by_message, conversations, genuine
+from mailassist.intake.records import index_row, is_draft, location
 from mailassist.intake.waiting import Judge
 from mailassist.mail.addresses import OwnAddresses
-from mailassist.mail.message import Message
 from mailassist.mail.parse import parse_headers, parse_message
 from mailassist.mail.threads import Conversation, thread
 from mailassist.store import index, texts
@@ -82,20 +81,13 @@ def from_records(source: MailSource, records: Iterable[HeaderRecord], own: OwnAd
 
     Raises MailboxError when the message is not among them, or gone by now.
     """
-    places: Places = {}
-    heads: list[Message] = []
-    for record in records:
-        if not is_draft(record.flags, record.labels):
-            message = parse_headers(record.headers)
-            heads.append(message)
-            places[message.message_id] = (*places.get(message.message_id, ()), record.location)
-    conversation = next((one for one in thread(heads, own) if one.message(message_id)), None)
-    if conversation is not None:
-        members = [entry.message.message_id for entry in conversation.entries]
-        wanted = {member: places[member] for member in members}
-        pulled = _pulled(fetch(source, wanted), wanted, own, message_id)
-        if pulled is not None:
-            return pulled
+    rows = [index_row("", record) for record in records if not is_draft(record.flags, record.labels)]
+    for conversation, copies in conversations(rows, own):
+        if conversation.message(message_id) is not None:
+            places = places_of(copies)
+            pulled = _pulled(fetch(source, places), places, own, message_id)
+            if pulled is not None:
+                return pulled
     raise MailboxError(f"The message {message_id} is not in the mailbox any more", cure="Run `mailassist sync`.")
 
 
@@ -134,11 +126,15 @@ def _indexed(store: Store, name: str, own: OwnAddresses, message_id: str) -> _Kn
     rows = index.conversation_of(store, name, message_id)
     for conversation, copies in conversations(rows, own):
         if conversation.message(message_id) is not None:
-            places: Places = {}
-            for row in copies:
-                places[row.message_id] = (*places.get(row.message_id, ()), location(row))
-            return _Known(conversation, copies, places)
+            return _Known(conversation, copies, places_of(copies))
     return None
+
+
+def places_of(rows: Iterable[IndexRow]) -> Places:
+    """Where the copies of each message lie, of `rows` from the index."""
+    return {
+        message_id: tuple(location(row) for row in genuine(copies)) for message_id, copies in by_message(rows).items()
+    }
 
 
 def _pulled(raw: Mapping[str, bytes], places: Places, own: OwnAddresses, message_id: str) -> Pulled | None:

@@ -24,6 +24,7 @@ _SHARED_DOMAINS = frozenset({
     "seznam.cz", "posteo.de", "mailbox.org", "tutanota.com", "yahoo.co.uk", "yahoo.fr", "yahoo.de", "hotmail.co.uk",
     "hotmail.fr", "live.co.uk", "btinternet.com", "verizon.net", "att.net", "sbcglobal.net", "rediffmail.com",
 })  # fmt: skip
+_SAME_ID = "same-id: its Message-ID is also that of"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -88,8 +89,9 @@ class _Groups:
 def thread(messages: Iterable[Message], own: OwnAddresses) -> list[Conversation]:
     """The conversations among `messages`, the one with the newest message last.
 
-    Copies with the same Message-ID count once, the richer one wins. Messages that are missing link those that name
-    them. Cycles in References are broken.
+    Copies with the same Message-ID count once: the richer one of the author who came first in `messages`, so that
+    nobody replaces a message by naming its id. Messages that are missing link those that name them. Cycles in
+    References are broken.
     """
     known = _once(messages)
     subjects = {message_id: base_subject(message.subject) for message_id, message in known.items()}
@@ -124,9 +126,24 @@ def _once(messages: Iterable[Message]) -> dict[str, Message]:
     known: dict[str, Message] = {}
     for message in messages:
         held = known.get(message.message_id)
-        if held is None or _richness(message) > _richness(held):
+        if held is None:
+            known[message.message_id] = message
+        elif _author_key(held) != _author_key(message):
+            known[message.message_id] = _with_doubt(held, message)
+        elif _richness(message) > _richness(held):
             known[message.message_id] = message
     return known
+
+
+def _author_key(message: Message) -> str:
+    return message.author.key if message.author is not None else ""
+
+
+def _with_doubt(held: Message, other: Message) -> Message:
+    """`held` with the warning that somebody else uses its id: a list that rewrites From, or a forger."""
+    if any(warning.startswith(_SAME_ID) for warning in held.warnings):
+        return held
+    return replace(held, warnings=(*held.warnings, f"{_SAME_ID} a later message from {_author_key(other)[:80]}"))
 
 
 def _richness(message: Message) -> tuple[int, int, int]:

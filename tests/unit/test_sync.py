@@ -252,6 +252,17 @@ def test_a_stale_index_leads_to_one_look_up() -> None:
     assert source.asked.count("thread") == 1
 
 
+def test_a_message_that_names_the_id_of_another_takes_its_place_neither_warm_nor_cold() -> None:
+    source, store = MemorySource(), Store.in_memory()
+    conversation(source)
+    forged = mail("one", sender="eve@evil.example", answers="zero", days=2, body="Longer than what Anna wrote. " * 9)
+    source.put("INBOX", forged, days=2)
+    cold = pull(source, store, "a", account(), OWN, "<three@test>", now=now)
+    run(source, store)
+    for pulled in (cold, pull(source, store, "a", account(), OWN, "<three@test>", now=now)):
+        assert pulled.conversation.entries[0].message.text.strip() == "This is one."
+
+
 @pytest.mark.parametrize("policy", ["needed", "all", "none"])
 def test_texts_are_kept_as_the_configuration_says(policy: str) -> None:
     source, store = MemorySource(), Store.in_memory()

@@ -68,6 +68,12 @@ def test_copies_count_once_and_the_richer_one_stays() -> None:
     assert [entry.message.text for entry in found.entries] == ["the whole text"]
 
 
+def test_nobody_replaces_a_message_by_naming_its_id() -> None:
+    forged = message("a", sender="eve@evil.example", text="a much longer text than Nora wrote")
+    [found] = thread([message("a", text="the text"), forged], OWN)
+    assert found.newest.message.text == "the text" and "eve@evil.example" in found.newest.message.warnings[0]
+
+
 def test_the_key_stays_when_older_messages_arrive() -> None:
     older, newer = message("a"), message("b", minute=1, answers="a", references="a")
     [before], [after] = thread([newer], OWN), thread([older, newer], OWN)
