@@ -14,6 +14,7 @@ from functools import lru_cache
 from mailassist.mail.header_fields import decode_words
 from mailassist.mail.message import Address, Message
 
+LONGEST = 320  # characters of an address: RFC 5321, 4.5.3.1, 64 and 255 around the @
 _ATOM = r"[^\s()<>\[\]:;@\\,\"\x00-\x1f\x7f]"
 # The two forms of nearly all addresses in the world: `name <local@domain>` and `local@domain`.
 _PLAIN = re.compile(rf'(?:"([^"\\<>]*)"|([^"\\<>()@,:;]*+))[ \t]*+<({_ATOM}+@{_ATOM}+)>|({_ATOM}+@{_ATOM}+)')
@@ -48,7 +49,7 @@ def _plain(value: str) -> tuple[Address, ...] | None:
     addresses = []
     for part in value.split(",") if '"' not in value else _split_outside_quotes(value):
         match = _PLAIN.fullmatch(part.strip())
-        if match is None:
+        if match is None or len(match.group(3) or match.group(4)) > LONGEST:
             return None
         quoted, name, email, bare = match.groups()
         name = quoted if quoted is not None else name
@@ -116,8 +117,9 @@ class _Mailbox:
 
     def _finished(self, name: str, email: str) -> Address:
         email = email.strip("'\"") if email.count("@") == 1 and email[:1] == "'" else email
-        if not _EMAIL.fullmatch(email):
+        if len(email) > LONGEST or not _EMAIL.fullmatch(email):
             self.defects.append("not-an-address")
+            email = email[:LONGEST]
         return Address(name, re.sub(r"[\x00-\x20\x7f]", "", email), tuple(dict.fromkeys(self.defects)))
 
 

@@ -84,7 +84,7 @@ def _elsewhere(answered: Message, to: Sequence[Address]) -> list[str]:
 def _goes_to_list(answered: Message, to: Sequence[Address]) -> bool:
     """Whether `to` is just the list's own address: as List-Post has it, or List-Id with the first dot for an @."""
     post = answered.header("list-post").casefold()
-    identifier = re.sub(r".*<([^<>]*)>.*", r"\1", answered.header("list-id"), flags=re.DOTALL).strip().casefold()
+    identifier = answered.header("list-id").rpartition("<")[2].partition(">")[0].strip().casefold()
     return len(to) == 1 and (
         f"mailto:{to[0].email.casefold()}" in post or identifier == to[0].email.casefold().replace("@", ".", 1)
     )

@@ -81,7 +81,7 @@ def plan_reply(
     if ours:
         to, cc = list(answered.to), list(answered.cc) if reply_all else []
     else:
-        to, cc = _targets(answered, reply_all=reply_all and not hidden)
+        to, cc = _targets(answered, own, reply_all=reply_all and not hidden)
     plan = ReplyPlan(
         from_=from_,
         to=tuple(map(_plain_name, _without_own(to, own) or _distinct(to))),
@@ -129,12 +129,16 @@ def _judged(plan: ReplyPlan, answered: Message, ours: bool, form: bool, hidden: 
     return replace(plan, cc=cc if plan.to else (), notes=tuple(notes), needs_confirmation=tuple(reasons))
 
 
-def _targets(answered: Message, *, reply_all: bool) -> tuple[list[Address], list[Address]]:
-    """To and Cc of an answer to somebody else, own addresses still in (RFC 5322, 3.6.3)."""
-    if reply_all and answered.mail_followup_to:
-        return list(answered.mail_followup_to), []
+def _targets(answered: Message, own: OwnAddresses, *, reply_all: bool) -> tuple[list[Address], list[Address]]:
+    """To and Cc of an answer to somebody else (RFC 5322, 3.6.3).
+
+    A Reply-To or Mail-Followup-To that names nobody but us (a support group's) counts as none.
+    """
+    followup = _without_own(answered.mail_followup_to, own)
+    if reply_all and followup:
+        return followup, []
     author = [*answered.from_] or ([answered.sender] if answered.sender else [])
-    to = _distinct([*answered.reply_to] or author)
+    to = _without_own(answered.reply_to, own) or author
     return to, [*answered.to, *answered.cc] if reply_all else []
 
 

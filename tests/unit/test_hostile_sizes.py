@@ -19,6 +19,7 @@ ALTERNATIVES = (
     "text",
     [
         pytest.param(HEAD + "To: " + "a@b:" * 200_000 + "\r\n\r\nx", id="colons-in-to"),
+        pytest.param(HEAD + "To: a@" + "é" * 200_000 + "\r\n\r\nx", id="long-domain"),
         pytest.param(HEAD + "To: a" + " " * 500_000 + "@x.example\r\n\r\nx", id="space-before-at"),
         pytest.param(HEAD + "To: " + "(" * 900_000 + "\r\n\r\nx", id="comments-in-to"),
         pytest.param(HEAD + "To: " + "=?utf-8?b?aaaa?=" * 60_000 + "\r\n\r\nx", id="encoded-words-in-to"),
@@ -40,4 +41,5 @@ ALTERNATIVES = (
     ],
 )
 def test_it_is_read(text: str) -> None:
-    assert parse_message(text.encode()).message_id == "<a@b>"
+    message = parse_message(text.encode())
+    assert message.message_id == "<a@b>" and all(len(address.key) < 1000 for address in message.to)

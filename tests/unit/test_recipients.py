@@ -114,6 +114,13 @@ def test_reply_to_is_honoured_and_shown_and_confirmed_where_it_leaves_the_domain
     assert "elsewhere.example" in far.needs_confirmation[0]
 
 
+@pytest.mark.parametrize("header", ["Reply_To", "Mail_Followup_To"])
+def test_an_answer_to_somebody_else_never_goes_to_ourselves(header: str) -> None:
+    planned = plan(mail(**{header: "shop@kern.example"}), reply_all=True)
+    assert to(planned) == ["nora@customer.example"]
+    assert planned.needs_confirmation == ()
+
+
 def test_the_reply_to_of_a_web_form_that_a_rule_names_is_the_correspondent() -> None:
     form = mail(
         From="form@kern.example",
