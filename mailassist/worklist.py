@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["send", "drafts"]
 Author = Literal["model", "person"]
+Verdict = Literal["arrived", "again", "dropped"]  # on a reply of which nobody knows whether it was sent
 
 
 def never() -> bool:
@@ -218,6 +219,10 @@ class ReviewDesk(Protocol):
 
     def undo(self, outbox_id: int) -> bool:
         """True: cancelled, nothing was or will be sent. False: too late."""
+        ...
+
+    def settle(self, outbox_id: int, verdict: Verdict) -> bool:
+        """What the person says of an unknown reply; False when it is not unknown any more."""
         ...
 
     def reschedule(self, outbox_id: int, seconds: float) -> bool:

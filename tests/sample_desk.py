@@ -271,6 +271,11 @@ class SampleDesk:
         self._enter("undo", outbox_id)
         return self._move(outbox_id, ("approved", "refused"), "cancelled")
 
+    def settle(self, outbox_id: int, verdict: str) -> bool:
+        self._enter("settle", outbox_id, verdict)
+        states = {"arrived": "done", "again": "approved", "dropped": "cancelled"}
+        return self._move(outbox_id, ("unknown",), states[verdict])
+
     def reschedule(self, outbox_id: int, seconds: float) -> bool:
         self._enter("reschedule", outbox_id, seconds)
         entry = self.entries[outbox_id]

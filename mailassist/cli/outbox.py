@@ -75,7 +75,7 @@ def retry(row_id: int) -> None:
 
     desk = open_desk()
     _decided(outbox.retry(desk.store, row_id, now=time.time()), desk.store, row_id)
-    desk.deliver_due()
+    desk.deliver(_row(desk.store, row_id).account, row_id)
     _tell(desk.store, row_id)
 
 
@@ -87,7 +87,8 @@ def cancel(row_id: int) -> None:
     from mailassist.delivery import outbox
 
     store = open_desk().store
-    _decided(outbox.cancel(store, row_id, now=time.time()), store, row_id)
+    now = time.time()
+    _decided(outbox.cancel(store, row_id, now=now) or outbox.give_up(store, row_id, now=now), store, row_id)
     _tell(store, row_id)
 
 
@@ -100,7 +101,7 @@ def sent(row_id: int) -> None:
 
     desk = open_desk()
     _decided(outbox.settle_as_sent(desk.store, row_id, now=time.time()), desk.store, row_id)
-    desk.deliver_due()
+    desk.deliver(_row(desk.store, row_id).account, row_id)
     _tell(desk.store, row_id)
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailassist.delivery.identifiers import fingerprint
-from mailassist.delivery.lookup import Wanted, find, folder_of, text_at
+from mailassist.delivery.lookup import Wanted, find, fingerprint_at, folder_of
 from mailassist.delivery.work import LOOK_AGAIN, Route, Surroundings, Work
 from mailassist.errors import ConnectionFailed, DeliveryError, MailassistError, MailboxError, StoreError
 from mailassist.store import drafts as table
@@ -133,8 +133,8 @@ def _ours(work: Work, row: DraftRow) -> Iterator[None]:
 def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
     """Take our own revisions of a draft out of Drafts (to Trash) where they are as we put them there."""
     for own_id, text, folder in _revisions(source, row):
-        for place in find(source, folder, Wanted(own_id, (), text)):
-            if text_at(source, place) == text:
+        for place in find(source, folder, Wanted(own_id, (), text), by_fingerprint=False):
+            if fingerprint_at(source, place) == text:
                 work.mark("draft:untouched")
                 source.remove(place)
                 work.mark("draft:removed")
@@ -164,7 +164,7 @@ def _look_after_old(work: Work, source: MailSource, row: DraftRow) -> tuple[Draf
     place = _where(source, row)
     if place is None:
         state = "gone"
-    elif text_at(source, place) != row.fingerprint:
+    elif fingerprint_at(source, place) != row.fingerprint:
         state = "person"
     else:
         changes = {"folder": place.folder, "uidvalidity": place.uidvalidity, "uid": place.uid}
@@ -176,9 +176,9 @@ def _look_after_old(work: Work, source: MailSource, row: DraftRow) -> tuple[Draf
 def _where(source: MailSource, row: DraftRow) -> Location | None:
     """Where our revision lies now: where we put it, else (new UIDVALIDITY, edited elsewhere) by its own header."""
     place = location_of(row)
-    if place and text_at(source, place):
+    if place and fingerprint_at(source, place):
         return place
-    found = find(source, row.folder, _wanted(row))
+    found = find(source, row.folder, _wanted(row), by_fingerprint=False)
     return found[-1] if found else None
 
 
@@ -221,7 +221,7 @@ def _append_once(work: Work, row: DraftRow) -> Location | None:
         work.mark("draft:appending")
         place = source.append(folder, row.pending, FLAGS)
         work.mark("draft:appended")
-        if place is not None and text_at(source, place) == row.fingerprint:
+        if place is not None and fingerprint_at(source, place) == row.fingerprint:
             work.mark("draft:read-back")
             return place
     return None
@@ -231,7 +231,7 @@ def _seek(work: Work, row: DraftRow) -> list[Location]:
     """Our revision in Drafts, in a new session."""
     with work.route.open_source() as source:
         found = find(source, folder_of(source, Role.DRAFTS), _wanted(row))
-        return [place for place in found if text_at(source, place) == row.fingerprint]
+        return [place for place in found if fingerprint_at(source, place) == row.fingerprint]
 
 
 def _seek_again(work: Work, row: DraftRow) -> list[Location]:
@@ -270,10 +270,13 @@ def _old_places(source: MailSource, row: DraftRow) -> list[Location]:
     """The replaced revision, where it still lies and still holds our text."""
     if not row.old_folder:
         return []
-    found = find(source, row.old_folder, Wanted(row.old_own_id, (), row.old_fingerprint))
+    wanted = Wanted(row.old_own_id, (), row.old_fingerprint)
+    found = find(source, row.old_folder, wanted, by_fingerprint=False)
     if not found and row.old_uid is not None and row.old_uidvalidity is not None:
         found = [Location(row.old_folder, row.old_uidvalidity, row.old_uid)]
-    return [place for place in found if place != location_of(row) and text_at(source, place) == row.old_fingerprint]
+    return [
+        place for place in found if place != location_of(row) and fingerprint_at(source, place) == row.old_fingerprint
+    ]
 
 
 def _give_up(work: Work, row: DraftRow, error: MailassistError) -> None:

@@ -1,9 +1,10 @@
-"""Identifiers of what we send: keyed, so that nobody else can make one, and the fingerprint of a text."""
+"""Identifiers of what we send: keyed, so that nobody else can make one, and the fingerprint of a message."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 
 from mailassist.mail.compose import comparable
@@ -24,8 +25,20 @@ def message_id(address: str, unique: str) -> str:
 
 
 def fingerprint(raw: bytes) -> str:
-    """A hash of the text that a reader sees, without white space: what a server's rewriting of headers leaves alone."""
-    return hashlib.sha256(comparable(parse_message(raw).text).encode("utf-8", "replace")).hexdigest()
+    """A hash of what a person decides about a message: recipients, subject, what it answers, text and attachments.
+
+    White space, display names, the order of addresses and the Message-ID, all of which servers rewrite, do not count.
+    """
+    message = parse_message(raw)
+    seen = {
+        "recipients": [sorted({one.key for one in field}) for field in (message.to, message.cc)],
+        "bcc": message.headers.get("bcc", ()),
+        "subject": comparable(message.subject),
+        "answers": message.in_reply_to,
+        "text": comparable(message.text),
+        "attachments": [(one.name, one.size) for one in message.attachments],
+    }
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
 
 def id_told_by_server(answer: str, ours: str) -> str:

@@ -1,4 +1,4 @@
-"""Finding our own copy again in Sent or Drafts: by own header, by Message-ID, by fingerprint of the text.
+"""Finding our own copy again in Sent or Drafts: by own header, by Message-ID, by fingerprint.
 
 Servers rewrite Message-IDs, some cannot search a header they do not know, some index late: so all three are asked, and
 the newest messages are looked at one by one.
@@ -16,7 +16,7 @@ from mailassist.mail.parse import parse_headers
 from mailassist.transport.source import HeaderRecord, Location, MailSource, Role
 
 _NEWEST = 50  # headers looked at where searching finds nothing
-_READ = 10  # of these, messages whose text is compared
+_READ = 10  # of these, messages whose fingerprint is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,12 @@ def folder_of(source: MailSource, role: Role) -> str:
     )
 
 
-def find(source: MailSource, folder: str, wanted: Wanted) -> list[Location]:
-    """Every copy in `folder`, oldest first; by its text only where nothing else finds it. Raises ConnectionFailed."""
+def find(source: MailSource, folder: str, wanted: Wanted, *, by_fingerprint: bool = True) -> list[Location]:
+    """Every copy in `folder`, oldest first; by its fingerprint only where nothing else finds it.
+
+    `by_fingerprint` False: never; what is to be removed must carry our mark, since a person may have written the same.
+    Raises ConnectionFailed.
+    """
     state = source.examine(folder)
     uids = set(_search(source, folder, OWN_HEADER, wanted.own_id))
     for message_id in wanted.message_ids:
@@ -47,11 +51,13 @@ def find(source: MailSource, folder: str, wanted: Wanted) -> list[Location]:
     found = [one.location for one in source.headers(folder, sorted(uids)) if _is_ours(one, wanted)] if uids else []
     if not found:
         newest = source.newest_headers(folder, _NEWEST)
-        found = [one.location for one in newest if _is_ours(one, wanted)] or _by_text(source, folder, newest, wanted)
+        found = [one.location for one in newest if _is_ours(one, wanted)]
+        if not found and by_fingerprint:
+            found = _by_fingerprint(source, folder, newest, wanted)
     return sorted((one for one in found if one.uidvalidity == state.uidvalidity), key=lambda one: one.uid)
 
 
-def text_at(source: MailSource, location: Location) -> str:
+def fingerprint_at(source: MailSource, location: Location) -> str:
     """The fingerprint of the message at `location`, "" when it is not there any more or marked as deleted."""
     if source.examine(location.folder).uidvalidity != location.uidvalidity:
         return ""
@@ -81,7 +87,7 @@ def _stands(record: HeaderRecord) -> bool:
     return "\\Deleted" not in record.flags
 
 
-def _by_text(source: MailSource, folder: str, newest: Sequence[HeaderRecord], wanted: Wanted) -> list[Location]:
+def _by_fingerprint(source: MailSource, folder: str, newest: Sequence[HeaderRecord], wanted: Wanted) -> list[Location]:
     uids = [record.location.uid for record in newest[:_READ] if _stands(record)]
     if not uids:
         return []

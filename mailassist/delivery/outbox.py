@@ -144,9 +144,14 @@ def approve(store: Store, reply: Reply, *, undo_seconds: float, now: float, arou
 
 
 def cancel(store: Store, row_id: int, *, now: float) -> bool:
-    """Take an approved reply back; its text is a draft again. False when it is under way or through."""
-    states = ("approved", "refused", "unknown")
+    """Take an approved reply back; its text is a draft again. False when it is under way, unknown or through."""
+    states = ("approved", "refused")
     return table.decide(store, row_id, states, now=now, give_back=True, state="cancelled", error="")
+
+
+def give_up(store: Store, row_id: int, *, now: float) -> bool:
+    """A person wants no more of an unknown reply, arrived or not; its text is a draft again. False for other states."""
+    return table.decide(store, row_id, ("unknown",), now=now, give_back=True, state="cancelled", error="")
 
 
 def reschedule(store: Store, row_id: int, seconds: float, *, now: float) -> bool:
@@ -201,8 +206,13 @@ def deliver_due(
 
 
 def deliver_now(store: Store, route: Route, row_id: int, *, around: Surroundings | None = None) -> Outcome:
-    """Like `deliver_due` for the account of `route`; the outcome of reply `row_id` however far it has come."""
-    deliver_due(store, {route.account: route}, around=around)
+    """Bring reply `row_id` of the account of `route`, and no other, as far as it goes now."""
+    around = around or Surroundings()
+    leased = table.lease(
+        store, [route.account], now=around.now(), seconds=LEASE, owner=around.owner, alive=around.alive, only=row_id
+    )
+    if leased is not None:
+        _through(Work(store, route, around), leased)
     row = table.get(store, row_id)
     if row is None:
         raise DeliveryError(f"There is no outbox entry {row_id}", cure="See `mailassist outbox`.")

@@ -24,7 +24,7 @@ from mailassist.desk.views import answered, outbox_entry, saved_draft
 from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.secrets import Keeper
-from mailassist.worklist import Approved, Author, Mode, ModelStatus, OutboxEntry, SavedDraft, Spending, never
+from mailassist.worklist import Approved, Author, Mode, ModelStatus, OutboxEntry, SavedDraft, Spending, Verdict, never
 
 if TYPE_CHECKING:
     from mailassist.config import Identity
@@ -453,6 +453,13 @@ class Desk:
 
         return outbox.cancel(self.store, outbox_id, now=self._now())
 
+    def settle(self, outbox_id: int, verdict: Verdict) -> bool:
+        """What the person says of a reply of which nobody knows whether it was sent; False when it is not unknown."""
+        from mailassist.delivery import outbox
+
+        decide = {"arrived": outbox.settle_as_sent, "again": outbox.retry, "dropped": outbox.give_up}[verdict]
+        return decide(self.store, outbox_id, now=self._now())
+
     def reschedule(self, outbox_id: int, seconds: float) -> bool:
         """An approved or refused reply leaves `seconds` from now; False when it is under way or gone."""
         from mailassist.delivery import outbox
@@ -466,6 +473,13 @@ class Desk:
         # One delivery at a time in this process: a second thread would only find leased rows.
         with self._delivering:
             return outbox.deliver_due(self.store, {name: self.route(name) for name in self.config.accounts})
+
+    def deliver(self, account: str, outbox_id: int) -> Outcome:
+        """Send this reply if it is due, and no other."""
+        from mailassist.delivery import outbox
+
+        with self._delivering:
+            return outbox.deliver_now(self.store, self.route(account), outbox_id)
 
     def route(self, account: str) -> Route:
         """The ways out of an account."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from mailassist.errors import MailassistError
 from mailassist.mail.recipients import ReplyPlan, confirmed
@@ -14,7 +15,7 @@ from mailassist.review.screens import questions
 from mailassist.review.screens.confirm import ConfirmScreen
 from mailassist.review.session import Session
 from mailassist.review.writing import Writing
-from mailassist.worklist import Mode
+from mailassist.worklist import Mode, Verdict
 
 Ask = Callable[[ConfirmScreen], Awaitable[str]]
 
@@ -95,6 +96,14 @@ class Decisions:
             self._say(str(error), "error")
             return None
 
+    async def settle(self, reply: Reply) -> None:
+        """Ask what became of a reply that was perhaps sent, and act on the answer."""
+        if reply.outbox is None:
+            return
+        answer = await self._ask(questions.ask_whether_it_arrived(reply.outbox))
+        if answer:
+            await self._outgoing.settle(reply, cast(Verdict, answer))
+
     def _say(self, text: str, severity: Severity = "information") -> None:
         self._session.post(Noticed(text, severity))
 
@@ -104,7 +113,7 @@ def _refusal(reply: Reply) -> str:
     if reply.writing:
         return "The draft is still being written: wait for its end, or stop it with Esc"
     if reply.on_its_way:
-        return "This reply is approved already: u takes it back while its time runs"
+        return reply.on_its_way_words
     if not reply.text.strip():
         return "There is no text yet: Enter writes a draft, e lets you write it yourself"
     return ""

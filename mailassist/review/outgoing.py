@@ -11,7 +11,7 @@ from mailassist.review.messages import BoardChanged, Noticed, ReplyChanged
 from mailassist.review.phrases import named
 from mailassist.review.reply import Reply
 from mailassist.review.session import Session
-from mailassist.worklist import Approved, Mode, OutboxEntry
+from mailassist.worklist import Approved, Mode, OutboxEntry, Verdict
 
 POLL = 5.0  # seconds between looks at an outbox in which something waits
 GONE_OUT = ("sent", "filed", "done")
@@ -131,14 +131,44 @@ class Outgoing:
             session.post(Noticed(f"Skipped {named(item.correspondent)}: u brings it back"))
         return done
 
-    async def undo(self) -> Reply | None:
-        """Take the last approval or skip back; the conversation it was about, or None."""
-        if not self._steps:
+    async def undo(self, current: Reply | None) -> Reply | None:
+        """Take back the reply in hand while it waits, else the last approval or skip, else the newest that waits.
+
+        The conversation it was about, or None. Who approved it, and when, does not matter: after a restart too.
+        """
+        step = self._step_of(current) or (self._steps.pop() if self._steps else self._newest_waiting())
+        if step is None:
             self._session.post(Noticed("There is nothing to undo"))
             return None
-        step = self._steps.pop()
         done = await (self._unskip(step.reply) if step.outbox_id is None else self._take_back(step))
         return step.reply if done else None
+
+    def _step_of(self, reply: Reply | None) -> _Step | None:
+        """The step that takes this reply back, no longer among the others."""
+        if reply is None or reply.outbox is None or reply.outbox.state != "approved":
+            return None
+        step = _Step(reply, reply.outbox.id)
+        self._steps = [one for one in self._steps if one.outbox_id != step.outbox_id]
+        return step
+
+    def _newest_waiting(self) -> _Step | None:
+        """The step that takes back the reply approved last by anybody."""
+        newest = max((entry.id for entry in self.pending), default=None)
+        replies = self._session.board.all()
+        return next((_Step(one, newest) for one in replies if one.outbox and one.outbox.id == newest), None)
+
+    async def settle(self, reply: Reply, verdict: Verdict) -> None:
+        """What the person says of a reply that was perhaps sent."""
+        entry = reply.outbox
+        if entry is None:
+            return
+        settled = await self._session.attempt(lambda _: self._session.desk.settle(entry.id, verdict))
+        if settled and verdict == "dropped":
+            reply.outbox = None
+            self._keeper.keep(reply)
+            self._session.post(Noticed("Given up: the text is a draft again; perhaps the reply did arrive", "warning"))
+        await self.deliver()
+        self._session.post(ReplyChanged(reply.key))
 
     async def undo_entry(self, entry: OutboxEntry) -> bool:
         """Cancel one approved reply; its text stays as a draft."""
@@ -175,6 +205,7 @@ class Outgoing:
         if done:
             self._session.board.put(reply)
             self._session.post(BoardChanged())
+            self._session.post(Noticed(f"Back on the list: {named(reply.waiting.correspondent)}"))
         return done
 
     async def _mark_skipped(self, reply: Reply, skipped: bool) -> bool:

@@ -109,6 +109,18 @@ class Reply:
         return self.outbox is not None and self.outbox.state not in ("refused", "cancelled")
 
     @property
+    def unknown(self) -> bool:
+        """Approved and handed over, and nobody knows whether the server took it: only the person can settle it."""
+        return self.outbox is not None and self.outbox.state == "unknown"
+
+    @property
+    def on_its_way_words(self) -> str:
+        """Why nothing can be done with a reply that is on its way, and what can."""
+        if self.unknown:
+            return "Perhaps this reply was sent: u says whether it arrived"
+        return "This reply is approved: u takes it back while its time runs"
+
+    @property
     def mark(self) -> Mark:
         """The one word for the list."""
         if self.outbox is not None and self.outbox.state in _OUTBOX_MARKS:

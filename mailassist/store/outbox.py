@@ -118,15 +118,24 @@ def rows(store: Store, *, account: str = "", through: bool = False) -> list[Outb
 
 
 def lease(
-    store: Store, accounts: list[str], *, now: float, seconds: float, owner: str, alive: Callable[[str], bool]
+    store: Store,
+    accounts: list[str],
+    *,
+    now: float,
+    seconds: float,
+    owner: str,
+    alive: Callable[[str], bool],
+    only: int | None = None,
 ) -> OutboxRow | None:
-    """Take the next row that is due, for `seconds`; None when there is none.
+    """Take the next row that is due, for `seconds`; None when there is none. `only`: this row and no other.
 
     A row is due when `not_before` has passed and nobody holds it, or its holder is no longer `alive`.
     """
     due = sa.select(*_COLUMNS).where(
         _outbox.c.account.in_(accounts), _outbox.c.state.in_(WORKABLE), _outbox.c.not_before <= now
     )
+    if only is not None:
+        due = due.where(_outbox.c.id == only)
     with store.write() as connection:
         for row in map(_row, connection.execute(due.order_by(_outbox.c.not_before, _outbox.c.id))):
             if row.leased_until > now and row.owner != "" and alive(row.owner):

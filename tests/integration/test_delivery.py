@@ -12,15 +12,19 @@ from servers.smtp import Script, SmtpServer
 
 from mailassist.delivery.outbox import (
     Outcome,
+    approve,
     cancel,
     deliver_due,
+    deliver_now,
     failure,
+    give_up,
     listed,
     reschedule,
     retry,
     settle_as_sent,
 )
 from mailassist.errors import DeliveryUnknown
+from mailassist.mail.compose import Layout
 from mailassist.store import drafts
 from mailassist.store.outbox import AnotherReply, LeaseLost, OutboxRow, advance, get, lease
 
@@ -171,6 +175,25 @@ def test_an_unknown_reply_is_looked_for_twice_shown_and_never_sent_by_itself(
         deliver_due(scene.store, {"work": scene.route}, around=scene.around)
     assert [one.state for one in listed(scene.store)] == ["unknown"]
     assert len(smtp_server.accepted) == before
+
+
+def test_the_same_words_to_somebody_else_prove_nothing(scene: Scene, smtp_server: SmtpServer, mailbox: Mailbox) -> None:
+    mailbox.deliver(question(2), flags="S")
+    plain = Layout(quote="none")
+    approve(scene.store, replace(scene.reply(1), layout=plain), undo_seconds=0, now=scene.time)
+    assert deliver(scene).state == "done"
+    smtp_server.script = Script(drop="unaccepted")
+    row_id = approve(scene.store, replace(scene.reply(2), layout=plain), undo_seconds=0, now=scene.time)
+    assert deliver(scene).state == "unknown"
+    assert not cancel(scene.store, row_id, now=scene.time)
+    assert give_up(scene.store, row_id, now=scene.time)
+
+
+def test_one_reply_can_be_sent_and_the_others_left(scene: Scene, smtp_server: SmtpServer, mailbox: Mailbox) -> None:
+    mailbox.deliver(question(2), flags="S")
+    first, second = scene.approve(1), scene.approve(2)
+    assert deliver_now(scene.store, scene.route, second, around=scene.around).state == "done"
+    assert [row(scene, one).state for one in (first, second)] == ["approved", "done"]
 
 
 def test_an_unknown_reply_that_the_server_has_filed_is_found_by_its_header_under_another_id(

@@ -99,6 +99,34 @@ def test_a_draft_that_the_person_edited_is_theirs(scene: Scene, keep_header: boo
     assert row(scene).text == "Third."  # what was written here is kept here
 
 
+def test_a_draft_that_the_person_added_something_to_is_theirs(scene: Scene) -> None:
+    save(scene, "First.")
+    (draft,) = scene.folder("Drafts")
+    draft["Cc"] = "boss@team.example"
+    draft.make_mixed()
+    draft.add_attachment(b"PDF" * 100, maintype="application", subtype="pdf", filename="offer.pdf")
+    with scene.client() as client:
+        client.append("Drafts", draft.as_bytes(), ["\\Draft"])
+        client.select_folder("Drafts")
+        client.delete_messages([min(client.search())])
+        client.expunge()
+    assert save(scene, "First.").state == "person"
+    scene.approve(text="First.")
+    deliver_due(scene.store, {"work": scene.route}, around=scene.around)
+    assert [one["Cc"] for one in scene.folder("Drafts")] == ["boss@team.example"] and scene.folder("Trash") == []
+
+
+def test_a_draft_with_the_same_text_that_is_not_ours_stays(scene: Scene) -> None:
+    save(scene, "First.")
+    (draft,) = scene.folder("Drafts")
+    del draft["X-Mailassist-Id"], draft["Message-ID"]
+    with scene.client() as client:
+        client.append("Drafts", draft.as_bytes(), ["\\Draft"])
+    scene.approve(text="First.")
+    deliver_due(scene.store, {"work": scene.route}, around=scene.around)
+    assert ["X-Mailassist-Id" in one for one in scene.folder("Drafts")] == [False]
+
+
 def test_a_draft_that_the_person_deleted_is_not_made_again_unless_they_want_it(scene: Scene) -> None:
     save(scene, "First.")
     with scene.client() as client:

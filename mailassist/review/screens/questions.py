@@ -65,6 +65,22 @@ def ask_before_leaving(pending: Sequence[OutboxEntry], sending: bool) -> Confirm
     return ConfirmScreen(title, [*lines, "", *note], choices)
 
 
+def ask_whether_it_arrived(entry: OutboxEntry) -> ConfirmScreen:
+    """What became of a reply that was perhaps sent; "arrived", "again", "dropped" or ""."""
+    lines = [
+        f"“{entry.subject}” to {', '.join(entry.recipients)}",
+        "The connection broke before the server answered, and no copy is in Sent.",
+        "Look into Sent, or ask the recipient; sending again may send it twice.",
+    ]
+    choices = [
+        Choice("y", "it arrived", "arrived"),
+        Choice("s", "send again", "again"),
+        Choice("g", "give up, keep the text", "dropped"),
+        Choice("n", "not now", ""),
+    ]
+    return ConfirmScreen("Did this reply arrive?", lines, choices)
+
+
 def ask_after_failed_save(problem: str) -> ConfirmScreen:
     """Whether to leave although a text could not be saved."""
     return ConfirmScreen(

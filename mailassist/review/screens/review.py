@@ -53,7 +53,7 @@ class ReviewScreen(ReadingRoom):
             self.post_message(Noticed("The draft is still being written: Esc stops it", "warning"))
             return None
         if reply.on_its_way:
-            self.post_message(Noticed("This reply is approved: u takes it back while its time runs", "warning"))
+            self.post_message(Noticed(reply.on_its_way_words, "warning"))
             return None
         return reply
 
@@ -216,11 +216,14 @@ class ReviewScreen(ReadingRoom):
         self._hurried = None
 
     def action_undo(self) -> None:
-        """Take the last approval or skip back."""
-        self.start(self._undo, group="undo")
+        """Take the approval in hand back, else the last approval or skip; settle a reply that was perhaps sent."""
+        self.start(partial(self._undo, self.reply), group="undo")
 
-    async def _undo(self) -> None:
-        reply = await self.outgoing.undo()
+    async def _undo(self, current: Reply | None) -> None:
+        if current is not None and current.unknown:
+            await self.decisions.settle(current)
+            return
+        reply = await self.outgoing.undo(current)
         if reply is not None:
             self._show_list()
             self.query_one(ConversationList).move_to(reply.key)

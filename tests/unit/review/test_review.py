@@ -433,6 +433,34 @@ async def test_a_reply_kept_from_last_time_gets_its_undo_time_again() -> None:
         await person.until(lambda: "in 10 s" in str(person.main.query_one(OutgoingBar).content))
 
 
+async def test_a_reply_approved_before_the_restart_can_be_taken_back() -> None:
+    desk = SampleDesk()
+    later = NOW.timestamp() + 60
+    desk.entries[7] = OutboxEntry(7, "work", OFFER, "approved", later, "Re: Angebot", ("anna@x.example",))
+    async with reviewing(desk) as person:
+        await person.until(lambda: person.main.outgoing.pending)
+        await person.press("u")
+        await person.until(lambda: desk.entries[7].state == "cancelled")
+        await person.until(lambda: "nothing was sent" in person.notice)
+
+
+@pytest.mark.parametrize(("key", "state"), [("y", "done"), ("s", "approved"), ("g", "cancelled"), ("n", "unknown")])
+async def test_a_reply_that_was_perhaps_sent_is_settled_by_the_person_only(key: str, state: str) -> None:
+    desk = SampleDesk()
+    never = float("inf")
+    desk.entries[7] = OutboxEntry(7, "work", OFFER, "unknown", never, "Re: Angebot", ("anna@x.example",))
+    async with reviewing(desk) as person:
+        await person.until(lambda: person.main.reply and person.main.reply.unknown)
+        await person.press("a")
+        await person.until(lambda: "u says whether it arrived" in person.notice)
+        await person.press("u")
+        await person.until(lambda: "Did this reply arrive?" in person.dialog)
+        await person.press(key)
+        await person.until(lambda: not person.dialog)
+        await person.until(lambda: desk.entries[7].state == state)
+        assert "nothing was sent" not in person.notice and not desk.called("undo")
+
+
 async def test_a_refused_reply_says_why_and_can_be_approved_again() -> None:
     desk = SampleDesk()
     desk.texts[OFFER] = SavedDraft(OFFER, "Ja.", written_by="person")
