@@ -23,6 +23,8 @@ _TABLE = re.compile(r"^\s*\[\[?\s*(?P<name>[^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(
     r"""^\s*(?P<key>(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*="""
 )
+_SECRET = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
+_NO_SECRETS = "secrets never stand in this file; name a keyring, command or 0600 file"
 _PART = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*\.?""")
 
 
@@ -73,7 +75,7 @@ def line_of(text: str, location: Sequence[str | int]) -> int:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except FileNotFoundError:
         raise ConfigError(
             f"There is no configuration at {path}",
@@ -89,11 +91,13 @@ def _problem(text: str, name: str, details: ErrorDetails) -> str:
     key = ".".join(str(part) for part in location) or "the file"
     kind, message = details["type"], details["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        if re.search(r"passw|secret|token|api_?key", str(location[-1]), re.IGNORECASE):
-            return f"{name}:{line}: {key}: secrets never stand in this file; use a keyring, command or 0600 file"
+        if _SECRET.search(str(location[-1])):
+            return f"{name}:{line}: {key}: {_NO_SECRETS}"
         return f"{name}:{line}: {key}: unknown key, expected one of: {', '.join(_known_keys(location))}"
     if kind == "missing":
         return f"{name}:{line}: {key}: missing, expected a value"
+    if any(_SECRET.search(str(part)) or part == "key" for part in location):
+        return f"{name}:{line}: {key}: expected {message.removeprefix('Input should be ')}; {_NO_SECRETS}"
     found = details.get("input")
     shown = "" if isinstance(found, dict | list) else f", found {found!r}"
     expected = message.removeprefix("Input should be ")

@@ -49,10 +49,12 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
         found = place(name, settings, environment, tried)
         if found is not None:
             return found
-    table = "model.key" if name == "model" else f"accounts.{name}.secret"
+    is_key = name.partition("@")[0] == "model"
+    table = "model.key" if is_key else f"accounts.{name}.secret"
+    how = f"`keyring set {SERVICE} {name}`" if is_key else "`mailassist setup` again"
     raise SecretError(
         f"No password or key for {name!r} was found (looked in: {', '.join(tried)})",
-        cure=f"Run `mailassist setup` again, or see [{table}] in `mailassist config example`.",
+        cure=f"Run {how}, or see [{table}] in `mailassist config example`.",
     )
 
 
@@ -149,9 +151,12 @@ def _command(name: str, settings: SecretSettings, _environment: Mapping[str, str
         return None
     key = "token_command" if settings.token_command else "password_command"
     tried.append(key)
-    words: str | list[str] = command if sys.platform == "win32" else shlex.split(command)
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False)
+        words: str | list[str] = command if sys.platform == "win32" else shlex.split(command)
+        # Without standard input: it would take the keys that are meant for the UI, or the message of `draft -`.
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False
+        )
     except (OSError, ValueError) as error:
         raise SecretError(f"{key} of {name!r} could not be started: {error}") from error
     except subprocess.TimeoutExpired:
@@ -179,7 +184,7 @@ def _file(_name: str, settings: SecretSettings, _environment: Mapping[str, str],
 
 
 def _environment(name: str, settings: SecretSettings, environment: Mapping[str, str], tried: list[str]) -> Found | None:
-    # OPENAI_API_KEY is where every OpenAI tool looks; people have it already.
+    # $OPENAI_API_KEY is where every OpenAI tool looks; people have it already. For OpenAI's own server only.
     variables = [settings.password_env] if settings.password_env else ["OPENAI_API_KEY"] if name == "model" else []
     for variable in variables:
         tried.append(f"${variable}")

@@ -12,7 +12,7 @@ import click
 
 from mailassist.cli.context import config_option, config_path
 from mailassist.cli.output import say
-from mailassist.errors import InputError, LoginError, MailassistError
+from mailassist.errors import ConfigError, InputError, LoginError, MailassistError
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -74,10 +74,12 @@ def command(**options: Any) -> None:
 
     The host names are shown before a password leaves this machine; nothing is saved before both logins worked.
     """
+    if options["cafile"]:
+        options["cafile"] = options["cafile"].absolute()
     choices = Choices(**options)
     if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", choices.address):
         raise InputError(f"{choices.address!r} is not an e-mail address", cure="Write it as you@example.org.")
-    name = choices.name or _account_name(choices.address)
+    name = _free_name(choices)
     imap, smtp, advice = _servers(choices)
     _approve_hosts(imap, smtp, choices.yes)
     if advice:
@@ -93,6 +95,28 @@ def _account_name(address: str) -> str:
     """A short name from the domain: you@mail.example.org -> example."""
     labels = address.rpartition("@")[2].split(".")
     return re.sub(r"[^A-Za-z0-9_-]", "-", labels[-2] if len(labels) > 1 else labels[0]) or "mail"
+
+
+def _free_name(choices: Choices) -> str:
+    """The account's name, one that no other account has: its secret is kept under this name.
+
+    Raises ConfigError where the address, or the name that was asked for, has an account already.
+    """
+    from mailassist import config_file
+
+    path = config_path()
+    accounts = config_file.load(path).accounts if path.exists() else {}
+    for known, account in accounts.items():
+        if account.address.casefold() == choices.address.casefold() or known == choices.name:
+            raise ConfigError(
+                f"{path} has an account {known!r} for {account.address} already",
+                cure=f"Edit it there, or remove its [accounts.{known}] tables first; `--name` gives another name.",
+            )
+    name = choices.name or _account_name(choices.address)
+    if name not in accounts:
+        return name
+    local = re.sub(r"[^A-Za-z0-9_-]", "-", choices.address.rpartition("@")[0])
+    return next(free for free in (f"{name}-{local}{more}" for more in ("", *range(2, 99))) if free not in accounts)
 
 
 def _servers(choices: Choices) -> tuple[ServerSettings, ServerSettings | None, str]:
@@ -137,21 +161,27 @@ def _ask_servers(choices: Choices) -> tuple[ServerSettings, ServerSettings | Non
 
 def _server(choices: Choices, text: str, default_port: int, security: str | None = None) -> ServerSettings:
     """A server from HOST[:PORT]; without `security` the port tells STARTTLS from implicit TLS."""
+    from pydantic import ValidationError
+
     from mailassist.config import LoginMethod, Security, ServerSettings
 
     host, _, port = text.strip().rpartition(":") if re.search(r":\d+$", text.strip()) else (text.strip(), "", "")
     number = int(port or default_port)
     by_port: Security = "starttls" if number in _STARTTLS_PORTS else "tls"
     method: LoginMethod = choices.method or ("xoauth2" if choices.token_command else "password")  # type: ignore[assignment]
-    return ServerSettings(
-        host=host.strip("[]"),
-        port=number,
-        security=security or by_port,
-        login=choices.login,
-        mailbox=choices.mailbox,
-        method=method,
-        cafile=choices.cafile,
-    )
+    try:
+        return ServerSettings(
+            host=host.strip("[]"),
+            port=number,
+            security=security or by_port,
+            login=choices.login,
+            mailbox=choices.mailbox,
+            method=method,
+            cafile=choices.cafile,
+        )
+    except ValidationError as error:
+        why = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
+        raise InputError(f"{text!r} cannot be used: {why}", cure="Write HOST or HOST:PORT.") from error
 
 
 def _approve_hosts(imap: ServerSettings, smtp: ServerSettings | None, yes: bool) -> None:
@@ -181,7 +211,7 @@ def _secret(
     if named != SecretSettings():
         found = secrets.find(name, named.model_copy(update={"keyring": False}))
         _test_imap(imap, choices.address, found.secret)
-        return found.secret, named, imap
+        return found.secret, named.model_copy(update={"keyring": False}), imap  # what was tested is what is used
     if imap.method != "password":
         raise InputError(
             f"{imap.host} wants an OAuth token, not a password",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mailassist.config import ModelSettings
 from mailassist.errors import MailassistError, SecretError
@@ -122,9 +123,18 @@ class Models:
             api_version=settings.api_version,
         )
         try:
-            key = self._keeper.get("model", settings.key)
+            key = self._keeper.get(key_name(endpoint.url), settings.key)
         except SecretError:
             if server_kind(endpoint.url).needs_key:
                 raise
             return endpoint
         return Endpoint(**{name: getattr(endpoint, name) for name in endpoint.__slots__} | {"key": key})
+
+
+def key_name(url: str) -> str:
+    """What the key of the server at `url` is called: `model` for OpenAI's, `model@HOST` for every other.
+
+    So that neither the keyring's OpenAI key nor $OPENAI_API_KEY is ever shown to somebody else's server.
+    """
+    host = (urlsplit(url).hostname or "").casefold()
+    return "model" if host == "openai.com" or host.endswith(".openai.com") else f"model@{host}"

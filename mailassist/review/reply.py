@@ -51,7 +51,8 @@ _OUTBOX_MARKS = {
 
 def draft_text(text: str) -> SafeText:
     """The text of a draft as it is shown, edited and sent: nothing in it that a person does not see."""
-    return SafeText(text.translate(_DIRECTION_MARKS))
+    # A terminal that pastes sends CR for each line end.
+    return SafeText(text.replace("\r\n", "\n").replace("\r", "\n").translate(_DIRECTION_MARKS))
 
 
 @dataclass(slots=True)

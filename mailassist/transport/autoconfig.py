@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -104,7 +105,7 @@ def fetch_url(url: str, *, timeout: float = 6.0) -> bytes | None:
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             body: bytes = answer.read(_MAX_DOCUMENT + 1)
-    except (OSError, ValueError):  # URLError and timeouts are OSErrors; ValueError: a redirect to a malformed URL
+    except (OSError, ValueError, HTTPException):  # URLError is an OSError; ValueError: a redirect to a malformed URL
         return None
     return body if len(body) <= _MAX_DOCUMENT else None
 

@@ -128,6 +128,25 @@ def test_a_second_account_is_appended_and_the_first_kept_word_for_word(
     assert "already" in again.stderr
 
 
+def test_two_addresses_of_one_provider_are_two_accounts(dovecot: Dovecot, home: dict[str, str], tmp_path: Path) -> None:
+    config, user = tmp_path / "config.toml", dovecot.user()
+    for address in ("alice@example.org", "bob@example.org"):
+        arguments = ["setup", address, *_servers(dovecot, None), "--login", user.name, "--config", str(config)]
+        done = _run([*arguments, "--yes", "--password-command", f"echo {dovecot.password}"], home)
+        assert done.returncode == 0, done.stderr
+    accounts = config_file.load(config).accounts
+    assert {name: account.address for name, account in accounts.items()} == {
+        "example": "alice@example.org",
+        "example-bob": "bob@example.org",
+    }
+    assert not accounts["example"].secret.keyring  # what was tested is what is used
+
+
+def test_a_port_that_is_none_is_one_line(home: dict[str, str], tmp_path: Path) -> None:
+    done = _run(["--config", str(tmp_path / "c.toml"), "setup", "a@b.example", "--imap", "m.example:99999"], home)
+    assert done.returncode == 15 and len(done.stderr.splitlines()) == 1
+
+
 def test_doctor_finds_nothing_wrong_with_a_working_account(
     dovecot: Dovecot, smtp_server: SmtpServer, home: dict[str, str], tmp_path: Path
 ) -> None:

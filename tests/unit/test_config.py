@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mailassist import config_file, secrets
 from mailassist.config import Config, SecretSettings
+from mailassist.desk.models import key_name
 from mailassist.errors import ConfigError, SecretError
 
 EXAMPLE = Path(config_file.__file__).parent / "example.toml"
@@ -69,8 +70,9 @@ def test_the_line_in_an_array_of_tables_is_that_of_its_own_element() -> None:
     assert said.startswith("c.toml:7: accounts.a.identities.1.name")
 
 
-def test_a_password_in_the_file_is_refused_and_not_repeated() -> None:
-    said = _mistake('[accounts.a]\naddress="a@b.example"\nmaildir="/m"\npassword="hunter2"\n')
+@pytest.mark.parametrize("line", ['password="hunter2"', 'secret="hunter2"', '[model]\nkey="hunter2"'])
+def test_a_password_in_the_file_is_refused_and_not_repeated(line: str) -> None:
+    said = _mistake(f'[accounts.a]\naddress="a@b.example"\nmaildir="/m"\n{line}\n')
     assert "secrets never stand in this file" in said
     assert "hunter2" not in said
 
@@ -122,6 +124,22 @@ def test_a_secret_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="chmod 600") as caught:
         secrets.find("work", SecretSettings(keyring=False, password_file=file), environment={})
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_command_that_is_not_one_is_named_and_none_reads_the_keys_typed() -> None:
+    with pytest.raises(SecretError, match="password_command"):
+        secrets.find("a", SecretSettings(keyring=False, password_command="echo 'x"))
+    reads = SecretSettings(keyring=False, password_command="sh -c 'cat; echo done'")
+    assert secrets.find("a", reads).secret.get_secret_value() == "done"
+
+
+def test_the_key_of_another_server_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert key_name("https://api.openai.com/v1") == "model" == key_name("https://eu.api.openai.com/v1")
+    other = key_name("http://lan.example:4000/v1")
+    assert other == "model@lan.example" == key_name("https://user@lan.example")
+    assert key_name("https://api.openai.com.evil.example/v1") != "model"
+    with pytest.raises(SecretError, match=r"model@lan\.example"):
+        secrets.find(other, SecretSettings(keyring=False), environment={"OPENAI_API_KEY": "sk-123"})
 
 
 def test_a_failing_command_is_named_without_what_it_printed() -> None:
