@@ -21,7 +21,7 @@ _LINES = {
     "hr": "Dana {date} {name} je napisao/la:",
     "hu": "{date} időpontban {name} ezt írta:",
     "it": "Il {date} {name} ha scritto:",
-    "ja": "{date} {name}:",
+    "ja": "{date}、{name} さんは書きました:",
     "ko": "{date} {name} 작성:",
     "lt": "{date} {name} rašė:",
     "lv": "{date} {name} rakstīja:",

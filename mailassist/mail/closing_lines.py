@@ -44,6 +44,15 @@ _DISCLAIMER = re.compile(
     r"|please\s+consider\s+the\s+environment\s+before|bitte\s+(?:denken\s+sie\s+an|prüfen\s+sie).{0,60}(?:umwelt|ausdruck))",
     re.IGNORECASE | re.DOTALL,
 )
+# A disclaimer says more than that a message is meant for something: a request may begin like one.
+_SAYS_MORE = re.compile(
+    r"unauthori[sz]ed|recipient|addressee|addressed|delete|notify|disclos|solely|privileged|consider\s+the\s+environment"
+    r"|notice|disclaimer|haftungsausschluss|empfänger|adressat|gelöscht|löschen|unbefugt|umwelt|ausdruck|ausschließlich"
+    r"|destinataire|supprim|détrui|non\s+autoris|destinatari|elimin|borr|notifi|divulg|apag|cancell|distrugg|esclusiv"
+    r"|exclusiv|uniquement|geadresseerde|ontvanger|verwijder|uitsluitend",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"[?？]")
 _LIST_WORDS = re.compile(
     r"mailing[\s-]?list|mailman|listinfo|unsubscribe|to\s+post\s+to\s+this|groups\.google\.com|abmelden|désabonner|list\s+archives",
     re.IGNORECASE,
@@ -64,7 +73,8 @@ def is_advertising(line: str) -> bool:
         return False
     if _KNOWN_DEVICE.search(line):
         return len(line) < 100 and not re.search(r"[,;!?]", line)
-    return len(line) < 60 and not _ENDING.search(line) and "," not in line
+    by_somebody = line.lower().startswith(("sent by ", "sent with ", "sent using "))  # "Sent by courier yesterday"
+    return len(line) < 60 and not by_somebody and not _ENDING.search(line) and "," not in line
 
 
 def trailing(lines: Sequence[str], start: int, end: int) -> int:
@@ -84,11 +94,16 @@ def trailing(lines: Sequence[str], start: int, end: int) -> int:
         first = last - 1
         while first > start and lines[first - 1].strip() and last - first < 60:
             first -= 1
-        if first > start and _DISCLAIMER.match(" ".join(lines[first:last])[:600]):
+        if first > start and _is_disclaimer(" ".join(lines[first:last])):
             end = first
             continue
         return end
     return end
+
+
+def _is_disclaimer(paragraph: str) -> bool:
+    """Whether a last paragraph is boilerplate; never one that asks something."""
+    return bool(_DISCLAIMER.match(paragraph[:600]) and _SAYS_MORE.search(paragraph) and not _ASKS.search(paragraph))
 
 
 def _wrapped_advertising(first: str, second: str) -> bool:

@@ -16,12 +16,13 @@ DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
 _WROTE = re.compile(
     r"\b(?:wrote|writes|schrieb|schreibt|geschrieben|a\s+écrit|écrit|escribió|escreveu|ha\s+scritto|scrive|schreef"
     r"|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|píše|написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?"
-    r"|написав|пише|yazdı|yazmış|έγραψε|írta|a\s+scris|napísal(?:\(a\)|a)?|je\s+napisao|đã\s+viết|menulis)\b"
+    r"|написав|пише|yazdı|yazmış|έγραψε|írta|a\s+scris|napísal(?:\(a\)|a)?|napisao|napisal(?:\(a\)|a)?"
+    r"|đã\s+viết|menulis|написа|va\s+escriure|ha\s+escrit|rašė|parašė|rakstīja|kirjutas)\b"
     r"|書きました|書いた|のメール|写道|寫道|님이\s*작성|작성했습니다|작성|님의\s*말|كتب|تمت\s+كتابة|كتبت|כתב|เขียนว่า|さんは",
     re.IGNORECASE,
 )
 _OPENER = re.compile(
-    r"(?:On|Am|Le|El|Em|Il|Op|Den|Dne|Dnia|W\s+dniu|Στις|Την|Τη|A|På|Pe|Dana|Vào|Pada|في|بتاريخ|בתאריך|ב-|в|"
+    r"(?:On|Am|Le|El|Em|Il|Op|Den|Dne|Dnia|Dňa|На|W\s+dniu|Στις|Την|Τη|A|På|Pe|Dana|Vào|Pada|في|بتاريخ|בתאריך|ב-|в|"
     r"mån|tis|ons|tors|fre|lör|sön|man|tir|tirs|tor|lør|søn|ma|ti|ke|to|pe|la|su|pon|wt|śr|czw|pt|sob|niedz|"
     r"po|út|st|čt|pá|so|ne|пн|вт|ср|чт|пт|сб|вс|Mon|Tue|Wed|Thu|Fri|Sat|Sun|在|於|于)\b"
     r"|\d{1,4}[./\-年년 ]|\"?[^<>\"]{1,60}\"?\s*[<(\[]",
@@ -61,6 +62,16 @@ _KEYS = {
     for key in keys.split("|")
 }
 _KEY_LINE = re.compile(r"\s{0,4}[*_]{0,2}([^\s:：*_][^:：*_]{0,24}?)[*_]{0,2}\s{0,2}[:：][*_]{0,2}(?:\s|$|(?=\S))")
+
+# What forms on the web ask for, and mail programs never write into a header block.
+_FORM_LINE = re.compile(
+    r"\s*[*_]{0,2}(?:message|nachricht|ihre nachricht|mitteilung|mensaje|mensagem|messaggio|bericht|wiadomość"
+    r"|meddelande|besked|viesti|сообщение|e-?mail|e-?mail[- ]?(?:address|adresse)|mail|phone|telephone|tel|telefon"
+    r"|téléphone|teléfono"
+    r"|telefone|telefono|telefoon|name|nom|nombre|nome|naam|imię|company|firma|société|empresa|azienda|bedrijf|question"
+    r"|frage|comment|comments|kommentar|anliegen)[*_]{0,2}\s{0,2}[:：]",
+    re.IGNORECASE,
+)
 
 _ORIGINAL = (
     r"original\s+message|reply\s+message|forwarded\s+message|forwarded\s+by\b.*|ursprüngliche\s+nachricht"
@@ -110,27 +121,41 @@ def header_key(line: str) -> str:
 
 
 def header_block(lines: Sequence[str], start: int) -> int:
-    """Where the header block ends that begins at `start` (a line of its own for From and two others), or 0."""
+    """Where the header block ends that begins at `start`, or 0.
+
+    It has lines for From and two others, and looks as a mail program writes it: an address in From or To, or From or
+    Date first, with a whole date and a subject. A form that people filled in ("From: London", "Message: ...") is none.
+    """
     if not header_key(lines[start]):
         return 0
-    kinds: set[str] = set()
+    kinds: dict[str, str] = {}
     end = start
     others = blanks = 0
     for number in range(start, min(start + 25, len(lines))):
         line = lines[number]
         kind = header_key(line)
         if kind:
-            kinds.add(kind)
+            kinds.setdefault(kind, line)
             end, others, blanks = number + 1, 0, 0
         elif not line.strip():
             blanks += 1
-            if blanks > 1 or len(kinds) >= 4 or {"from", "subject"} <= kinds:
+            if blanks > 1 or len(kinds) >= 4 or {"from", "subject"} <= kinds.keys():
                 break
+        elif _FORM_LINE.match(line):
+            return 0
         else:
             others += 1
             if others > 3 or blanks or len(line) > 200:
                 break
-    return end if "from" in kinds and len(kinds) >= 3 else 0
+    return end if "from" in kinds and len(kinds) >= 3 and _by_program(kinds) else 0
+
+
+def _by_program(kinds: dict[str, str]) -> bool:
+    """Whether the lines of a header block hold what a mail program puts there."""
+    if any(_EMAIL.search(kinds.get(kind, "")) for kind in ("from", "to")):
+        return True
+    first = next(iter(kinds))
+    return first in ("from", "date") and "subject" in kinds and bool(_DATE.search(kinds.get("date", "")))
 
 
 def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, bool] | None:

@@ -27,6 +27,9 @@ class Split:
 
 
 _LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt
+_LONGEST_BARE = 8  # lines after "--" without its space
+_POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|\s*PS\s", re.IGNORECASE)
+_IN_NO_SIGNATURE = re.compile(r"[?？؟]|^--$")
 _MOST_TRIES = 5_000  # lines looked at closely; no real mail has as many, and time stays linear
 _CODE = re.compile(r"<-|[({\[;$=]|^\s*>\s*(?:\.|/|\w+\.\w)")
 
@@ -98,12 +101,12 @@ def _fence_closes(lines: Sequence[str], start: int, end: int) -> bool:
     return any(lines[number].lstrip().startswith("```") for number in range(start + 1, min(end, start + 500)))
 
 
-def _quote(lines: Sequence[str], start: int, end: int, first: int | None = None) -> _Segment:
+def _quote(lines: Sequence[str], start: int, end: int, first: int | None = None, mark: str = ">") -> _Segment:
     """The quoted lines from `start` on; empty lines between quoted lines belong to them."""
     number = last = start
     while number < end:
         line = lines[number]
-        if line[:1] == ">" or line.lstrip()[:1] == ">":
+        if line[:1] == mark or line.lstrip()[:1] == mark:
             last = number + 1
         elif (line and not line.isspace()) or number - last >= 1:
             break
@@ -130,7 +133,7 @@ def _attributed_inside(lines: Sequence[str], start: int, end: int) -> bool:
 def _special(lines: Sequence[str], number: int, own: int, end: int) -> _Segment | None:
     """What begins at or around line `number`, where it is no ordinary line."""
     line = lines[number]
-    if line in ("-- ", "--", "-- \r") or line.rstrip() == "--":
+    if line.rstrip() == "--":
         return _signature(lines, number, end)
     if markers.is_separator(line):
         return _history(lines, number, number + 1, own, end)
@@ -144,9 +147,13 @@ def _special(lines: Sequence[str], number: int, own: int, end: int) -> _Segment 
 
 
 def _signature(lines: Sequence[str], start: int, end: int) -> _Segment | None:
-    """From the delimiter (RFC 3676, 4.3) to the next quote or the end."""
+    """From the delimiter (RFC 3676, 4.3) to the next quote, a postscript or the end.
+
+    "--" without its space may be a rule that somebody drew: only a short block without a question is a signature then.
+    """
     filled = 0
     number = start + 1
+    bare = lines[start] == "--"
     while number < end:
         line = lines[number]
         if line.lstrip()[:1] == ">" or markers.is_separator(line) or markers.header_block(lines, number):
@@ -155,8 +162,10 @@ def _signature(lines: Sequence[str], start: int, end: int) -> _Segment | None:
         if found and found[1]:
             number = found[0]
             break
+        if filled and _POSTSCRIPT.match(line):
+            break
         filled += bool(line.strip())
-        if filled > _LONGEST_SIGNATURE:
+        if filled > (_LONGEST_BARE if bare else _LONGEST_SIGNATURE) or (bare and _IN_NO_SIGNATURE.search(line)):
             return None
         number += 1
     return _Segment("signature", start, number) if filled or number >= end else None
@@ -182,8 +191,9 @@ def _after_attribution(lines: Sequence[str], last: int, start: int, certain: boo
     number = last + 1
     while number < end and not lines[number].strip() and number - last < 8:
         number += 1
-    if number < end and lines[number].lstrip()[:1] == ">":
-        return _quote(lines, number, end, start)
+    mark = lines[number].lstrip()[:1] if number < end else ""
+    if mark in (">", "|", "}"):  # some programs quote with other marks; what follows the marked lines is the author's
+        return _quote(lines, number, end, start, mark)
     return _Segment("history", start, end, True, last + 1) if certain else None
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailassist.mail.attribution import attribution
+from mailassist.mail.message import Address, Message
 from mailassist.mail.quotes import split
 
 ATTRIBUTIONS = {
@@ -189,3 +192,51 @@ def test_no_line_is_lost(lines: list[str]) -> None:
 def test_endless_marks_are_split() -> None:
     for text in (">" * 5_000_000, ">\n" * 500_000, "On " * 500_000, "From: a\n" * 100_000, "a\n\n> b\n\n" * 50_000):
         assert split(text).quoted or split(text).reply
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "A request:\n\nFrom: Anna Meyer\nE-mail: a@x.example\nDate: 3.11.2026\nSubject: Table\nMessage: Is Friday free?",
+        "Hello,\n\nFrom: London Heathrow\nTo: Brighton\nDate: 3 November 2026, 10:00\n\nWhat does it cost?",
+        "Hello,\n\nDate: 3.11.2026\nFrom: 10:00\nTo: 12:30\n\nDoes that suit you?",
+        "Hello,\n\nThis email is intended to confirm an order, for the recipient below. Will it be Friday?",
+        "We see two options:\n--\nOption A: 10\nOption B: 20\n--\nWhich one do you recommend?\n\nAnna",
+        "Here is the parcel.\n\nSent by courier yesterday",
+    ],
+)
+def test_what_somebody_asks_stays_whatever_it_looks_like(asked: str) -> None:
+    assert split(asked).reply == asked
+
+
+def test_header_blocks_of_mail_programs_are_found_with_and_without_addresses() -> None:
+    blocks = (
+        "Von: Anna Meyer\nGesendet: Montag, 3. November 2026 10:00\nAn: Jim\nBetreff: Tisch",
+        "*From:* Anna Meyer <anna@x.example>\n*Sent:* Monday, 3 November\n*To:* Jim\n*Subject:* Table",
+        "From: anna@x.example\nTo: jim@y.example\nSubject: Table",
+    )
+    for block in blocks:
+        found = split(f"Yes.\n\n{block}\n\nIs Friday free?")
+        assert (found.reply, "Is Friday free?" in found.quoted) == ("Yes.", True)
+
+
+def test_a_postscript_ends_a_signature() -> None:
+    found = split("Yes.\n\n-- \nAnna\nShop Ltd\n\nPS: when do you open?")
+    assert found.reply.endswith("PS: when do you open?") and found.signature == "-- \nAnna\nShop Ltd"
+
+
+def test_other_quote_marks_below_an_attribution_end_where_the_answer_begins() -> None:
+    found = split("On 3 Nov 2026 at 10:00, Anna wrote:\n| Is Friday free?\n| Anna\n\nYes, from six.")
+    assert found.reply == "Yes, from six."
+    assert "Is Friday free?" in found.quoted
+
+
+LANGUAGES = "bg cs da de el en es et fi fr hr hu it ja ko lt lv nb nl nn pl pt ro ru sk sl sv tr uk zh"
+
+
+@pytest.mark.parametrize("language", LANGUAGES.split())
+def test_our_own_attributions_are_recognised_in_every_language(language: str) -> None:
+    date = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
+    original = Message("<a@b>", date=date, from_=(Address("Anna Meyer", "a@b.example"),))
+    line = attribution(original, language)
+    assert split(f"Yes.\n\n{line}\n> Is Friday free?").reply == "Yes.", line
