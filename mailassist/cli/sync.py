@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailassist.cli.context import config_option, open_desk
-from mailassist.cli.output import dump_json, say
+from mailassist.cli.output import dump_json, say, warn
 from mailassist.mail.safe_text import SafeText
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _report(name: str, result: SyncResult) -> None:
         click.echo("\r\x1b[K", nl=False, err=True)
     words = f"{name}: {result.new:,} new, {result.removed:,} gone, {len(result.folders)} folders"
     say(words + (f", text of {result.texts} messages kept" if result.texts else ""))
+    for problem in result.unread:
+        warn(problem)
     for folder in result.restarted:
         say(f"  {folder} was read anew: the server has numbered its messages anew (UIDVALIDITY)")
 
@@ -71,5 +73,6 @@ def _described(name: str, result: SyncResult, seconds: float) -> dict[str, objec
         "restarted": list(result.restarted),
         "complete": result.complete,
         "texts": result.texts,
+        "unread": list(result.unread),
         "seconds": round(seconds, 3),
     }

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mailassist.config import Account
+from mailassist.errors import MailboxError
 from mailassist.intake import batches
 from mailassist.intake.batches import Batch
 from mailassist.intake.folders import conversation_folders
@@ -52,6 +53,7 @@ class SyncResult:
     complete: bool = True  # False: it was stopped; the next run goes on
     texts: int = 0  # messages whose text was fetched and kept
     flags: int = 0  # messages whose flags or labels had changed
+    unread: tuple[str, ...] = ()  # why a folder was left out, one line each
 
     @property
     def changed(self) -> bool:
@@ -83,12 +85,10 @@ def sync(
     run = _Run(source, store, name, account, now, progress or _silent, stopped)
     folders = conversation_folders(source, account.folders)
     index.drop_folders(store, name, {folder.name for folder in folders})
-    for folder in folders:
-        if not stopped():
-            run.look_at(folder)
-    for folder in folders:
-        if not stopped():
-            run.finish(folder)
+    for step in (run.look_at, run.finish):
+        for folder in folders:
+            if not stopped():
+                run.attempt(step, folder)
     kept = 0
     if not stopped():
         kept = keep_texts(source, store, name, account, own, now=now, stopped=stopped)
@@ -100,6 +100,7 @@ def sync(
         not stopped(),
         kept,
         run.flags,
+        tuple(run.unread.values()),
     )
 
 
@@ -122,6 +123,18 @@ class _Run:
     removed: int = 0
     flags: int = 0
     restarted: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)  # folder -> why it cannot be read
+
+    def attempt(self, step: Callable[[Folder], None], folder: Folder) -> None:
+        """One step of one folder. A folder that the server does not open costs that folder only, but the inbox."""
+        if folder.name in self.unread:
+            return
+        try:
+            step(folder)
+        except MailboxError as error:
+            if folder.role == Role.INBOX:
+                raise
+            self.unread[folder.name] = str(error)
 
     def look_at(self, folder: Folder) -> None:
         """New mail, expunged mail, changed flags; of a new folder its newest messages."""

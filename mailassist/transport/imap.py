@@ -105,7 +105,7 @@ class ImapSource:
             start = max(1, first)
             while start <= last:
                 end = last if start >= following else min(last, start + _SEARCH_WINDOW - 1)
-                found += session.search(keyword("UID"), span(start, end), *arrived)
+                found += _all_of(session, start, end, *arrived)
                 start = end + 1
             return found
 
@@ -164,6 +164,10 @@ class ImapSource:
                 return session.search(*header_search(name, value))
             except Refused:
                 return _scan(session, name, value)
+            except Throttled as error:
+                if error.broken:
+                    raise
+                return _scan(session, name, value)  # iCloud says UNAVAILABLE to headers that it does not know
 
         return self._in_folder(folder, read)
 
@@ -186,14 +190,12 @@ class ImapSource:
         return self._write(lambda session: writing.add_flags(session, location, flags))
 
     def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
-        """IDLE or NOOP; a connection that breaks meanwhile is opened again, and is a hint too."""
+        """IDLE or NOOP. Raises ConnectionFailed where the connection breaks: the caller decides when to come back."""
         try:
             return self._in_folder(folder, lambda session: idle.wait(session, seconds, stopped), again=False)
-        except (BrokenConnection, ConnectionFailed):
+        except BrokenConnection as error:
             self._drop()
-            if not stopped():
-                self._read(lambda session: None)
-            return True
+            raise ConnectionFailed(f"The connection to {self._settings.host} broke: {error}") from error
 
     def close(self) -> None:
         """Log out."""
@@ -294,6 +296,15 @@ def _line(attributes: Any, delimiter: Any, name: Any) -> folders.Listed:
     words = (word.decode("ascii", "replace") for word in attributes or () if isinstance(word, bytes))
     sent = name if isinstance(name, bytes) else str(name).encode("ascii", "replace")  # a number is a name too
     return folders.as_listed(sent, delimiter.decode("ascii", "replace") if delimiter else "", words)
+
+
+def _all_of(session: Session, first: int, last: int, *criteria: Argument) -> list[int]:
+    """UIDs from `first` to `last`; where the server looks at a part only, in halves until it looks at everything."""
+    found = session.search(keyword("UID"), span(first, last), *criteria)
+    if not session.partial or first >= last:
+        return found
+    middle = (first + last) // 2
+    return _all_of(session, first, middle, *criteria) + _all_of(session, middle + 1, last, *criteria)
 
 
 def _scan(session: Session, name: str, value: str) -> list[int]:

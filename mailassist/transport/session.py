@@ -139,6 +139,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         self._cached_capabilities: tuple[bytes, ...] | None
         self.selected: FolderState | None = None
         self.writable = False
+        self.partial = False  # the last search was of a part only
         self.news = False  # what the last IDLE brought
         with self._connection_errors():
             super().__init__(settings.host, settings.port, ssl=False, timeout=None)
@@ -332,9 +333,13 @@ class Session(IMAPClient):  # type: ignore[misc]
             return self.run(command, name)
 
     def search(self, *criteria: Argument | Literal) -> list[int]:
-        """UID SEARCH in the open folder, ascending."""
+        """UID SEARCH in the open folder, ascending.
+
+        `partial` says afterwards whether the server looked at a part only (RFC 9738: Yahoo, AOL).
+        """
         charset = [keyword("CHARSET"), keyword("UTF-8")] if any(isinstance(part, Literal) for part in criteria) else []
         answer = self.run("UID", keyword("SEARCH"), *charset, *criteria)
+        self.partial = any(b"[MESSAGELIMIT" in line.upper() for line in answer.get("tagged", ()) if line)
         words = (word for line in answer.get("SEARCH", []) for word in line.split())
         return sorted({int(word) for word in words if word.isdigit() and len(word) <= _LONGEST_NUMBER})
 

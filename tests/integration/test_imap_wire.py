@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from servers.scripted_imap import ScriptedServer, mailbox, scripted
 
 from mailassist.config import FolderSettings, LoginMethod, ServerSettings
+from mailassist.desk.watching import watch
 from mailassist.errors import ConnectionFailed, LoginError, MailboxError
 from mailassist.transport import idle
 from mailassist.transport.arguments import UnsafeArgument
@@ -326,12 +328,57 @@ def test_an_answer_that_makes_no_sense_is_an_error_with_a_name() -> None:
             source.folders()
 
 
+def test_a_search_that_the_server_cut_short_is_asked_in_parts() -> None:
+    """RFC 9738: Yahoo and AOL look at a thousand messages and say so."""
+    there, most = list(range(1, 41)), 10
+
+    def answer(command: str) -> list[str] | None:
+        if not command.startswith("UID SEARCH"):
+            return mailbox(
+                command, {"EXAMINE": ["* 40 EXISTS", "* OK [UIDVALIDITY 5] .", "* OK [UIDNEXT 41] .", "OK done"]}
+            )
+        first, last = map(int, re.findall(r"UID (\d+):(\d+)", command)[0])
+        asked = [uid for uid in there if first <= uid <= last]
+        cut = f"OK [MESSAGELIMIT {most} {asked[most - 1]}] done" if len(asked) > most else "OK done"
+        return [f"* SEARCH {' '.join(map(str, asked[-most:]))}", cut]
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 MESSAGELIMIT=10] x") as server, reach(server) as source:
+        assert source.uids("INBOX", 1, 40) == there
+
+
+def test_a_header_that_icloud_does_not_know_is_looked_for_in_the_newest_messages() -> None:
+    def answer(command: str) -> list[str] | None:
+        if command.startswith("UID SEARCH") and "HEADER" in command:
+            return ["NO [UNAVAILABLE] Unexpected exception"]
+        return mailbox(command)
+
+    with scripted(answer) as server, reach(server) as source:
+        source.search_header("INBOX", "X-Mailassist-Id", "abc")
+        assert any("FETCH" in command for command in server.commands)
+
+
+def test_a_connection_that_never_lasts_is_not_opened_again_at_once() -> None:
+    paused: list[float] = []
+    state: list[bool] = []
+
+    def answer(command: str) -> list[str] | None:
+        return None if command == "IDLE" else mailbox(command)
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 IDLE] x") as server:
+        watch(
+            lambda: reach(server), "INBOX", lambda: None, changed=lambda: None,
+            connected=lambda up, why: state.append(up), stopped=lambda: state.count(False) > 3, sleep=paused.append,
+        )  # fmt: skip
+    assert server.commands.count("IDLE") == 4 and state == [True, False] * 4
+
+
 def test_a_dead_connection_ends_the_wait_instead_of_spinning() -> None:
     def answer(command: str) -> list[str] | None:
         return None if command == "IDLE" else mailbox(command)
 
     with scripted(answer, "* OK [CAPABILITY IMAP4rev1 IDLE] x") as server, reach(server) as source:
-        assert source.wait("INBOX", 60, lambda: False)  # a hint: something may have changed
+        with pytest.raises(ConnectionFailed):
+            source.wait("INBOX", 60, lambda: False)
         assert server.commands.count("IDLE") == 1
 
 

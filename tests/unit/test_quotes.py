@@ -197,7 +197,7 @@ def test_endless_marks_are_split() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        "A request:\n\nFrom: Anna Meyer\nE-mail: a@x.example\nDate: 3.11.2026\nSubject: Table\nMessage: Is Friday free?",
+        "Request:\n\nFrom: Anna M\nE-mail: a@x.example\nDate: 3.11.2026\nSubject: Table\nMessage: Is Friday free?",
         "Hello,\n\nFrom: London Heathrow\nTo: Brighton\nDate: 3 November 2026, 10:00\n\nWhat does it cost?",
         "Hello,\n\nDate: 3.11.2026\nFrom: 10:00\nTo: 12:30\n\nDoes that suit you?",
         "Hello,\n\nThis email is intended to confirm an order, for the recipient below. Will it be Friday?",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from memory_source import ANNA, ME, NOW, MemorySource, mail
 
 from mailassist.config import Account, FolderSettings, ServerSettings, SyncSettings
-from mailassist.errors import ConnectionFailed
+from mailassist.errors import ConnectionFailed, MailboxError
 from mailassist.intake import batches
 from mailassist.intake import sync as syncing
 from mailassist.intake.grouping import conversations
@@ -21,7 +21,7 @@ from mailassist.mail.parse import parse_headers
 from mailassist.mail.threads import thread
 from mailassist.store import index, texts
 from mailassist.store.database import Store
-from mailassist.transport.source import HeaderRecord
+from mailassist.transport.source import FolderState, HeaderRecord
 
 IMAP = ServerSettings(host="127.0.0.1", port=143, security="none")
 OWN = OwnAddresses.of([(ME, [])])
@@ -183,6 +183,20 @@ def test_a_break_at_any_fetch_loses_nothing(small_batches: None) -> None:
         Breaking.left = 999
         run(source, store)
         assert indexed(store) == there(source)
+
+
+def test_a_folder_that_does_not_open_costs_that_folder_only() -> None:
+    class Closed(MemorySource):
+        def examine(self, folder: str) -> FolderState:
+            if folder == "Archive":
+                raise MailboxError("NOPERM")
+            return super().examine(folder)
+
+    source, store = Closed(), Store.in_memory()
+    conversation(source)
+    result = run(source, store)
+    assert indexed(store) == there(source, "INBOX", "Sent")
+    assert result.unread == ("NOPERM",) and result.complete
 
 
 @settings(max_examples=60, deadline=None)
