@@ -77,11 +77,12 @@ def read_message_file(file: str) -> tuple[bytes, bool]:
         raise InputError(f"{file} cannot be read: {error.strerror}", cure="Name a file with one message.") from error
 
 
-def open_desk() -> Desk:
+def open_desk(*, config_is_optional: bool = False) -> Desk:
     """The desk of this run, closed with the command. Raises ConfigError, StoreError."""
     from mailassist.desk import Desk
 
-    desk = Desk(load_config(), config_path=config_path())
+    config = configured_or_default() if config_is_optional else load_config()
+    desk = Desk(config, config_path=config_path())
     click.get_current_context().call_on_close(desk.close)
     return desk
 

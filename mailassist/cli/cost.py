@@ -30,7 +30,7 @@ def command(days: int, as_json: bool) -> None:
     """
     from mailassist.store import ledger
 
-    desk = open_desk()
+    desk = open_desk(config_is_optional=True)  # `draft FILE` needs none either
     now = time.time()
     calls = ledger.entries(desk.store, since=ledger.day_start(now, days_ago=days - 1))
     today = sum(call.cost for call in calls if call.at >= ledger.day_start(now))

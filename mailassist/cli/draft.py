@@ -9,7 +9,7 @@ import click
 
 from mailassist.cli.context import config_option, config_path, configured_or_default, own_addresses, read_message_file
 from mailassist.cli.output import dump_json, say, warn
-from mailassist.errors import ConfigError
+from mailassist.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from mailassist.config import Account, Config, Identity
@@ -78,6 +78,8 @@ def command(
     _show_draft(task, made, saved, as_json)
     if made.failure is not None:
         ctx.exit(made.failure.exit_code)
+    if not made.complete:
+        ctx.exit(ModelError.exit_code)
 
 
 def _desk(model: str, config_is_optional: bool) -> Desk:
@@ -147,9 +149,11 @@ def _addressed(message: Message, faces: list[Identity], own: OwnAddresses) -> Id
 
 
 def _save(desk: Desk, task: _Task, made: Draft, instruction: str) -> str:
-    """Keep the draft in the store and in the Drafts folder; where it lies, in one line."""
+    """Keep the draft in the store, and in the Drafts folder if it is whole; where it lies, in one line."""
     assert task.pulled is not None and task.plan is not None
     desk.keep(task.account, task.pulled, made, instruction)
+    if not made.complete:
+        return "Kept here only, not in Drafts: it is not complete"
     return desk.approve(task.account, task.pulled, task.plan, made.text, "drafts").said
 
 

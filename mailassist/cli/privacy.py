@@ -34,7 +34,7 @@ def command(days: int, each: bool, as_json: bool) -> None:
     """
     from mailassist.store import ledger
 
-    desk = open_desk()
+    desk = open_desk(config_is_optional=True)  # `draft FILE` needs none either
     calls = ledger.entries(desk.store, since=ledger.day_start(time.time(), days_ago=days - 1))
     left = [call for call in calls if call.left_machine]
     stayed = len(calls) - len(left)

@@ -54,8 +54,8 @@ class Models:
         """The model in force today and what the user is to be told; opens nothing."""
         settings = self._settings
         info = find(settings.name, base_url=settings.base_url)
-        # Azure and the servers on this machine have names and dates of their own.
-        dated = server_kind(settings.base_url).name in ("OpenAI", "")
+        # Everybody else's servers have names and dates of their own; there only the server's "no such model" counts.
+        dated = server_kind(settings.base_url).name == "OpenAI"
         info, notice = in_force(info, self._today()) if dated else (info, "")
         if settings.context_tokens and not info.known and settings.context_tokens > info.prompt_limit:
             notice = notice or f"{info.name} is not in the registry; its window is taken for {info.window} tokens."
