@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from mailassist.mail.html_style import Style, color, declarations, hidden_box, in_order, styled, stylesheet
+from mailassist.mail.css_cascade import Cascade
+from mailassist.mail.css_selectors import Around
+from mailassist.mail.css_syntax import medium_holds
+from mailassist.mail.css_values import color
+from mailassist.mail.html_style import Style, hidden_box, styled
 from mailassist.mail.html_writer import Writer
 from mailassist.mail.invisible import without_invisible
 
@@ -35,9 +39,13 @@ _NEVER_NEST = frozenset({
     "p", "li", "dt", "dd", "tr", "td", "th", "option", "tbody", "thead", "tfoot", "html", "head", "body",
 })  # fmt: skip
 _USED = ("style", "class", "id", "hidden", "aria-hidden", "href", "title", "alt", "color", "bgcolor", "text", "type")
-_UNSEEN = frozenset(
-    {"head", "script", "style", "title", "template", "noscript", "object", "applet", "datalist", "math"}
-)
+_FONT_SIZES = {"1": "x-small", "2": "small", "4": "large", "5": "x-large", "6": "xx-large", "7": "xxx-large"}
+# The contents of iframe, video, audio and canvas stand for what a mail program shows or blocks, and are not seen. Those
+# of a closed details element are: most mail programs show them open, and a click does in the others.
+_UNSEEN = frozenset({
+    "head", "script", "style", "title", "template", "noscript", "object", "applet", "datalist", "annotation",
+    "annotation-xml", "iframe", "video", "audio", "canvas", "noframes", "noembed", "rp",
+})  # fmt: skip
 _NO_TEXT = frozenset({"style", "script", "meta", "link", "base", "title", "head"})
 _TAGS = re.compile(r"<(style|xml|script)\b.*?(?:</\1>|\Z)|<[^>]*>?|/\*.*?\*/", re.DOTALL | re.IGNORECASE)
 _CONDITION = re.compile(r"\[(?:if\b[^\]]*|endif)\](?:>)?|<!", re.IGNORECASE)
@@ -52,14 +60,14 @@ def html_to_text(html: str) -> HtmlText:
     root = tree.root
     if root is None:
         return HtmlText("")
-    walk = _Walk(*_sheet(tree))
+    walk = _Walk(Cascade(_sheets(tree)))
     walk.through(root)
     text, unseen = without_invisible(walk.writer.text())
     hidden = tuple(_reported([*walk.hidden_texts(), *unseen]))
     warnings = ["structure-limit: the HTML is nested too deep"] if cut else []
     if walk.too_large:
         warnings.append("structure-limit: the HTML is too large; only its beginning was read")
-    if walk.too_many_rules:
+    if walk.cascade.incomplete:
         warnings.append("structure-limit: the HTML has more styles than are looked at")
     return HtmlText(text, hidden, tuple(warnings))
 
@@ -114,24 +122,32 @@ def _shorter_tag(match: re.Match[str]) -> str:
     return f"<{match.group(1)}{attributes}>"
 
 
-def _sheet(tree: LexborHTMLParser) -> tuple[dict[int, dict[str, str]], bool]:
-    """What `<style>` elements say of each element, by the element's identity."""
-    css = "\n".join(node.text() or "" for node in tree.css("style"))
-    if not css:
-        return {}, False
-    sheet = stylesheet(css[:200_000])
-    by_node: dict[int, dict[str, str]] = {}
-    for rule in in_order(sheet.found):
-        for node in _selected(tree, rule.selector):
-            by_node.setdefault(node.mem_id, {}).update(rule.rules)
-    return by_node, sheet.too_many
+def _sheets(tree: LexborHTMLParser) -> Iterator[str]:
+    """The style sheets in the page for our medium."""
+    for node in tree.css("style"):
+        media = node.attributes.get("media") or ""
+        if not media.strip() or medium_holds(f"@media {media}"):
+            yield node.text() or ""
 
 
-def _selected(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
-    try:
-        return tree.css(selector)
-    except Exception:  # noqa: BLE001 - selectolax raises several kinds for selectors it cannot read
-        return []
+def _hints(tag: str, attributes: dict[str, str | None]) -> dict[str, str]:
+    """What an element's kind and attributes say of its style (HTML, 15.2 and 15.3)."""
+    hints = {"white-space": "pre"} if tag == "pre" else {}
+    if not attributes:
+        return hints
+    for name, css in (("bgcolor", "background-color"), ("color", "color"), ("text", "color")):
+        if attributes.get(name) and (name != "text" or tag == "body"):
+            value = attributes[name] or ""
+            hints[css] = value if color(value) != "" else f"#{value.lstrip('#')}"
+    if attributes.get("background") and tag in ("body", "table", "tr", "td", "th"):
+        hints["background-image"] = "url"
+    if tag == "font" and attributes.get("size"):
+        hints["font-size"] = _FONT_SIZES.get(attributes["size"] or "", "medium")
+    if tag == "a" and "href" in attributes:
+        hints["color"] = "#0000ee"
+    if "hidden" in attributes:
+        hints["display"] = "none"
+    return hints
 
 
 @dataclass(slots=True)
@@ -141,6 +157,9 @@ class _Open:
     cursor: LexborNode | None
     style: Style
     tag: str
+    around: Around = field(default_factory=Around)  # what has matched around the next child
+    variables: dict[str, str] = field(default_factory=dict)  # custom properties
+    styles: dict[tuple[object, ...], tuple[Style, dict[str, str]]] = field(default_factory=dict)  # of the children
     href: str = ""
     link_start: int = 0
 
@@ -149,8 +168,7 @@ class _Open:
 class _Walk:
     """One pass over the tree, with a stack of its own."""
 
-    rules: dict[int, dict[str, str]]
-    too_many_rules: bool
+    cascade: Cascade
     writer: Writer = field(default_factory=Writer)
     hidden: list[list[str]] = field(default_factory=list)
     was_hidden: bool = False
@@ -203,13 +221,13 @@ class _Walk:
     def _enter(self, node: LexborNode, top: _Open) -> _Open:
         tag = node.tag or ""
         attributes = node.attributes
-        style = top.style
-        if tag in _UNSEEN:
-            style = hidden_box(style)
-        elif attributes or node.mem_id in self.rules or tag == "pre":
-            style = self._styled(node, tag, attributes, style)
-        entered = _Open(node.child, style, tag)
-        if style.shown:
+        matched = self.cascade.match(node, tag, attributes, top.around)
+        entered = _Open(node.child, top.style, tag, top.around.within(matched), top.variables)
+        if tag in _UNSEEN or (tag == "dialog" and "open" not in attributes):
+            entered.style = hidden_box(top.style)
+        elif attributes or matched or tag == "pre":
+            self._style(entered, top, attributes, matched)
+        if entered.style.shown:
             self.writer.open(tag, attributes)
             if tag == "a":
                 entered.href, entered.link_start = (attributes.get("href") or "").strip(), self.writer.position
@@ -226,20 +244,18 @@ class _Walk:
             self._hide(text)
             self.was_hidden = was and False
 
-    def _styled(self, node: LexborNode, tag: str, attributes: dict[str, str | None], base: Style) -> Style:
-        rules = dict(self.rules.get(node.mem_id, ()))
-        for name, css in (("bgcolor", "background-color"), ("color", "color"), ("text", "color")):
-            if attributes.get(name) and (name != "text" or tag == "body"):
-                value = attributes[name] or ""
-                rules.setdefault(css, value if color(value) != "" else f"#{value.lstrip('#')}")
-        if tag == "pre":
-            rules.setdefault("white-space", "pre")
-        if attributes.get("style"):
-            rules.update(declarations(attributes["style"] or ""))
-        style = styled(base, rules) if rules else base
-        if "hidden" in attributes or (attributes.get("aria-hidden") or "").strip().lower() == "true":
-            return hidden_box(style)
-        return style
+    def _style(self, entered: _Open, top: _Open, attributes: dict[str, str | None], matched: int) -> None:
+        """Give an element its style; siblings of which the same is said share it."""
+        inline = attributes.get("style") or ""
+        hints = _hints(entered.tag, attributes)
+        unspoken = (attributes.get("aria-hidden") or "").strip().lower() == "true"
+        key = (matched, inline, unspoken, *hints.items())
+        if key not in top.styles:
+            rules, variables = self.cascade.resolved(self.cascade.declared(matched, inline), top.variables)
+            both = {**hints, **rules} if hints else rules  # hints are weaker than all rules (CSS Cascade 4, 6.4.4)
+            style = styled(top.style, both) if both else top.style
+            top.styles[key] = (hidden_box(style) if unspoken else style, variables)
+        entered.style, entered.variables = top.styles[key]
 
     def _leave(self, left: _Open) -> None:
         if left.style.shown and left.tag:
