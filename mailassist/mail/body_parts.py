@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mailassist.mail.body import html_to_text
-from mailassist.mail.charsets import decode
+from mailassist.mail.charsets import decode, inside
 from mailassist.mail.flowed import unflow
 from mailassist.mail.invisible import without_invisible
 from mailassist.mail.message import Attachment
@@ -64,7 +64,7 @@ class _Reader:
 
     def _text(self, part: Part, html: bool) -> None:
         data, lie = decoded(self.raw, part)
-        text, odd = decode(data, part.header.charset)
+        text, odd = decode(data, part.header.charset, inside(data) if html else "")
         self.warnings.extend(warning for warning in (lie, odd) if warning)
         text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
         if html:

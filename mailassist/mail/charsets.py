@@ -42,6 +42,11 @@ _ALIASES = {
     "unknown-8bit": "utf-8",
     "x-unknown": "utf-8",
 }
+_ASCII = re.compile(r"[\s\"']*(?:us-)?ascii[\s\"']*", re.IGNORECASE)
+_META = re.compile(rb"""<meta\s[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_ESCAPE = re.compile(rb"(\x1b[$(]+[A-Z@])")
+_PAIR = re.compile(rb"[\x21-\x7e][\x21-\x7e]")
 
 
 @lru_cache(maxsize=512)
@@ -55,18 +60,23 @@ def codec(label: str) -> str:
     return _WIDER.get(found, found) if _CHARACTER_SET.fullmatch(found) else ""
 
 
-def decode(data: bytes, label: str = "") -> tuple[str, str]:
+def decode(data: bytes, label: str = "", inside: str = "") -> tuple[str, str]:
     """The text of `data` labelled `label`, and a warning ("" where the label held).
 
-    Without a usable label: UTF-8 where it is valid, else windows-1252. Never raises.
+    Without a usable label: UTF-8 where it is valid, else what the text says of itself (`inside`), else windows-1252.
+    Never raises.
     """
     if data.isascii() and (not label or codec(label) in ("utf-8", "cp1252", "")):
         known = not label or codec(label) != ""
         return data.decode("ascii"), "" if known else f"charset: {label[:40]!r} is not known; read as ASCII"
     name = codec(label) if label else ""
-    if not name:
-        text, used = _guess(data)
-        return text, f"charset: {label[:40]!r} is not known; read as {used}" if label else ""
+    if not name or (name == "cp1252" and codec(inside) and _ASCII.fullmatch(label)):
+        text, used = _guess(data, codec(inside))
+        if label:
+            return text, f"charset: {label[:40]!r} {'does not hold' if name else 'is not known'}; read as {used}"
+        return text, "" if used == "UTF-8" else f"charset: not labelled; read as {used}"
+    if name.startswith("iso2022_jp"):
+        return _japanese(data, name)
     if name.startswith(("utf-16", "utf-32")):
         return _wide(data, name)
     try:
@@ -77,11 +87,69 @@ def decode(data: bytes, label: str = "") -> tuple[str, str]:
         return _mislabelled(data, name)
 
 
-def _guess(data: bytes) -> tuple[str, str]:
+def inside(html: bytes) -> str:
+    """The charset that an HTML page names in its first 1,024 bytes (WHATWG HTML, 13.2.3.2), or ""."""
+    found = _META.search(_COMMENT.sub(b"", html[:1024]))
+    label = found[1].decode("ascii", "replace") if found else ""
+    return "utf-8" if codec(label).startswith(("utf-16", "utf-32")) else label
+
+
+def _guess(data: bytes, inside: str = "") -> tuple[str, str]:
+    """Read what has no label; `inside`: the codec that the text itself names."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace"), "UTF-16"
     try:
         return data.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError:
+        if inside not in ("", "utf-8", "cp1252"):
+            return _without_surrogates(data.decode(inside, "replace")), f"{inside}, as the text says of itself"
         return _single_byte(data), "windows-1252"
+
+
+def _japanese(data: bytes, name: str) -> tuple[str, str]:
+    """ISO-2022-JP as it is written: with the circled digits and signs of row 13, which only Microsoft's tables have.
+
+    After WHATWG Encoding, 12.2: the characters of JIS X 0208 are those of cp932, moved.
+    """
+    try:
+        return data.decode(name), ""
+    except UnicodeDecodeError:
+        if b"\x1b" not in data:
+            return _unescaped_japanese(data, name)
+    first, *runs = _ESCAPE.split(data)
+    pieces = [first.decode("ascii", "replace")]
+    for escape, run in zip(runs[::2], runs[1::2], strict=True):
+        pieces.append(_japanese_run(escape, run))
+    text = "".join(pieces)
+    return text, f"charset: some bytes are not {name}" if "\ufffd" in text else ""
+
+
+def _japanese_run(escape: bytes, run: bytes) -> str:
+    """What follows one escape sequence, up to the next."""
+    if escape in (b"\x1b$B", b"\x1b$@"):
+        return _PAIR.sub(_shifted, run).decode("cp932", "replace")
+    if escape == b"\x1b(I":  # half-width katakana
+        return bytes(byte + 0x80 if 0x21 <= byte <= 0x5F else byte for byte in run).decode("cp932", "replace")
+    if escape in (b"\x1b(B", b"\x1b(J"):
+        return run.decode("ascii", "replace")
+    return (escape + run).decode("iso2022_jp_ext", "replace").replace("\x1b", "\ufffd")
+
+
+def _shifted(match: re.Match[bytes]) -> bytes:
+    """One character of JIS X 0208 as Shift_JIS writes it."""
+    row, cell = match[0][0] - 0x21, match[0][1] - 0x21
+    lead = row // 2 + (0x81 if row < 62 else 0xC1)
+    trail = cell + 0x9F if row % 2 else cell + 0x40 + (cell >= 63)
+    return bytes((lead, trail))
+
+
+def _unescaped_japanese(data: bytes, name: str) -> tuple[str, str]:
+    for other in ("utf-8", "euc_jp", "cp932"):
+        try:
+            return data.decode(other), f"charset: labelled {name}, but is {other}"
+        except UnicodeDecodeError:
+            continue
+    return data.decode(name, "replace"), f"charset: some bytes are not {name}"
 
 
 def _single_byte(data: bytes) -> str:
@@ -96,7 +164,7 @@ def _mislabelled(data: bytes, name: str) -> tuple[str, str]:
     if name == "utf-8" and data.decode("utf-8", "ignore").isascii():
         return _single_byte(data), "charset: labelled UTF-8, but is not; read as windows-1252"
     text, used = _guess(data)
-    if used == "UTF-8":
+    if used == "UTF-8" and not data.isascii():  # ASCII that does not fit is a damaged escape sequence
         return text, f"charset: labelled {name}, but is UTF-8"
     return _without_surrogates(data.decode(name, "replace")), f"charset: some bytes are not {name}"
 

@@ -96,10 +96,29 @@ def test_headers_alone_read_as_in_the_whole_message(fields: list[tuple[str, str]
         ("utf-16", "hello".encode("utf-16-be"), "hello"),
         ("utf-7", "Grüße".encode("utf-7"), "Grüße"),
         ("a\0b", b"hello", "hello"),
+        ("iso-2022-jp", b"\x1b$B8+@Q-!\x1b(B: OK", "見積①: OK"),
+        ("iso-2022-jp", b"\x1b$B-j\x1b(B\n\x1b(I1\x1b(J x", "㈱\nｱ x"),
+        ("iso-2022-jp", b"\x1b$B8+@Q\x1b(B\xff", "見積\ufffd"),
+        ("iso-2022-jp", "見積①".encode("cp932"), "見積①"),
+        ("iso-2022-kr", b"\x1b$)C\x0e\x21", "\ufffd"),
     ],
 )
 def test_wrong_and_unknown_charsets_are_read(label: str, data: bytes, text: str) -> None:
     assert parse_message(mail(f'Content-Type: text/plain; charset="{label}"', body=data)).text == text
+
+
+@pytest.mark.parametrize("label", ["", "; charset=us-ascii", "; charset=x-unheard-of"])
+def test_html_without_a_usable_label_is_read_as_it_says_itself(label: str) -> None:
+    page = '<html><head><meta http-equiv=Content-Type content="text/html; charset=windows-1251"></head><p>Добрый день'
+    message = parse_message(mail(f"Content-Type: text/html{label}", body=page.encode("cp1251")))
+    assert message.text == "Добрый день" and warned(message, "charset")
+    late = parse_message(mail(f"Content-Type: text/html{label}", body=b"<meta charset=utf-8><p>Gr\xfc\xdfe"))
+    assert late.text == "Grüße"
+
+
+def test_a_guessed_charset_is_said() -> None:
+    assert warned(parse_message(mail(body=b"Gr\xfc\xdfe")), "charset: not labelled; read as windows-1252")
+    assert not warned(parse_message(mail(body="Grüße".encode())), "charset")
 
 
 def test_base64_that_is_none_is_read_as_it_is_and_said() -> None:
