@@ -274,6 +274,7 @@ class SampleDesk:
     def settle(self, outbox_id: int, verdict: str) -> bool:
         self._enter("settle", outbox_id, verdict)
         states = {"arrived": "done", "again": "approved", "dropped": "cancelled"}
+        self.entries[outbox_id] = replace(self.entries[outbox_id], not_before=self.now())
         return self._move(outbox_id, ("unknown",), states[verdict])
 
     def reschedule(self, outbox_id: int, seconds: float) -> bool:

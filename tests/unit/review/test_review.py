@@ -444,7 +444,7 @@ async def test_a_reply_approved_before_the_restart_can_be_taken_back() -> None:
         await person.until(lambda: "nothing was sent" in person.notice)
 
 
-@pytest.mark.parametrize(("key", "state"), [("y", "done"), ("s", "approved"), ("g", "cancelled"), ("n", "unknown")])
+@pytest.mark.parametrize(("key", "state"), [("y", "done"), ("s", "done"), ("g", "cancelled"), ("n", "unknown")])
 async def test_a_reply_that_was_perhaps_sent_is_settled_by_the_person_only(key: str, state: str) -> None:
     desk = SampleDesk()
     never = float("inf")
@@ -459,6 +459,7 @@ async def test_a_reply_that_was_perhaps_sent_is_settled_by_the_person_only(key: 
         await person.until(lambda: not person.dialog)
         await person.until(lambda: desk.entries[7].state == state)
         assert "nothing was sent" not in person.notice and not desk.called("undo")
+        assert desk.sent == ([OFFER] if key == "s" else [])
 
 
 async def test_a_refused_reply_says_why_and_can_be_approved_again() -> None:
@@ -544,9 +545,9 @@ async def test_what_is_pasted_is_made_safe_before_it_reaches_the_screen() -> Non
     async with reviewing() as person:
         await person.press("e")
         editor = person.main.query_one(DraftPane).editor
-        person.app.post_message(Paste("a\x1b]52;c;x\x07b\u202ec"))
+        person.app.post_message(Paste("a\x1b]52;c;x\x07b\u202ec\rand\r\non"))  # terminals paste CR for a line end
         await person.until(lambda: editor.text)
-        assert editor.text == "a␛]52;c;x␇b⟨202E⟩c"
+        assert editor.text == "a␛]52;c;x␇b⟨202E⟩c\nand\non"
         await person.press("escape", "slash")
         field = person.main.query_one("#ask-input", Input)
         field.value = "x\x9b31m\x1b"
