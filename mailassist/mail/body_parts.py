@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mailassist.mail.body import html_to_text
 from mailassist.mail.charsets import decode, inside
+from mailassist.mail.encryption import pgp, smime
 from mailassist.mail.flowed import unflow
 from mailassist.mail.invisible import without_invisible
 from mailassist.mail.message import Attachment
@@ -17,7 +18,17 @@ _PGP = re.compile(r"^-----BEGIN PGP MESSAGE-----[ \t]*$", re.MULTILINE)
 _WORDS = re.compile(r"[^\W_]{3,}")
 _ADDRESS = re.compile(r"://|www\.|@")
 _COMPARED = 200_000  # characters
-_PKCS7 = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+_MIRROR = re.compile(
+    r"html|browser|navigateur|navegador|przegl[aą]dar|prohl[ií][zž]e[cč]|webbläsare|selain|nettleser|böngésző|браузер"
+    r"|ブラウザ|浏览器|브라우저",
+    re.IGNORECASE,
+)  # what a plain text that only points at the HTML speaks of
+_LONGEST_POINTER = 60  # words
+_NO_LETTERS = frozenset({
+    "text/calendar", "text/csv", "text/tab-separated-values", "text/vcard", "text/x-vcard", "text/directory",
+    "text/rtf", "text/css", "text/javascript", "text/xml", "text/rfc822-headers",
+})  # fmt: skip
+_NO_LETTER_NAMES = (".csv", ".tsv", ".ics", ".vcf", ".log", ".xml", ".json")
 
 
 @dataclass(slots=True)
@@ -50,6 +61,7 @@ class _Reader:
     hidden: list[str] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    others: list[Part] = field(default_factory=list)  # the parts of the attachments
     encrypted: str = ""
     html: str = ""
 
@@ -80,21 +92,46 @@ class _Reader:
         self.readings.append(_Reading(part.alternative, plain=head + tail))
 
     def texts(self) -> Iterator[str]:
-        """The text of each piece, in order; of alternatives the plain one, unless it is empty."""
-        plain = {reading.alternative: reading.plain for reading in self.readings if (reading.plain or "").strip()}
-        for reading in self.readings:
-            if reading.html is None:
-                yield reading.plain or ""
-                continue
-            converted = html_to_text(reading.html[: self.html_room])
-            self.html_room -= min(len(reading.html), self.html_room)
-            self.hidden.extend(converted.hidden)
-            self.warnings.extend(converted.warnings)
-            beside = plain.get(reading.alternative) if reading.alternative is not None else None
-            if beside is None:
-                yield converted.text
-            elif _differ(beside, converted.text):
-                self.warnings.append("alternative-mismatch: the plain text and the HTML say different things")
+        """The text of each piece, in order; of alternatives the plain one, unless only the HTML says something."""
+        said = [self._plain(reading) for reading in self.readings]
+        chosen = {number: self._html_wins(number, said) for number in {one.alternative for one in self.readings}}
+        for reading, text in zip(self.readings, said, strict=True):
+            if chosen[reading.alternative] in (None, reading.html is not None):
+                yield text
+
+    def _plain(self, reading: _Reading) -> str:
+        """What a piece says."""
+        if reading.html is None:
+            return reading.plain or ""
+        converted = html_to_text(reading.html[: self.html_room])
+        self.html_room -= min(len(reading.html), self.html_room)
+        self.hidden.extend(converted.hidden)
+        self.warnings.extend(converted.warnings)
+        return converted.text
+
+    def _html_wins(self, number: int | None, said: list[str]) -> bool | None:
+        """Whether of these alternatives the HTML is the text; None where there is nothing to choose."""
+        plain, html = ("\n".join(self._of(number, said, html)) for html in (False, True))
+        if number is None or not (plain.strip() and html.strip()):
+            return None if number is None else not plain.strip()
+        differ, instead = _compared(plain[:_COMPARED], html[:_COMPARED])
+        if differ:
+            self.warnings.append("alternative-mismatch: the plain text and the HTML say different things")
+        return instead
+
+    def _of(self, number: int | None, said: list[str], html: bool) -> Iterator[str]:
+        for reading, text in zip(self.readings, said, strict=True):
+            if reading.alternative == number and (reading.html is not None) == html:
+                yield text
+
+    def _read_other(self, index: int) -> None:
+        """Read an attached text after all, since there is no other."""
+        part = self.others[index]
+        if part.header.disposition == "attachment" or part.header.name:
+            self.warnings.append("structure: the only text is an attachment; it is read as the message")
+        else:  # of a kind that is no attachment either, as text/markdown
+            del self.attachments[index]
+        self._text(part, part.header.content_type == "text/html")
 
     def _attach(self, part: Part) -> None:
         header = part.header
@@ -104,17 +141,44 @@ class _Reader:
         self.attachments.append(Attachment(name, header.content_type, size, inline, header.content_id))
         if header.content_type == "application/ms-tnef" or name.lower() == "winmail.dat":
             self.warnings.append("unsupported: winmail.dat (Outlook's own format) is attached and was not read")
-        if header.content_type in _PKCS7:
-            self.encrypted = self.encrypted or "S/MIME"
+        self.others.append(part)
+        sealed = smime(self.raw, part)
+        if sealed == "signed":
+            self.warnings.append("signed: an S/MIME part that is signed in one piece was not read")
+        else:
+            self.encrypted = self.encrypted or sealed
+
+    def open_others(self) -> None:
+        """Look at the attachments again in the light of the whole: what is encrypted, and what is the only text."""
+        alone = not any((one.plain or one.html or "").strip() for one in self.readings)
+        if not self.encrypted and any(pgp(self.raw, part, alone) for part in self.others):
+            self.encrypted = "PGP/MIME"
+        letters = [index for index, part in enumerate(self.others) if _may_be_the_letter(part)]
+        if not (self.readings or self.encrypted) and len(letters) == 1:
+            self._read_other(letters[0])
 
 
-def _differ(plain: str, html: str) -> bool:
-    """Whether a plain text and the HTML beside it say different things: many words, or a long number, of one only."""
-    words, others = _words(plain[:_COMPARED]), _words(html[:_COMPARED])
-    if len(words) < 3 or len(others) < 3:
+def _may_be_the_letter(part: Part) -> bool:
+    """Whether an attached text is one that a mail program shows below the header."""
+    kind, name = part.header.content_type, part.header.name.lower()
+    if not kind.startswith("text/") or kind in _NO_LETTERS or name.endswith(_NO_LETTER_NAMES):
         return False
-    shared = len(words & others)
-    return shared * 2 < min(len(words), len(others))
+    return kind != "text/html" or part.depth == 1
+
+
+def _compared(plain: str, html: str) -> tuple[bool, bool]:
+    """Whether a plain text and the HTML beside it say different things, and whether the HTML is the one to read.
+
+    That is where the plain text is much the shorter, or only says that there is HTML.
+    """
+    words, others = _words(plain), _words(html)
+    points = len(words) <= _LONGEST_POINTER and bool(_MIRROR.search(plain))
+    short = len(words) * (2 if points else 3) < len(others)
+    if len(words) < 3 or len(others) < 3 or (short and points):
+        differ = short and " ".join(plain.casefold().split()) not in " ".join(html.casefold().split())
+    else:
+        differ = len(words & others) * 2 < min(len(words), len(others))
+    return differ, (differ and short) or (differ and points) or (short and points)
 
 
 def _words(text: str) -> set[str]:
@@ -131,6 +195,7 @@ def read_body(raw: bytes, found: Structure, limit: int) -> Body:
     for container in found.containers:
         if container.content_type == "multipart/encrypted":
             reader.encrypted = "S/MIME" if "pkcs7" in container.protocol else "PGP/MIME"
+    reader.open_others()
     text = "\n".join(reader.texts())
     if not reader.encrypted and "-----BEGIN PGP MESSAGE-----" in text and _PGP.search(text):
         reader.encrypted = "inline PGP"

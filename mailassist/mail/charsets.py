@@ -96,8 +96,6 @@ def inside(html: bytes) -> str:
 
 def _guess(data: bytes, inside: str = "") -> tuple[str, str]:
     """Read what has no label; `inside`: the codec that the text itself names."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace"), "UTF-16"
     try:
         return data.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError:

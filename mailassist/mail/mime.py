@@ -17,6 +17,8 @@ from mailassist.mail.header_fields import decode_words, split_headers
 
 _LONGEST_PARAMETERS = 8_000  # the standard library reads parameters in quadratic time
 _MOST_CANDIDATES = 300_000  # lines that begin with "--"
+_BORDER = re.compile(rb"(?:\A|\n)--([^\r\n]{1,200}?)[ \t]*\r?\n(?=content-[a-z-]{1,40}[ \t]*:)", re.IGNORECASE)
+_BEFORE_BORDER = 4_000  # bytes before the first part in which a border that no header names is looked for
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\s]")
 
 
@@ -218,6 +220,8 @@ class _Walker:
             self.found.over(f"nested more than {self.depth_limit} deep; the rest was not read")
         kind = header.content_type
         boundary = header.boundary.rstrip().encode("utf-8", "surrogateescape")
+        if kind.startswith("multipart/") and not boundary:
+            header, kind, boundary = self._without_boundary(header, start, nested)
         if kind.startswith("multipart/") and boundary and depth <= self.depth_limit:
             if kind == "multipart/alternative":
                 alternative = len(self.found.containers)
@@ -232,6 +236,17 @@ class _Walker:
             self.open = part
         if kind in ("message/rfc822", "message/global") and header.encoding not in ("base64", "quoted-printable"):
             self._look_through(part)
+
+    def _without_boundary(self, header: PartHeader, start: int, nested: bool) -> tuple[PartHeader, str, bytes]:
+        """A multipart whose header does not name its border: the border its first part begins with, else it is text."""
+        found = _BORDER.search(self.raw[start : start + _BEFORE_BORDER])
+        border = found[1] if found is not None and found[1] not in self.boundaries else b""
+        if not nested:
+            read = "the border of its first part was taken" if border else "read as text"
+            self.found.warnings.append(f"structure: a multipart that names no border; {read}")
+        if not border:
+            header = PartHeader(charset=header.charset, encoding=header.encoding)
+        return header, header.content_type, border
 
     def _look_through(self, outer: Part) -> None:
         """The chain of messages attached to messages: only counted, and the first one's subject noted."""

@@ -7,23 +7,26 @@ of addresses recurse and raise on hostile input and are not used.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from mailassist.mail.addresses import parse_addresses
 from mailassist.mail.body_parts import read_body
 from mailassist.mail.dates import parse_date
+from mailassist.mail.encryption import signed_content, smime
 from mailassist.mail.header_fields import HeaderBlock, decode_words, split_headers
 from mailassist.mail.header_warnings import header_warnings
 from mailassist.mail.message import Address, Message
 from mailassist.mail.message_ids import made_up
 from mailassist.mail.message_ids import message_ids as message_ids
-from mailassist.mail.mime import Structure, part_header, structure
+from mailassist.mail.mime import PartHeader, Structure, part_header, structure
 from mailassist.mail.quotes import split
 
 _IDENTIFYING = frozenset({
     "date", "from", "sender", "reply-to", "to", "cc", "subject", "in-reply-to", "references", "content-type",
     "message-id",
 })  # fmt: skip
+_CR_ALONE = re.compile(rb"\r(?!\n)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ def parse_headers(raw_headers: bytes, limits: Limits = DEFAULT_LIMITS) -> Messag
 
     Equal to the header fields of `parse_message` of the whole message, where the fields are the same.
     """
+    raw_headers = _with_line_ends(raw_headers)
     block = split_headers(raw_headers, size=limits.header_bytes, count=limits.header_count)
     return _from_headers(block, limits, len(raw_headers))
 
@@ -56,19 +60,44 @@ def parse_message(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     Over a limit `too_complex` is set, a warning starts with "structure-limit", and the headers and the first text
     within the limits are still there.
     """
+    raw = _with_line_ends(raw)
     block = split_headers(raw, size=limits.header_bytes, count=limits.header_count)
     header = part_header(block.fields)
-    found = structure(
+    found = _structure(raw, header, block.body_start, limits)
+    message = _from_headers(block, limits, len(raw))
+    return _with_body(message, *_opened(raw, found, limits), limits)
+
+
+def _structure(raw: bytes, header: PartHeader, start: int, limits: Limits) -> Structure:
+    return structure(
         raw,
         header,
-        block.body_start,
+        start,
         depth=limits.depth,
         parts=limits.parts,
         header_bytes=limits.header_bytes,
         header_count=limits.header_count,
     )
-    message = _from_headers(block, limits, len(raw))
-    return _with_body(message, raw, found, limits)
+
+
+def _opened(raw: bytes, found: Structure, limits: Limits) -> tuple[bytes, Structure]:
+    """The message inside one that S/MIME signed in one piece, and its structure; any other as it is."""
+    if len(found.parts) != 1 or smime(raw, found.parts[0]) != "signed":
+        return raw, found
+    inner = signed_content(raw, found.parts[0])
+    if not inner:
+        return raw, found
+    block = split_headers(inner, size=limits.header_bytes, count=limits.header_count)
+    opened = _structure(inner, part_header(block.fields), block.body_start, limits)
+    opened.warnings.append("signed: with S/MIME, in one piece; the signature was not checked")
+    return inner, opened
+
+
+def _with_line_ends(raw: bytes) -> bytes:
+    """`raw`, its CR alone made line ends where there are no others: some old programs write so."""
+    if b"\r" not in raw or raw.find(b"\n", 0, max(len(raw) - 2, 0)) >= 0:
+        return raw
+    return _CR_ALONE.sub(b"\n", raw)
 
 
 def _from_headers(block: HeaderBlock, limits: Limits, size: int) -> Message:

@@ -209,12 +209,46 @@ def test_flowed_text_is_joined_again() -> None:
     [
         ('multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b', b"--b\r\n\r\nx\r\n--b--", "PGP/MIME"),
         ("application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m", b"MIIB", "S/MIME"),
+        ("application/octet-stream; name=smime.p7m", b"MIIB", "S/MIME"),
+        (
+            "multipart/mixed; boundary=b",
+            b"--b\r\n\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+            b"--b\r\nContent-Type: application/octet-stream\r\n\r\nhQ\r\n--b--",
+            "PGP/MIME",
+        ),
+        ("application/octet-stream; name=message.bin", b"\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n", "PGP/MIME"),
+        ("application/octet-stream; name=encrypted.asc", b"hQ", "PGP/MIME"),
         ("text/plain", b"See:\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n", "inline PGP"),
     ],
 )
 def test_encrypted_mail_is_named(headers: str, body: bytes, kind: str) -> None:
     message = parse_message(mail(f"Content-Type: {headers}", body=body))
     assert message.encrypted == kind and warned(message, "encrypted")
+
+
+def ber(tag: int, *inside: bytes) -> bytes:
+    content = b"".join(inside)
+    return bytes((tag, 0x82)) + len(content).to_bytes(2, "big") + content
+
+
+def test_a_message_that_is_signed_in_one_piece_is_read() -> None:
+    oid = bytes.fromhex("06092a864886f70d0107") + b"?"
+    entity = b"Content-Type: text/html\r\n\r\n<p>Signed, not encrypted</p>"
+    pieces = b"\x24\x80" + ber(4, entity[:30]) + ber(4, entity[30:]) + b"\0\0"
+    signed = b"".join((b"\x02\x01\x01", ber(0x31), ber(0x30, oid[:-1] + b"\x01", ber(0xA0, pieces)), ber(0x31)))
+    sealed = base64.encodebytes(ber(0x30, oid[:-1] + b"\x02", ber(0xA0, ber(0x30, signed))))
+    header = "Content-Type: application/{}; name=smime.p7m\r\nContent-Transfer-Encoding: base64"
+    for kind in ("pkcs7-mime", "octet-stream"):
+        message = parse_message(mail(header.format(kind), body=sealed))
+        assert message.text == "Signed, not encrypted" and message.encrypted == "" and warned(message, "signed")
+    damaged = parse_message(mail(header.format("pkcs7-mime; smime-type=signed-data"), body=b"MIIB"))
+    assert damaged.encrypted == "" and warned(damaged, "signed")
+
+
+def test_a_signed_document_does_not_make_its_mail_encrypted() -> None:
+    body = b"--b\r\n\r\nSee below.\r\n--b\r\nContent-Type: application/octet-stream; name=a.pdf.p7m\r\n\r\nx\r\n--b--"
+    message = parse_message(mail("Content-Type: multipart/mixed; boundary=b", body=body))
+    assert message.encrypted == "" and message.text.strip() == "See below."
 
 
 def test_attached_messages_invitations_and_winmail_are_attachments() -> None:
@@ -287,6 +321,66 @@ def test_alternatives_that_differ_are_said() -> None:
         "The offer is attached, see https://x.example/1", "<p>The <b>offer</b> is attached, see here</p>"
     )
     assert not warned(same, "alternative-mismatch")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "Please view this email in an HTML capable mail client.",
+        "Ihr Programm zeigt keine HTML-Mails.",
+        "Pour voir ce message : https://x.example/m/1",
+        "View this email in your browser",
+        "-",
+    ],
+)
+def test_a_plain_text_that_only_points_at_the_html_gives_way_to_it(plain: str) -> None:
+    question = "Hello, can you deliver the 40 boxes by Friday? And what is the price?"
+    page = f"<p>{question}</p><a>View this email in your browser</a>"
+    body = f"--b\r\n\r\n{plain}\r\n--b\r\nContent-Type: text/html\r\n\r\n{page}\r\n--b--"
+    message = parse_message(mail("Content-Type: multipart/alternative; boundary=b", body=body.encode()))
+    assert message.text.startswith(question)
+    assert warned(message, "alternative-mismatch") or plain in page
+
+
+def test_a_short_answer_above_a_long_html_signature_stays_plain() -> None:
+    page = "<p>Thanks, that works.</p><p>Nora Vogel, Customer Ltd, 12 Long Street, some words about confidentiality</p>"
+    body = f"--b\r\n\r\nThanks, that works.\r\n--b\r\nContent-Type: text/html\r\n\r\n{page}\r\n--b--"
+    message = parse_message(mail("Content-Type: multipart/alternative; boundary=b", body=body.encode()))
+    assert message.text.strip() == "Thanks, that works." and message.warnings == ()
+
+
+def test_lines_that_end_with_cr_alone_are_lines() -> None:
+    message = parse_message(b"From: nora@customer.example\rSubject: x\r\rHello,\rwhen?\r")
+    assert message.subject == "x" and message.text == "Hello,\nwhen?\n"
+    assert parse_headers(b"From: nora@customer.example\rSubject: x\r\r").subject == "x"
+
+
+def test_a_multipart_that_names_no_border_is_read() -> None:
+    parts = b"--x\r\nContent-Type: text/plain\r\n\r\nHello\r\n--x\r\nContent-Type: image/png\r\n\r\ni\r\n--x--\r\n"
+    message = parse_message(mail("Content-Type: multipart/mixed", body=parts))
+    assert message.text == "Hello" and len(message.attachments) == 1 and warned(message, "structure")
+    message = parse_message(mail("Content-Type: multipart/mixed", body=b"Hello\r\n-- \r\nNora"))
+    assert message.text == "Hello\n-- \nNora" and warned(message, "structure")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Content-Disposition: attachment",
+        "Content-Type: text/plain; name=letter.txt\r\nContent-Disposition: attachment",
+        "Content-Type: text/markdown",
+        "Content-Type: text/x-web-markdown; name=letter.md",
+    ],
+)
+def test_the_only_text_is_read_whatever_its_label(headers: str) -> None:
+    message = parse_message(mail(headers))
+    assert message.text.strip() == "Hello"
+    assert warned(message, "structure") == (len(message.attachments) == 1)
+
+
+def test_an_attached_table_is_not_the_message() -> None:
+    assert parse_message(mail("Content-Type: text/csv; name=a.csv")).text == ""
+    assert parse_message(mail("Content-Type: text/plain; name=a.csv\r\nContent-Disposition: attachment")).text == ""
 
 
 def test_a_missing_empty_line_does_not_lose_text() -> None:
