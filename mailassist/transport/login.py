@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from mailassist.errors import LoginError
 from mailassist.transport.arguments import string
-from mailassist.transport.sasl import Credential, initial_response
+from mailassist.transport.refusals import known_cure
+from mailassist.transport.sasl import Credential, initial_response, spellings
 from mailassist.transport.session import Answer, Refused, Session
 
-# Part of the answer (lower case) -> what to do; the first that fits. `providers.toml` knows the rest, by host.
-_CURES = (
-    ("basicauthblocked", "Microsoft takes no passwords over IMAP: set method = \"xoauth2\" and a token_command."),
-    ("application-specific password", "Make an app password in the account's security settings and use that."),
-    ("web login required", "Log in with a browser once, then make an app password."),
-    ("user is authenticated but not connected",
-     "The login is right, but this mailbox is not yours to open: check `mailbox`, and ask for Full Access to it."),
-    ("imap access is disabled", "Switch IMAP on in the provider's web mail settings."),
-    ("not enabled for imap", "Switch IMAP on in the provider's web mail settings."),
-    ("account is locked", "The account is locked: log in with a browser first."),
-)  # fmt: skip
 _NEEDS_IDENTITY = ("163.com", "126.com", "yeah.net", "188.com", "coremail")
 
 
 def log_in(session: Session, credential: Credential) -> None:
-    """Log `credential` in. Raises LoginError with the provider's cure, Throttled, BrokenConnection."""
+    """Log `credential` in. Raises LoginError with the provider's cure, SecretError, Throttled, BrokenConnection."""
     imap = session._imap
     if imap.state == "AUTH":  # PREAUTH: the connection itself proved who we are
         return
     session._cached_capabilities = None
+    credential = credential.asked()
+    session.secrets = spellings(credential)
     try:
         answer = _by_password(session, credential) if credential.method == "password" else _by_sasl(session, credential)
     except Refused as error:
@@ -68,9 +60,8 @@ def _refused(session: Session, credential: Credential, text: str) -> LoginError:
 def login_cure(host: str, text: str, method: str) -> str:
     """What a person can do about a login that `host` refused with `text`."""
     lowered = text.casefold()
-    for mark, cure in _CURES:
-        if mark in lowered:
-            return cure
+    if cure := known_cure(text):
+        return cure
     if method != "password":
         return "The access token was not accepted: renew it (token_command), and check its scopes and `mailbox`."
     from mailassist.transport.autoconfig import advice_for_host  # late: only a failure needs the table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
@@ -29,6 +29,20 @@ class Credential:
         login = settings.login or address
         return cls(login, settings.mailbox or login, settings.method, secret)
 
+    def asked(self) -> Credential:
+        """The same login with its secret looked up, once and now.
+
+        Raises SecretError, and LoginError for a secret that no server can be sent.
+        """
+        secret = self.secret()
+        value = secret.get_secret_value()
+        if any(mark in value for mark in "\0\r\n") or any("\ud800" <= character <= "\udfff" for character in value):
+            raise LoginError(
+                f"The password or token of {self.login} holds a line end, a NUL or no valid text; it was not sent",
+                cure="Save it again as one line of text, with nothing behind it.",
+            )
+        return replace(self, secret=lambda: secret)
+
 
 def initial_response(credential: Credential) -> tuple[str, bytes]:
     """The SASL mechanism and its first message, not yet base64.
@@ -46,6 +60,21 @@ def initial_response(credential: Credential) -> tuple[str, bytes]:
         return "OAUTHBEARER", f"n,a={name},\1auth=Bearer {secret}\1\1".encode()
     authorize_as = credential.mailbox if credential.mailbox != credential.login else ""
     return "PLAIN", f"{authorize_as}\0{credential.login}\0{secret}".encode()
+
+
+def spellings(credential: Credential) -> list[str]:
+    """The secret in every form in which it is sent, the longest first; for `concealed`."""
+    secret = credential.secret().get_secret_value()
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
+    encoded = [base64.b64encode(one).decode("ascii") for one in (secret.encode(), initial_response(credential)[1])]
+    return sorted({one for one in (secret, quoted, *encoded) if one}, key=len, reverse=True)
+
+
+def concealed(text: str, secrets: Iterable[str]) -> str:
+    """What a server said, with *** for `secrets`: some repeat the command that they refuse."""
+    for one in secrets:
+        text = text.replace(one, "***")
+    return text
 
 
 def oauth_failure(challenge: bytes) -> str:

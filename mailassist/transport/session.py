@@ -12,7 +12,7 @@ import re
 import selectors
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,8 @@ from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, MailboxError
 from mailassist.transport.arguments import Argument, Literal, folder, keyword
 from mailassist.transport.network import failures, open_socket, start_tls
-from mailassist.transport.sasl import oauth_failure
+from mailassist.transport.refusals import known_cure
+from mailassist.transport.sasl import concealed, oauth_failure
 from mailassist.transport.source import FolderState
 from mailassist.transport.throttling import Throttled, suggested_pause
 
@@ -141,6 +142,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         self.writable = False
         self.partial = False  # the last search was of a part only
         self.news = False  # what the last IDLE brought
+        self.secrets: Sequence[str] = ()  # never to be repeated in an error
         with self._connection_errors():
             super().__init__(settings.host, settings.port, ssl=False, timeout=None)
             self._imap.debug = 0  # imapclient logs every line; ours hold passwords and mail
@@ -271,11 +273,11 @@ class Session(IMAPClient):  # type: ignore[misc]
         return bytes(literal)
 
     def _refuse(self, name: str, kind: str, data: bytes) -> None:
-        text = data.decode("utf-8", "replace")
-        pause = suggested_pause(text)
+        text = concealed(data.decode("utf-8", "replace"), self.secrets)
+        pause = suggested_pause(text, of_all=name in ("LOGIN", "AUTHENTICATE"))
         if pause is not None:
             raise Throttled(f"{self.host} asks to wait: {text}", pause)
-        raise Refused(f"{self.host} refused {name}: {text}", text)
+        raise Refused(f"{self.host} refused {name}: {text}", text, cure=known_cure(text))
 
     @contextmanager
     def _connection_errors(self) -> Iterator[None]:
@@ -284,8 +286,8 @@ class Session(IMAPClient):  # type: ignore[misc]
                 yield
         except imaplib.IMAP4.error as error:
             self.selected = None
-            text = re.sub(r"^(command: \w+ => )|^b['\"]|['\"]$", "", str(error))
-            pause = suggested_pause(text)
+            text = concealed(re.sub(r"^(command: \w+ => )|^b['\"]|['\"]$", "", str(error)), self.secrets)
+            pause = suggested_pause(text, of_all=True)
             if pause is not None:
                 raise Throttled(f"{self.host} asks to wait: {text}", pause, broken=True) from error
             raise BrokenConnection(
@@ -311,7 +313,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         except Refused as error:
             raise MailboxError(
                 f"{self.host} does not open the folder {name!r}: {error.text}",
-                cure="Check the folder names under [accounts.NAME.folders].",
+                cure=error.cure or "Check the folder names under [accounts.NAME.folders].",
             ) from error
         self.writable = writable
         self.selected = FolderState(

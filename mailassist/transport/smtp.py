@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, DeliveryRefused, DeliveryUnknown, LoginError
 from mailassist.transport.network import open_socket, start_tls
-from mailassist.transport.sasl import Credential, initial_response, oauth_failure
+from mailassist.transport.sasl import Credential, concealed, initial_response, oauth_failure, spellings
 from mailassist.transport.smtp_answers import cure, login_cure
 
 _ANSWER_TIMES = 10  # the answer to the dot may take ten times as long as any other (RFC 5321, 4.5.3.2.6: 10 minutes)
@@ -143,9 +143,10 @@ def _login(connection: _Connection, host: str, credential: Credential) -> None:
             f"{host} offers no login",
             cure='Check port and security in [accounts.NAME.smtp]: 465 "tls" or 587 "starttls".',
         )
+    credential = credential.asked()
     code, text = _authenticate(connection, credential, offered)
     if code not in (235, 503):
-        message = text.decode("utf-8", "replace").strip()
+        message = concealed(text.decode("utf-8", "replace").strip(), spellings(credential))
         if 400 <= code <= 499 and not message.startswith("4.7.0"):
             raise DeliveryRefused(f"{host} cannot log anybody in now: {code} {message}", temporary=True)
         raise LoginError(

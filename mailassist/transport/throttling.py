@@ -14,9 +14,12 @@ LONGEST = 300.0  # seconds; providers have been seen to ask for far more than an
 _UNNAMED = 5.0
 _SUGGESTED = re.compile(r"Backoff Time:?\s*(\d+)\s*(milli)?sec", re.IGNORECASE)
 _MARKS = (
-    "[throttled]", "[unavailable]", "[inuse]", "request is throttled", "too many simultaneous connections",
+    "[throttled]", "[inuse]", "request is throttled", "rate limit", "too many simultaneous connections",
     "too many connections", "maximum number of connections", "server unavailable", "server busy", "try again later",
 )  # fmt: skip
+# As an answer to one command they mean that command: iCloud says [UNAVAILABLE] to a SEARCH for a header it does not
+# know, and RFC 5530 has [LIMIT] for too many flags.
+_MARKS_OF_ALL = ("[unavailable]", "[limit]")
 
 
 class Throttled(ConnectionFailed):
@@ -45,11 +48,15 @@ class Patience:
         self.sleep(min(LONGEST, max(at_least, 2.0**attempt * (0.5 + self.random()))))
 
 
-def suggested_pause(text: str) -> float | None:
-    """Seconds to wait, where a server's refusal is only a "not now" (at most LONGEST); None for a real refusal."""
+def suggested_pause(text: str, *, of_all: bool = False) -> float | None:
+    """Seconds to wait, where a server's refusal is only a "not now" (at most LONGEST); None for a real refusal.
+
+    `of_all`: what is refused is the login or the connection, not one command.
+    """
     found = _SUGGESTED.search(text)
     if found:
         seconds = int(found[1][:9]) / (1000 if found[2] else 1)
         return min(LONGEST, seconds)
     lowered = text.casefold()
-    return _UNNAMED if any(mark in lowered for mark in _MARKS) else None
+    marks = _MARKS + _MARKS_OF_ALL if of_all else _MARKS
+    return _UNNAMED if any(mark in lowered for mark in marks) else None

@@ -26,13 +26,15 @@ from mailassist.transport.throttling import LONGEST, Patience
 INJECTED = "<a@b>\r\nX1 DELETE INBOX"
 
 
-def reach(server: ScriptedServer, pauses: list[float] | None = None, **settings: object) -> ImapSource:
+def reach(
+    server: ScriptedServer, pauses: list[float] | None = None, *, secret: str = "secret", **settings: object
+) -> ImapSource:
     waited = pauses if pauses is not None else []
     values = {"host": server.host, "port": server.port, "security": "none", "login": "me", "read_timeout": 20.0}
     return connect(
         ServerSettings.model_validate(values | settings),
         "me@here.example",
-        lambda: SecretStr("secret"),
+        lambda: SecretStr(secret),
         FolderSettings(),
         patience=Patience(sleep=waited.append, random=lambda: 0.5),
     )
@@ -92,12 +94,20 @@ def test_a_server_that_asks_to_wait_is_obeyed_up_to_five_minutes() -> None:
     assert pauses == [92.415, LONGEST] and server.connections == 1
 
 
-def test_too_many_connections_at_login_is_waited_for_and_then_told() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[ALERT] Too many simultaneous connections. (Failure)",
+        "[LIMIT] LOGIN Rate limit hit.",
+        "[UNAVAILABLE] Try it later",
+    ],
+)
+def test_a_login_that_is_too_much_for_the_server_is_waited_for_and_then_told(said: str) -> None:
     def full(command: str) -> list[str] | None:
-        return ["NO [ALERT] Too many simultaneous connections. (Failure)"] if command.startswith("LOGIN") else []
+        return [f"NO {said}"] if command.startswith("LOGIN") else []
 
     pauses: list[float] = []
-    with scripted(full) as server, pytest.raises(ConnectionFailed, match="Too many simultaneous"):
+    with scripted(full) as server, pytest.raises(ConnectionFailed, match="asks to wait"):
         reach(server, pauses)
     assert len(pauses) == 3 and all(pause >= 5 for pause in pauses)
 
@@ -197,6 +207,35 @@ def test_a_login_that_the_server_switched_off_is_explained() -> None:
     with scripted(lambda command: [], greeting) as server, pytest.raises(LoginError, match="use TLS"):
         reach(server)
     assert b"secret" not in server.received
+
+
+@pytest.mark.parametrize("method", ["password", "xoauth2"])
+def test_a_server_that_repeats_the_command_does_not_give_the_secret_away(method: LoginMethod) -> None:
+    greeting = "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] x"
+    with (
+        scripted(lambda command: [f"BAD cannot parse: {command}"], greeting) as server,
+        pytest.raises(LoginError, match=r"cannot parse: .*\*\*\*") as raised,
+    ):
+        reach(server, secret='hunter"2', method=method)
+    assert "hunter" not in str(raised.value)
+    assert server.commands[0].split()[-1].strip('"') not in str(raised.value)
+
+
+@pytest.mark.parametrize("secret", ["hunter2\n", "hunter\x002", "hunter2\udce4"])
+def test_a_secret_that_no_server_can_be_sent_is_named_and_not_shown(secret: str) -> None:
+    with scripted(mailbox) as server, pytest.raises(LoginError, match="one line of text") as raised:
+        reach(server, secret=secret)
+    assert "hunter" not in str(raised.value) and b"hunter" not in server.received
+
+
+@pytest.mark.parametrize("command", ["LIST", "EXAMINE"])
+def test_exchange_says_only_after_the_login_whose_mailbox_it_is_not(command: str) -> None:
+    def answer(sent: str) -> list[str] | None:
+        return mailbox(sent, {command: ["BAD User is authenticated but not connected."]})
+
+    with scripted(answer) as server, reach(server) as source, pytest.raises(MailboxError, match="Full Access"):
+        source.folders()
+        source.examine("INBOX")
 
 
 def test_starttls_is_never_skipped_and_nothing_before_it_counts() -> None:

@@ -168,7 +168,10 @@ def smtp_server(
     def authenticate(_smtp: SMTP, _session: Session, _envelope: Envelope, mechanism: str, data: object) -> AuthResult:
         assert isinstance(data, LoginPassword)
         server.logins.append((mechanism, data.login.decode()))
-        return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+        if data.password == PASSWORD.encode():
+            return AuthResult(success=True)
+        # Some servers repeat what they refuse.
+        return AuthResult(success=False, handled=False, message=f"535 5.7.8 no {data.password.decode()} here")
 
     def factory() -> SMTP:
         protocol = _Smtp(
