@@ -27,7 +27,7 @@ from mailassist.transport.arguments import (
 )
 from mailassist.transport.bodies import BEGINNING, FIRST_BYTES, beginning
 from mailassist.transport.fetch import by_uid, header_items, line_limit, records
-from mailassist.transport.session import Session
+from mailassist.transport.session import Refused, Session
 from mailassist.transport.source import HeaderRecord, Location
 
 Criterion = Sequence[Argument | Literal]
@@ -97,13 +97,13 @@ def by_ids(
     for _ in range(_MOST_PASSES):
         if wanted:
             asked.update(wanted)
-            search.run(_criteria(wanted, _HEADERS), NEAR)
+            search.run(wanted, _HEADERS, NEAR)
         else:
             missing = _shortened(sorted(asked - search.found.message_ids - sought))
             if not missing:
                 break
             sought.update(missing)
-            search.run(_criteria(missing, ("MESSAGE-ID",)), FAR)
+            search.run(missing, ("MESSAGE-ID",), FAR)
         wanted = sorted((search.found.message_ids | search.found.mentioned) - asked)
     return search.found
 
@@ -117,9 +117,10 @@ class _Search:
         self._folders = folders
         self._known = [received]
         self._now = now
+        self._refused: set[str] = set()  # headers that this server does not search
 
-    def run(self, criteria: Sequence[Criterion], bound: Bound) -> None:
-        """Search every folder, fetch what is new."""
+    def run(self, ids: Sequence[str], headers: Sequence[str], bound: Bound) -> None:
+        """Search every folder for messages whose `headers` name one of `ids`, fetch what is new."""
         oldest, newest = min(self._known), max(self._known)
         is_recent = self._now - newest < _RECENT
         dates = [keyword("SINCE"), day(_shifted(oldest, -bound.days))]
@@ -129,11 +130,34 @@ class _Search:
             state = self._session.open_folder(folder)
             narrow = is_recent and state.exists > bound.uids and state.uidnext > bound.uids
             window = [keyword("UID"), span(state.uidnext - bound.uids, 0xFFFFFFFF)] if narrow else []
-            uids: set[int] = set()
-            for chunk in _chunks(criteria, line_limit(self._session)) if state.exists else ():
-                uids.update(self._session.search(*window, *dates, *any_of(chunk)))
-            _collect(self._session, self.found, uids)
+            if state.exists:
+                _collect(self._session, self.found, self._naming(ids, headers, [*window, *dates]))
         self._known += [one.received for one in self.found.records.values() if one.received]
+
+    def _naming(self, ids: Sequence[str], headers: Sequence[str], bounds: Criterion) -> set[int]:
+        """UIDs in the open folder; iCloud refuses a whole search for one header that it does not know."""
+        usable = [one for one in headers if one not in self._refused]
+        try:
+            return self._matching(_criteria(ids, usable), bounds)
+        except Refused as error:
+            if len(usable) == 1:
+                raise
+            refusal = error
+        uids: set[int] = set()
+        for header in usable:
+            try:
+                uids |= self._matching(_criteria(ids, [header]), bounds)
+            except Refused:
+                self._refused.add(header)
+        if self._refused.issuperset(usable):
+            raise refusal
+        return uids
+
+    def _matching(self, criteria: Sequence[Criterion], bounds: Criterion) -> set[int]:
+        uids: set[int] = set()
+        for chunk in _chunks(criteria, line_limit(self._session)):
+            uids.update(self._session.search(*bounds, *any_of(chunk)))
+        return uids
 
 
 def _shifted(moment: datetime, days: int) -> date:

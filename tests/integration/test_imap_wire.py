@@ -252,14 +252,31 @@ def test_starttls_is_never_skipped_and_nothing_before_it_counts() -> None:
         reach(server, security="starttls")
 
 
-def test_a_server_that_refuses_a_header_search_is_read_instead() -> None:
+@pytest.mark.parametrize("refusal", ["NO unknown header", "NO [UNAVAILABLE] Unexpected exception"])
+def test_a_server_that_refuses_a_header_search_is_read_instead(refusal: str) -> None:
     def answer(command: str) -> list[str] | None:
         header = "X-Mailassist-Id: 77\r\n\r\n"
         fetched = f"* 2 FETCH (UID 29 BODY[HEADER.FIELDS (X-MAILASSIST-ID)] {{{len(header)}}}\r\n{header})"
-        return mailbox(command, {"UID SEARCH": ["NO unknown header"], "FETCH": [fetched, "OK done"]})
+        return mailbox(command, {"UID SEARCH": [refusal], "FETCH": [fetched, "OK done"]})
 
     with scripted(answer) as server, reach(server) as source:
         assert source.search_header("INBOX", "X-Mailassist-Id", "77") == [29]
+
+
+@pytest.mark.parametrize("refusal", ["NO [UNAVAILABLE] Unexpected exception", "BAD unknown header"])
+def test_a_conversation_is_found_by_the_headers_that_the_server_can_search(refusal: str) -> None:
+    def answer(command: str) -> list[str] | None:
+        header = "Message-ID: <old@x>\r\n\r\n"
+        fetched = f"* 2 FETCH (UID 29 BODY[HEADER.FIELDS (X)] {{{len(header)}}}\r\n{header})"
+        if command.startswith("UID SEARCH") and "HEADER REFERENCES" in command:
+            return [refusal]
+        return mailbox(command, {"UID SEARCH": ["* SEARCH 29", "OK done"], "UID FETCH": [fetched, "OK done"]})
+
+    pauses: list[float] = []
+    with scripted(answer) as server, reach(server, pauses) as source:
+        assert b"<old@x>" in source.thread(record("<new@x>", "<old@x>"), [])[0].headers
+    assert pauses == []
+    assert len([one for one in server.commands if "HEADER REFERENCES" in one]) == 2  # once with the others, once alone
 
 
 def test_answers_that_nobody_asked_for_are_not_taken_for_messages() -> None:
