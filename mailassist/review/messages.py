@@ -67,10 +67,10 @@ class ConversationHighlighted(Message):
 class ConversationChosen(Message):
     """A conversation was opened (Enter or click)."""
 
-    def __init__(self, key: Key) -> None:
-        """`key`: which one."""
+    def __init__(self, key: Key, *, write: bool = True) -> None:
+        """`key`: which one; `write`: with a draft, where it has none."""
         super().__init__()
-        self.key = key
+        self.key, self.write = key, write
 
 
 class TextEdited(Message):

@@ -297,7 +297,7 @@ class ReadingRoom(Screen[None]):
     @on(told.ConversationChosen)
     def _chosen(self, event: told.ConversationChosen) -> None:
         self._turn_to(event.key)
-        self.action_open()
+        self._show(write=event.write)
 
     @on(told.TextEdited)
     def _text_edited(self, event: told.TextEdited) -> None:
@@ -347,13 +347,16 @@ class ReadingRoom(Screen[None]):
 
     def action_open(self) -> None:
         """Show the thread and have a draft written where there is no text."""
+        self._show(write=True)
+
+    def _show(self, *, write: bool) -> None:
         reply = self.reply
         if reply is None:
             return
         self.add_class("-reading")
         self.set_focus(self.query_one(ThreadView))
         self.start(self._show_thread, group="thread", exclusive=True)
-        if not reply.text and not reply.problem:
+        if write and not reply.text and not reply.problem:
             self.writing.write(reply)
         self._show_keys()
 

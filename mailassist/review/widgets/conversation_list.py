@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual import on
+from textual.events import Click
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -58,6 +59,16 @@ class ConversationList(OptionList):
         event.stop()
         if self.cursor is not None and not self._filling and event.option_index == self.highlighted:
             self.post_message(ConversationHighlighted(self.cursor))
+
+    def on_click(self, event: Click) -> None:
+        """One click shows a conversation; only the second one has a draft written: that costs, and text leaves."""
+        index = event.style.meta.get("option")
+        if index is None or index >= len(self._keys):
+            return
+        event.prevent_default()
+        event.stop()
+        self.highlighted = index
+        self.post_message(ConversationChosen(self._keys[index], write=event.chain > 1))
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

@@ -514,9 +514,10 @@ async def test_a_narrow_terminal_shows_list_and_conversation_in_turns() -> None:
 async def test_the_mouse_opens_conversations_and_presses_keys() -> None:
     async with reviewing() as person:
         await person.pilot.click(ConversationList, offset=(5, 2))
-        await person.until(
-            lambda: person.subject == "Lunch on Thursday?" and person.text and not person.main.reply.writing
-        )
+        await person.until(lambda: person.subject == "Lunch on Thursday?" and person.thread)
+        assert not person.desk.called("draft")  # looking costs nothing
+        await person.pilot.click(ConversationList, offset=(5, 2), times=2)
+        await person.until(lambda: person.text and not person.main.reply.writing)
         await person.pilot.click("#keys", offset=(3, 0))
         await person.until(lambda: person.desk.called("approve"))
 
