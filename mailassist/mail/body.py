@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailassist.mail.css_cascade import Cascade
-from mailassist.mail.css_selectors import Around
+from mailassist.mail.css_selectors import Around, Budget
 from mailassist.mail.css_syntax import medium_holds
 from mailassist.mail.css_values import color
 from mailassist.mail.html_style import Style, hidden_box, styled
@@ -53,14 +53,17 @@ _MOST_STEPS = 400_000  # elements and texts entered, and elements left
 _MOST_HIDDEN = 20_000  # characters reported as hidden
 
 
-def html_to_text(html: str) -> HtmlText:
-    """`html` as text: tables, lists and links readable, quotes as `> ` lines, hidden text apart. Never raises."""
+def html_to_text(html: str, budget: Budget | None = None) -> HtmlText:
+    """`html` as text: tables, lists and links readable, quotes as `> ` lines, hidden text apart. Never raises.
+
+    `budget`: what may be spent on style sheets, where several pages share it.
+    """
     html, cut = _shallow(html)
     tree = LexborHTMLParser(html)
     root = tree.root
     if root is None:
         return HtmlText("")
-    walk = _Walk(Cascade(_sheets(tree)))
+    walk = _Walk(Cascade(_sheets(tree), budget or Budget()))
     walk.through(root)
     text, unseen = without_invisible(walk.writer.text())
     hidden = tuple(_reported([*walk.hidden_texts(), *unseen]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mailassist.mail.body import html_to_text
 from mailassist.mail.charsets import decode, inside
+from mailassist.mail.css_selectors import Budget
 from mailassist.mail.encryption import pgp, smime
 from mailassist.mail.flowed import unflow
 from mailassist.mail.invisible import without_invisible
@@ -62,6 +63,7 @@ class _Reader:
     attachments: list[Attachment] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     others: list[Part] = field(default_factory=list)  # the parts of the attachments
+    budget: Budget = field(default_factory=Budget)  # for all style sheets together
     encrypted: str = ""
     html: str = ""
 
@@ -103,7 +105,7 @@ class _Reader:
         """What a piece says."""
         if reading.html is None:
             return reading.plain or ""
-        converted = html_to_text(reading.html[: self.html_room])
+        converted = html_to_text(reading.html[: self.html_room], self.budget)
         self.html_room -= min(len(reading.html), self.html_room)
         self.hidden.extend(converted.hidden)
         self.warnings.extend(converted.warnings)

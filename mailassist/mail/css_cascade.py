@@ -55,9 +55,9 @@ _NOTHING = Said()
 class Cascade:
     """The style sheets and style attributes of one page."""
 
-    def __init__(self, sheets: Iterable[str]) -> None:
+    def __init__(self, sheets: Iterable[str], budget: Budget) -> None:
         """Read style sheets; more than the limits allow is left out, which `incomplete` tells."""
-        self.budget = Budget()
+        self.budget = budget
         self._undecided = False
         self._variables: set[str] = set()
         self.uses_variables = False

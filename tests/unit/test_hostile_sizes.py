@@ -54,6 +54,17 @@ def styled(css: str, body: str) -> str:
             HTML + styled("*{" + "".join(f"--a{n}:var(--a{n + 1});" for n in MANY) + "}", "<div>x" * 150_000),
             id="css-variables",
         ),
+        pytest.param(
+            HEAD
+            + "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+            + (
+                "--b\r\nContent-Type: text/html\r\n\r\n"
+                + styled("".join(f"p:nth-child({n}n+1){{color:red}}" for n in range(30)), "<p>x" * 200)
+                + "\r\n"
+            )
+            * 900,
+            id="css-in-many-parts",
+        ),
         pytest.param(HTML + styled("a,b{" * 100_000, "<p>x" * 100_000), id="css-nesting"),
         pytest.param(HTML + "<p style='" + "color:red;" * 90_000 + "'>x", id="css-in-an-attribute"),
         pytest.param(HTML + "<p " + "".join(f"a{n}=b " for n in range(100_000)) + ">x", id="attributes"),
