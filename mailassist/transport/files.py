@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from mailassist.errors import InputError
+from mailassist.mail.dates import parse_date
 
-_FROM = re.compile(rb"From \S.*\d{4}|From - |From \S+\s*\r?\n")
+# "From SENDER Tue Nov 24 10:00:00 2026" (RFC 4155, A); with a zone on either side of the year, as Google's Takeout and
+# old systems write it; "From - ...", as Thunderbird does; the sender alone.
+_FROM = re.compile(rb"From (?:\S.*\d{4}\s*|\S.{0,300}\d:\d\d\b.{0,20}\b\d{4}\b.{0,20}|- .*|\S+\s*)\r?\n")
+_ASCTIME = re.compile(
+    r"\b([A-Z][a-z]{2})\s+(\d{1,2})\s+(\d{1,2}:\d\d(?::\d\d)?)\s+(?:([+-]\d{4}|[A-Z]{1,5})\s+)?(\d{4})\b"
+    r"(?:\s+([+-]\d{4}|[A-Z]{1,5})\b)?"
+)
 _QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
 
 
@@ -43,7 +51,7 @@ def mbox_messages(file: BinaryIO) -> Iterator[bytes]:
     lines: list[bytes] = []
     after_blank, started = True, False
     for line in file:
-        if after_blank and line.startswith(b"From ") and _FROM.match(line):
+        if after_blank and is_from_line(line):
             if started:
                 yield _message(lines)
             lines, started, after_blank = [], True, False
@@ -55,6 +63,20 @@ def mbox_messages(file: BinaryIO) -> Iterator[bytes]:
         after_blank = line in (b"\n", b"\r\n")
     if started:
         yield _message(lines)
+
+
+def is_from_line(line: bytes) -> bool:
+    """Whether `line`, which follows a blank one, separates messages of an mbox."""
+    return line.startswith(b"From ") and _FROM.match(line) is not None
+
+
+def from_line_date(line: bytes) -> datetime | None:
+    """When the message after a From_ line was stored; UTC, as RFC 4155 wants, unless the line names a zone."""
+    found = _ASCTIME.search(line[:1000].decode("ascii", "replace"))
+    if found is None:
+        return None
+    month, day, clock, before, year, after = found.groups()
+    return parse_date(f"{day} {month} {year} {clock} {before or after or '+0000'}")
 
 
 def _message(lines: list[bytes]) -> bytes:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from mailassist.errors import MailboxError
+from mailassist.mail.dates import parse_date
 from mailassist.mail.parse import parse_headers
 from mailassist.transport.source import HEADER_FIELDS, Folder, FolderState, HeaderRecord, Location, Role
 
@@ -18,6 +19,7 @@ _STEP = 0.5  # seconds between two looks at the disk
 _THREAD_DAYS = 730  # how far back a conversation is looked for
 _MOST_HEADER_BYTES = 1_000_000
 _WANTED = frozenset(name.lower().encode("ascii") for name in HEADER_FIELDS)
+_FIRST_CLOCK = datetime(1990, 1, 1, tzinfo=UTC)  # whatever says less was never set
 _NOT_SEARCHED = (Role.DRAFTS, Role.JUNK, Role.TRASH)
 
 
@@ -27,7 +29,7 @@ class Entry:
 
     uid: int
     flags: frozenset[str]
-    received: datetime
+    received: datetime  # as the disk tells; the headers may know better
     size: int
     beginning: Callable[[int], bytes]  # at most so many bytes from the start; b"" when it is gone
     content: Callable[[], bytes]
@@ -159,10 +161,30 @@ def no_folder(name: str, where: object) -> MailboxError:
     return MailboxError(f"There is no folder {name!r} in {where}", cure="Check [accounts.NAME.folders].")
 
 
+def earlier(known: datetime, other: datetime | None) -> datetime:
+    """The earlier of two moments; `known` where the other is none that a clock can have shown."""
+    return other if other is not None and _FIRST_CLOCK <= other < known else known
+
+
 def _record(state: FolderState, entry: Entry) -> HeaderRecord:
-    fields = b"".join(field for name, field in _fields(_header_block(entry)) if name in _WANTED)
+    fields = list(_fields(_header_block(entry)))
+    wanted = b"".join(field for name, field in fields if name in _WANTED)
     place = Location(state.name, state.uidvalidity, entry.uid)
-    return HeaderRecord(place, fields + b"\r\n", entry.flags, entry.received, entry.size)
+    return HeaderRecord(place, wanted + b"\r\n", entry.flags, earlier(entry.received, _stamped(fields)), entry.size)
+
+
+def _stamped(fields: Iterable[tuple[bytes, bytes]]) -> datetime | None:
+    """When the message arrived, or was written here, by its own headers.
+
+    Synchronising programs and restored backups give a file the time at which they wrote it. The topmost Received field
+    is from the last server (RFC 5321, 4.4); what came by none has its Date.
+    """
+    first: dict[bytes, str] = {}
+    for name, field in fields:
+        if name in (b"received", b"date"):
+            first.setdefault(name, _text(field))
+    received = parse_date(first.get(b"received", "").rpartition(";")[2].strip())
+    return received or parse_date(first.get(b"date", ""))
 
 
 def _header_block(entry: Entry) -> bytes:
@@ -194,4 +216,8 @@ def _values(block: bytes, name: str) -> Iterable[str]:
     wanted = name.lower().encode("ascii")
     for found, field in _fields(block):
         if found == wanted:
-            yield " ".join(field.partition(b":")[2].decode("utf-8", "replace").split())
+            yield _text(field)
+
+
+def _text(field: bytes) -> str:
+    return " ".join(field.partition(b":")[2].decode("utf-8", "replace").split())

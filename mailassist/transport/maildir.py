@@ -21,14 +21,15 @@ from pathlib import Path
 
 from mailassist.config import FolderSettings
 from mailassist.errors import MailboxError
-from mailassist.transport.folders import Listed, assign_roles, find
-from mailassist.transport.local_source import Entry, LocalSource, no_folder
+from mailassist.transport.folders import Listed, as_listed, assign_roles, find
+from mailassist.transport.local_source import Entry, LocalSource, earlier, no_folder
 from mailassist.transport.source import Folder, FolderState, Location, Role
 
 _INFO = re.compile(r"[:!;]2,([A-Za-z]*)$")  # "!" and ";" where a file system has no colons
 _LETTERS = {"D": "\\Draft", "F": "\\Flagged", "R": "\\Answered", "S": "\\Seen", "T": "\\Deleted", "P": "$Forwarded"}
 _OF_FLAG = {flag.lower(): letter for letter, flag in _LETTERS.items()}
 _ARRIVAL = re.compile(r"(\d{1,12})")
+_DELIVERED = re.compile(r"(\d{9,10})[._]")  # seconds since 1970, as every program that follows the custom begins a name
 _deliveries = itertools.count()
 
 
@@ -43,7 +44,7 @@ class MaildirSource(LocalSource):
         self._settings = folders
         self._now = now
         self._lists = data_folder / "maildir" / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
-        self._paths = dict(_maildirs(root))
+        self._paths = _maildirs(root)
         if not self._paths:
             raise MailboxError(f"{root} holds no Maildir", cure="Name the folder that has cur, new and tmp inside.")
         self._folders = assign_roles([Listed(name, "/", frozenset()) for name in self._paths], folders)
@@ -124,8 +125,23 @@ class _Uids:
     of: dict[str, int]
 
 
-def _maildirs(root: Path) -> Iterator[tuple[str, Path]]:
-    """(folder name, path), the inbox first; a dot in front of a name or between its parts is Maildir++."""
+def _maildirs(root: Path) -> dict[str, Path]:
+    """Folder name -> path, the inbox first; a dot in front of a name or between its parts is Maildir++."""
+    found: dict[str, Path] = {}
+    for written, path in _written(root):
+        name = _readable(written)
+        found[written if name in found else name] = path
+    return found
+
+
+def _readable(written: str) -> str:
+    """A folder's name from modified UTF-7, in which Dovecot, mbsync and offlineimap write it; else as it stands."""
+    line = as_listed(os.fsencode(written), "/", ())
+    return written if line.attributes else line.name
+
+
+def _written(root: Path) -> Iterator[tuple[str, Path]]:
+    """(folder name as the disk has it, path)."""
     if (root / "cur").is_dir():
         yield "INBOX", root
     for folder, inner, _ in os.walk(root, followlinks=False):
@@ -213,8 +229,13 @@ def _entry(uid: int, file: Path) -> Entry | None:
         return None  # another program renamed it this moment
     match = _INFO.search(file.name)
     flags = frozenset(_LETTERS[letter] for letter in (match[1] if match else "") if letter in _LETTERS)
-    received = datetime.fromtimestamp(status.st_mtime, UTC)
+    received = earlier(datetime.fromtimestamp(status.st_mtime, UTC), _delivered(file.name))
     return Entry(uid, flags, received, status.st_size, partial(_beginning, file), partial(_beginning, file, -1))
+
+
+def _delivered(name: str) -> datetime | None:
+    seconds = _DELIVERED.match(name)
+    return datetime.fromtimestamp(int(seconds[1]), UTC) if seconds else None
 
 
 def _beginning(file: Path, size: int) -> bytes:

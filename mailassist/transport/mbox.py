@@ -7,22 +7,23 @@ a new one, by a digest that we keep of what was there.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 
 from mailassist.errors import MailboxError
+from mailassist.transport.files import from_line_date, is_from_line
 from mailassist.transport.local_source import Entry, LocalSource
 from mailassist.transport.source import Folder, FolderState, Location, Role
 
-_FROM = re.compile(rb"From (?:\S.*\d{4}|- .*|\S+\s*)\r?\n")
 _QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
 _STATUS = {"R": "\\Seen", "A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}
 _STATUS_FIELD = re.compile(rb"^(?:X-)?Status:[ \t]*([A-Z]*)", re.IGNORECASE | re.MULTILINE)
+_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FIRST_BYTES = 4096
 
 
@@ -30,7 +31,7 @@ _FIRST_BYTES = 4096
 class _Span:
     start: int  # of the message, after its From_ line
     end: int
-    received: datetime
+    received: datetime | None  # None: its From_ line does not tell
 
 
 class MboxSource(LocalSource):
@@ -49,19 +50,19 @@ class MboxSource(LocalSource):
 
     def signature(self, folder: str) -> object:
         """Size and time of the file."""
-        try:
-            status = self._path.stat()
-        except OSError as error:
-            raise MailboxError(f"{self._path} cannot be read: {error.strerror}", cure="Check `mbox`.") from error
+        status = self._status()
         return status.st_size, status.st_mtime_ns
 
     def look(self, folder: str) -> tuple[FolderState, Mapping[int, Entry]]:
         """The messages of the file; read anew only when it has changed."""
-        now = self.signature(folder)
+        status = self._status()
+        now = status.st_size, status.st_mtime_ns
         if self._known is None or self._known[0] != now:
             spans, digests = _spans(self._path)
             state = FolderState("INBOX", self._epoch(digests), len(spans) + 1, len(spans))
-            self._known = now, state, {uid: self._entry(uid, span) for uid, span in enumerate(spans, 1)}
+            written = datetime.fromtimestamp(status.st_mtime, UTC)
+            entries = {uid: self._entry(uid, span, written) for uid, span in enumerate(spans, 1)}
+            self._known = now, state, entries
         return self._known[1], self._known[2]
 
     def append(self, folder: str, raw: bytes, flags: Sequence[str]) -> Location | None:
@@ -76,12 +77,19 @@ class MboxSource(LocalSource):
         """Refused."""
         raise _read_only(self._path)
 
-    def _entry(self, uid: int, span: _Span) -> Entry:
-        start = self._read(span, _FIRST_BYTES).partition(b"\n\n")[0]
+    def _status(self) -> os.stat_result:
+        try:
+            return self._path.stat()
+        except OSError as error:
+            raise MailboxError(f"{self._path} cannot be read: {error.strerror}", cure="Check `mbox`.") from error
+
+    def _entry(self, uid: int, span: _Span, written: datetime) -> Entry:
+        start = _END_OF_HEADER.split(self._read(span, _FIRST_BYTES), maxsplit=1)[0]
         letters = b"".join(_STATUS_FIELD.findall(start)).decode("ascii").upper()
         flags = frozenset(_STATUS[letter] for letter in letters if letter in _STATUS)
         size = span.end - span.start
-        return Entry(uid, flags, span.received, size, partial(self._read, span), partial(self._read, span, size))
+        received = span.received or written
+        return Entry(uid, flags, received, size, partial(self._read, span), partial(self._read, span, size))
 
     def _read(self, span: _Span, most: int) -> bytes:
         with self._path.open("rb") as file:
@@ -109,13 +117,14 @@ def _spans(path: Path) -> tuple[list[_Span], list[str]]:
     spans: list[_Span] = []
     digests: list[str] = []
     running = hashlib.sha256()
-    start, received, after_blank, position = -1, _UNKNOWN, True, 0
+    received: datetime | None = None
+    start, after_blank, position = -1, True, 0
     with path.open("rb") as file:
         for line in file:
-            if after_blank and line.startswith(b"From ") and _FROM.match(line):
+            if after_blank and is_from_line(line):
                 if start >= 0:
                     spans.append(_Span(start, position, received))
-                start, received = position + len(line), _arrival(line)
+                start, received = position + len(line), from_line_date(line)
                 running.update(line)
                 digests.append(running.hexdigest())
             elif start >= 0 and position - start < _FIRST_BYTES:
@@ -126,21 +135,6 @@ def _spans(path: Path) -> tuple[list[_Span], list[str]]:
     if start >= 0:
         spans.append(_Span(start, position, received))
     return spans, digests
-
-
-_UNKNOWN = datetime.fromtimestamp(0, UTC)
-
-
-def _arrival(line: bytes) -> datetime:
-    """The date of a From_ line, in asctime's form; UTC, as RFC 4155 wants."""
-    words = line.decode("ascii", "replace").split()
-    if len(words) >= 7:
-        try:
-            _, month, day, clock, year = words[2:7]
-            return parsedate_to_datetime(f"{day} {month} {year} {clock} +0000")
-        except ValueError:
-            pass
-    return _UNKNOWN
 
 
 def _read_only(path: Path) -> MailboxError:

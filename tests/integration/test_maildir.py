@@ -148,3 +148,82 @@ def test_an_mbox_that_grows_keeps_its_epoch_and_a_rewritten_one_does_not(tmp_pat
     assert grown.uidvalidity == first.uidvalidity and grown.exists == 3
     path.write_bytes(mbox(raw("<2@x>"), raw("<3@x>"), raw("<4@x>")))
     assert MboxSource(path, tmp_path / "data").examine("INBOX").uidvalidity != first.uidvalidity
+
+
+def received(path: Path, content: bytes) -> datetime | None:
+    """When the only message of an mbox counts as arrived; the file was written on 24 November 2026."""
+    path.write_bytes(content)
+    os.utime(path, (1_795_500_000, 1_795_500_000))
+    (record,) = MboxSource(path, path.with_suffix(".data")).newest_headers("INBOX", 9)
+    return record.received
+
+
+@pytest.mark.parametrize(
+    ("line", "moment"),
+    [
+        (b"From 1234567890@xxx Tue Nov 03 10:00:00 +0100 2026\n", datetime(2026, 11, 3, 9, tzinfo=UTC)),
+        (b"From a@b.example Tue Nov  3 10:00:00 EST 2026\n", datetime(2026, 11, 3, 15, tzinfo=UTC)),
+        (b"From a@b.example Tue Nov  3 10:00:00 2026 -0500\r\n", datetime(2026, 11, 3, 15, tzinfo=UTC)),
+        (b"From - Tue Nov  3 10:00:00 2026\n", datetime(2026, 11, 3, 10, tzinfo=UTC)),
+        (b"From a@b.example\n", datetime.fromtimestamp(1_795_500_000, UTC)),
+    ],
+)
+def test_every_form_of_from_line_tells_when_a_message_came(tmp_path: Path, line: bytes, moment: datetime) -> None:
+    assert received(tmp_path / "mail.mbox", line + raw("<1@x>")) == moment
+
+
+def test_a_from_line_without_a_date_leaves_it_to_the_header(tmp_path: Path) -> None:
+    content = b"From a@b.example\n" + raw("<1@x>", more="Date: Tue, 3 Nov 2026 10:00:00 +0000\n")
+    assert received(tmp_path / "mail.mbox", content) == datetime(2026, 11, 3, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "moment"),
+    [
+        # mbsync writes the whole mailbox today: name and file tell the time of the download
+        (
+            "1795400000.7_1.host,U=1:2,S",
+            "Date: Tue, 3 Nov 2026 10:00:00 +0000\n",
+            datetime(2026, 11, 3, 10, tzinfo=UTC),
+        ),
+        # written long before it was sent: the server's stamp is the arrival, not the writer's clock
+        (
+            "1795400000.7_2.host:2,",
+            "Received: from a by b; Wed, 4 Nov 2026\n 10:00:00 +0000\nReceived: by a; Tue, 3 Nov 2026 09:00:00 +0000\n"
+            "Date: Mon, 1 Jan 2001 00:00:00 +0000\n",
+            datetime(2026, 11, 4, 10, tzinfo=UTC),
+        ),
+        # a restored backup: the name is as old as the delivery
+        ("1793700000.M1P2.host:2,S", "", datetime.fromtimestamp(1_793_700_000, UTC)),
+        # a clock that was never set, and one that runs ahead
+        (
+            "1795400000.7_3.host:2,",
+            "Date: Thu, 1 Jan 1970 00:00:00 +0000\n",
+            datetime.fromtimestamp(1_795_400_000, UTC),
+        ),
+        (
+            "1795400000.7_4.host:2,",
+            "Date: Fri, 1 Jan 2038 00:00:00 +0000\n",
+            datetime.fromtimestamp(1_795_400_000, UTC),
+        ),
+    ],
+)
+def test_mail_that_was_downloaded_today_did_not_arrive_today(
+    tmp_path: Path, name: str, more: str, moment: datetime
+) -> None:
+    path = deliver(tmp_path / "m", name, raw("<1@x>", more=more))
+    os.utime(path, (1_795_500_000, 1_795_500_000))
+    (record,) = MaildirSource(tmp_path / "m", NONE, tmp_path / "data").newest_headers("INBOX", 9)
+    assert record.received == moment
+
+
+def test_folder_names_on_disk_are_read_from_modified_utf_7(tmp_path: Path) -> None:
+    deliver(tmp_path / "m", "1.a:2,S", raw("<1@x>"))
+    deliver(tmp_path / "m/.Entw&APw-rfe", "2.b:2,DS", raw("<2@x>"))
+    deliver(tmp_path / "m/.R&D", "3.c:2,S", raw("<3@x>"))  # nobody wrote that in modified UTF-7
+    deliver(tmp_path / "m/.Gelöscht", "4.d:2,S", raw("<4@x>"))
+    source = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    assert {(folder.name, folder.role) for folder in source.folders()} == {
+        ("INBOX", Role.INBOX), ("Entwürfe", Role.DRAFTS), ("R&D", Role.OTHER), ("Gelöscht", Role.TRASH),
+    }  # fmt: skip
+    assert [content for _, content in source.raw("Entwürfe", [1])] == [raw("<2@x>")]
