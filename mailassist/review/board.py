@@ -124,6 +124,7 @@ def _renew(reply: Reply, item: Waiting) -> bool:
     reply.overtaken = reply.edited or reply.writing
     if not reply.edited and reply.text:
         reply.previous, reply.text, reply.complete = reply.text, SafeText(), True
+        reply.previous_by = reply.written_by
     return reply.edited
 
 

@@ -78,6 +78,7 @@ class Reply:
     written_by: Author = "model"
     complete: bool = True
     previous: SafeText = field(default_factory=SafeText)
+    previous_by: Author = "model"  # who wrote it
     in_drafts: bool = False
     writing: bool = False
     pieces: list[str] = field(default_factory=list)  # what has streamed in so far
@@ -140,22 +141,24 @@ class Reply:
         """Take over what the store kept."""
         self.text = draft_text(saved.text)
         self.written_by, self.complete, self.in_drafts = saved.written_by, saved.complete, saved.in_drafts
-        self.previous = draft_text(saved.previous)
+        self.previous, self.previous_by = draft_text(saved.previous), "person"  # it may be; then it must stay
         self.figures = Figures(
             saved.model, saved.input_tokens, saved.cached_tokens, saved.output_tokens, saved.cost
         )  # fmt: skip
 
     def begin_writing(self) -> None:
-        """A call starts; the text so far stays one key away."""
-        if self.text:
-            self.previous = self.text
+        """A call starts; the text so far stays one key away, and a model's never pushes out one by the person."""
+        if self.text and not (self.previous and self.previous_by == "person" and self.written_by == "model"):
+            self.previous, self.previous_by = self.text, self.written_by
         self.text, self.pieces, self.writing = SafeText(), [], True
         self.written_by, self.complete, self.in_drafts = "model", False, False
         self.problem, self.notices, self.overtaken = "", (), False
 
     def take(self, draft: Draft) -> None:
-        """The call's result."""
+        """The call's result; one that was stopped before its first word leaves the text from before."""
         self.text, self.complete = draft_text(draft.text), draft.complete
+        if not self.text.strip():
+            self._restore()
         self.notices = tuple(draft.notices)
         usage = draft.usage
         self.figures = Figures(
@@ -170,8 +173,14 @@ class Reply:
         """The call failed: what has streamed in stays, marked; else the text from before comes back."""
         self.problem = problem
         self.text = draft_text("".join(self.pieces))
-        if not self.text and self.previous:
-            self.text, self.previous, self.complete = self.previous, SafeText(), True
+        if not self.text:
+            self._restore()
+
+    def _restore(self) -> None:
+        """The text from before comes back, and whose it was."""
+        if self.previous:
+            self.text, self.written_by = self.previous, self.previous_by
+            self.previous, self.complete = SafeText(), True
 
     def type(self, text: str) -> None:
         """The person changed the text."""
@@ -181,4 +190,4 @@ class Reply:
     def swap_previous(self) -> None:
         """The version before takes the text's place, and the other way round."""
         self.text, self.previous = self.previous, self.text
-        self.written_by, self.complete = "person", True
+        self.written_by, self.previous_by, self.complete = "person", self.written_by, True

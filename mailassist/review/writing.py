@@ -106,6 +106,8 @@ class Writing:
                 self._session.start(partial(self._outlast, reply, task), group=f"outlast-{reply.key}")
                 return
             reply.take(task.result())
+            if reply.edited or reply.previous_by == "person":
+                self._keeper.keep(reply)  # what the person wrote stays where it is now, in the store too
         except MailassistError as error:
             reply.give_up(str(error))
             self._session.post(Noticed(str(error), "error"))

@@ -13,6 +13,7 @@ from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from mailassist.drafting.pipeline import Draft
 from mailassist.errors import ConnectionFailed, ModelError, StoreError
 from mailassist.mail.message import Address
 from mailassist.mail.recipients import ReplyPlan
@@ -208,6 +209,29 @@ async def test_regenerating_over_an_edit_asks_and_keeps_the_old_text_one_key_awa
         assert person.text == ANSWER
         await person.press("z")
         assert person.text == "Mein " + ANSWER
+
+
+async def test_what_the_person_wrote_stays_reachable_over_any_number_of_drafts() -> None:
+    async with reviewing() as person:
+        await person.drafted()
+        await person.press("e", *"Mein ", "escape", "i", *"one", "enter")
+        for calls in (2, 3, 4):
+            await person.until(lambda calls=calls: len(person.desk.called("draft")) == calls)
+            await person.until(lambda: not person.main.reply.writing)
+            if calls < 4:
+                await person.press("r")
+        await person.until(lambda: person.desk.texts[OFFER].previous == "Mein " + ANSWER)
+        await person.press("z")
+        assert person.text == "Mein " + ANSWER
+
+
+async def test_a_draft_stopped_before_its_first_word_leaves_the_text_and_whose_it_was() -> None:
+    async with reviewing() as person:
+        reply = person.main.reply
+        reply.type("Mine.")
+        reply.begin_writing()
+        reply.take(Draft("", "m", None, 0.0, None, False, ()))
+        assert (reply.text, reply.edited, reply.complete) == ("Mine.", True, True)
 
 
 async def test_an_instruction_revises_the_text_there_is() -> None:
