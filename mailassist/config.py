@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mailassist.errors import ConfigError
 
@@ -50,13 +50,19 @@ class ServerSettings(_Section):
 class FolderSettings(_Section):
     """Folder names, only where finding them by SPECIAL-USE or name goes wrong."""
 
-    inbox: list[str] = ["INBOX"]  # folders whose mail is answered
+    inbox: Annotated[list[str], Field(min_length=1)] = ["INBOX"]  # folders whose mail is answered
     sent: str = ""
     drafts: str = ""
     archive: str = ""
     trash: str = ""
     also: list[str] = []  # further folders that hold parts of conversations
     skip: list[str] = []
+
+    @field_validator("inbox", "also", "skip")
+    @classmethod
+    def _inbox_in_any_case(cls, names: list[str]) -> list[str]:
+        """INBOX is the one name whose case means nothing (RFC 9051, 5.1)."""
+        return ["INBOX" if name.upper() == "INBOX" else name for name in names]
 
 
 class Identity(_Section):

@@ -129,7 +129,7 @@ def _accounts(desk: Desk, online: bool) -> Iterator[Finding]:
         try:
             with desk.source(name) as source:
                 yield Finding("ok", f"{name}: login works")
-                yield from _folders(name, source)
+                yield from _folders(name, account, source)
                 yield from _proposals(desk, name, account, source)
         except MailassistError as error:
             yield _failure(error, f"{name}: ")
@@ -148,9 +148,12 @@ def _identities(name: str, faces: Iterable[Identity]) -> Iterator[Finding]:
             yield Finding("warn", f"{name}: no name for {face.address}", "Recipients see the bare address; set `name`.")
 
 
-def _folders(name: str, source: MailSource) -> Iterator[Finding]:
+def _folders(name: str, account: Account, source: MailSource) -> Iterator[Finding]:
+    from mailassist.intake.folders import unknown_folders
     from mailassist.transport.source import Role
 
+    for error in unknown_folders(source, account.folders):
+        yield _failure(error, f"{name}: ")
     found = {folder.role: folder.name for folder in source.folders()}
     for role, needed_for in ((Role.SENT, "your own answers are not seen"), (Role.DRAFTS, "drafts cannot be saved")):
         if role not in found:
@@ -165,7 +168,10 @@ def _folders(name: str, source: MailSource) -> Iterator[Finding]:
 
 def _proposals(desk: Desk, name: str, account: Account, source: MailSource) -> Iterator[Finding]:
     """Senders whose mail looks automatic but was answered, or carries a Reply-To of changing people: web forms."""
-    records = source.newest_headers(account.folders.inbox[0], _SAMPLE)
+    from mailassist.intake.folders import inbox_folders
+
+    inboxes = inbox_folders(source, account.folders)
+    records = source.newest_headers(inboxes[0].name, _SAMPLE) if inboxes else []
     for sender, why in personal_senders(records, desk.own(name)):
         rule = f'accounts.{name}.waiting.personal = ["{sender}"]'
         yield Finding("warn", f"{name}: mail from {sender} looks automatic, but {why}", f"If people write it: {rule}")

@@ -10,6 +10,7 @@ import click
 
 from mailassist.cli.context import config_option, open_desk
 from mailassist.cli.output import dump_json, say, warn
+from mailassist.errors import MailboxError
 from mailassist.mail.safe_text import SafeText
 
 if TYPE_CHECKING:
@@ -20,23 +21,27 @@ if TYPE_CHECKING:
 @click.option("--account", default="", metavar="NAME", help="One account; without it, all of them.")
 @click.option("--json", "as_json", is_flag=True, help="A list of what was done, one object an account.")
 @config_option
-def command(account: str, as_json: bool) -> None:
+def command(account: str, as_json: bool) -> int:
     """Bring the local header index up to date.
 
     Newest first, and as far back as the configuration says. It can be stopped at any time (Ctrl-C) and goes on where
-    it was.
+    it was. Exits with 7 when the configuration names a folder that is not there; the others are read all the same.
     """
     desk = open_desk()
     names = [desk.config.account(account)[0]] if account else desk.account_names or [desk.config.account()[0]]
-    done = []
+    done, code = [], 0
     for name in names:
         begun = time.monotonic()
         result = desk.sync(name, None if as_json else _Line(name))
         done.append(_described(name, result, time.monotonic() - begun))
         if not as_json:
             _report(name, result)
+        for problem in (*result.unread, *result.unknown):
+            warn(problem)
+        code = MailboxError.exit_code if result.unknown else code
     if as_json:
         dump_json(done)
+    return code
 
 
 class _Line:
@@ -58,8 +63,6 @@ def _report(name: str, result: SyncResult) -> None:
         click.echo("\r\x1b[K", nl=False, err=True)
     words = f"{name}: {result.new:,} new, {result.removed:,} gone, {len(result.folders)} folders"
     say(words + (f", text of {result.texts} messages kept" if result.texts else ""))
-    for problem in result.unread:
-        warn(problem)
     for folder in result.restarted:
         say(f"  {folder} was read anew: the server has numbered its messages anew (UIDVALIDITY)")
 
@@ -74,5 +77,6 @@ def _described(name: str, result: SyncResult, seconds: float) -> dict[str, objec
         "complete": result.complete,
         "texts": result.texts,
         "unread": list(result.unread),
+        "unknown": list(result.unknown),
         "seconds": round(seconds, 3),
     }

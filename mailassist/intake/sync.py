@@ -17,7 +17,7 @@ from mailassist.config import Account
 from mailassist.errors import MailboxError
 from mailassist.intake import batches
 from mailassist.intake.batches import Batch
-from mailassist.intake.folders import conversation_folders
+from mailassist.intake.folders import conversation_folders, unknown_folders
 from mailassist.intake.keeping import keep_texts
 from mailassist.intake.prefetch import prefetched
 from mailassist.intake.records import flags_and_labels, index_row, is_draft
@@ -54,6 +54,7 @@ class SyncResult:
     texts: int = 0  # messages whose text was fetched and kept
     flags: int = 0  # messages whose flags or labels had changed
     unread: tuple[str, ...] = ()  # why a folder was left out, one line each
+    unknown: tuple[str, ...] = ()  # names of the configuration that no folder has, one line each
 
     @property
     def changed(self) -> bool:
@@ -101,6 +102,7 @@ def sync(
         kept,
         run.flags,
         tuple(run.unread.values()),
+        tuple(str(error) for error in unknown_folders(source, account.folders)),
     )
 
 

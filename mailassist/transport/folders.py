@@ -50,10 +50,12 @@ def as_listed(sent: bytes, delimiter: str, attributes: Iterable[str]) -> Listed:
 def assign_roles(listed: Iterable[Listed], settings: FolderSettings) -> tuple[Folder, ...]:
     """Every folder with its role; for each role except OTHER at most one folder, the surest.
 
-    What the configuration names wins, then attributes, then names; among equals the least deep, then the first.
+    What the configuration names wins, then attributes, then names; among equals the least deep, then the first. A name
+    that no folder has chooses nothing: `doctor` and `sync` tell.
     """
     lines = list(listed)
-    chosen: dict[Role, str] = _configured(settings)
+    there = {line.name for line in lines}
+    chosen = {role: name for role, name in _configured(settings).items() if name in there}
     for find in (_by_attribute, _by_name):
         for line in sorted(lines, key=_depth):
             role = find(line)

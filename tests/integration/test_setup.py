@@ -188,6 +188,19 @@ def test_doctor_proposes_web_forms_as_personal(
     assert 'waiting.personal = ["no-reply@forms.example"]' in cures
 
 
+def test_doctor_and_sync_name_folders_that_are_not_there(
+    dovecot: Dovecot, smtp_server: SmtpServer, home: dict[str, str], tmp_path: Path
+) -> None:
+    config = _account(dovecot, smtp_server, tmp_path)
+    config.write_text(config.read_text() + '[accounts.work.folders]\ninbox = ["Unbekant"]\nsent = "Sentt"\n')
+    doctor, sync = _run(["doctor", "--config", str(config)], home), _run(["sync", "--config", str(config)], home)
+    assert (doctor.returncode, sync.returncode) == (7, 7)
+    assert len(sync.stderr.splitlines()) == 2 and "1 new" not in sync.stderr
+    for said in (doctor.stdout, sync.stderr):
+        assert "'Unbekant'" in said and "Did you mean 'Sent'?" in said
+    assert "sent = Sent," in doctor.stdout  # the real one is used meanwhile
+
+
 def _account(dovecot: Dovecot, smtp: SmtpServer, folder: Path, *, password: str = "", user: str = "") -> Path:
     config, secret = folder / "config.toml", folder / "password"
     secret.write_text(f"{password or dovecot.password}\n")

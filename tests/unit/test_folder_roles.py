@@ -64,3 +64,8 @@ def test_conversations_are_looked_for_where_they_live() -> None:
     found = assign_roles(listed("INBOX", "Sent", "Archive", "Drafts", "Trash", "Junk", "Shop", "Old"), NONE)
     assert holding_conversations(found, NONE) == ["INBOX", "Sent", "Archive"]
     assert holding_conversations(found, FolderSettings(also=["Shop"], skip=["Archive"])) == ["INBOX", "Sent", "Shop"]
+
+
+def test_a_configured_name_that_no_folder_has_does_not_hide_the_real_one() -> None:
+    found = assign_roles(listed("INBOX", "Gesendet"), FolderSettings(sent="Sentt"))
+    assert find(found, Role.SENT) == "Gesendet"

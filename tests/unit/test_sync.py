@@ -199,6 +199,19 @@ def test_a_folder_that_does_not_open_costs_that_folder_only() -> None:
     assert result.unread == ("NOPERM",) and result.complete
 
 
+def test_names_that_no_folder_has_are_told_and_the_others_are_read() -> None:
+    source, store = MemorySource(), Store.in_memory()
+    conversation(source)
+    folders = FolderSettings(inbox=["inbox", "Archve"], sent="Snt", also=["Archive", "Xyz"])
+    result = run(source, store, account().model_copy(update={"folders": folders}))
+    assert indexed(store) == there(source)
+    assert [line.partition(", ")[0] for line in result.unknown] == [
+        "There is no folder 'Archve'", "There is no folder 'Snt'", "There is no folder 'Xyz'",
+    ]  # fmt: skip
+    assert "folders.inbox names. Did you mean 'Archive'?" in result.unknown[0]
+    assert "Did you mean 'Sent'?" in result.unknown[1] and "The folders are: INBOX, " in result.unknown[2]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_the_index_finds_what_the_thread_rules_put_together(data: st.DataObject) -> None:
