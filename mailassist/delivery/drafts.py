@@ -133,7 +133,12 @@ def _ours(work: Work, row: DraftRow) -> Iterator[None]:
 def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
     """Take our own revisions of a draft out of Drafts (to Trash) where they are as we put them there."""
     for own_id, text, folder in _revisions(source, row):
-        for place in find(source, folder, Wanted(own_id, (), text), by_fingerprint=False):
+        wanted = Wanted(own_id, (), text)
+        found = find(source, folder, wanted, only_marked=True)
+        if not found and row.pending:  # its APPEND broke off: the server may still be busy with it
+            work.around.pause(LOOK_AGAIN)
+            found = find(source, folder, wanted, only_marked=True)
+        for place in found:
             if fingerprint_at(source, place) == text:
                 work.mark("draft:untouched")
                 source.remove(place)
@@ -178,7 +183,7 @@ def _where(source: MailSource, row: DraftRow) -> Location | None:
     place = location_of(row)
     if place and fingerprint_at(source, place):
         return place
-    found = find(source, row.folder, _wanted(row), by_fingerprint=False)
+    found = find(source, row.folder, _wanted(row), only_marked=True)
     return found[-1] if found else None
 
 
@@ -271,7 +276,7 @@ def _old_places(source: MailSource, row: DraftRow) -> list[Location]:
     if not row.old_folder:
         return []
     wanted = Wanted(row.old_own_id, (), row.old_fingerprint)
-    found = find(source, row.old_folder, wanted, by_fingerprint=False)
+    found = find(source, row.old_folder, wanted, only_marked=True)
     if not found and row.old_uid is not None and row.old_uidvalidity is not None:
         found = [Location(row.old_folder, row.old_uidvalidity, row.old_uid)]
     return [

@@ -38,10 +38,10 @@ def folder_of(source: MailSource, role: Role) -> str:
     )
 
 
-def find(source: MailSource, folder: str, wanted: Wanted, *, by_fingerprint: bool = True) -> list[Location]:
+def find(source: MailSource, folder: str, wanted: Wanted, *, only_marked: bool = False) -> list[Location]:
     """Every copy in `folder`, oldest first; by its fingerprint only where nothing else finds it.
 
-    `by_fingerprint` False: never; what is to be removed must carry our mark, since a person may have written the same.
+    `only_marked`: it must carry our header then too, since a person may have written the same; for what is removed.
     Raises ConnectionFailed.
     """
     state = source.examine(folder)
@@ -52,8 +52,9 @@ def find(source: MailSource, folder: str, wanted: Wanted, *, by_fingerprint: boo
     if not found:
         newest = source.newest_headers(folder, _NEWEST)
         found = [one.location for one in newest if _is_ours(one, wanted)]
-        if not found and by_fingerprint:
-            found = _by_fingerprint(source, folder, newest, wanted)
+        if not found:
+            likely = [one for one in newest if not only_marked or parse_headers(one.headers).header(OWN_HEADER)]
+            found = _by_fingerprint(source, folder, likely, wanted)
     return sorted((one for one in found if one.uidvalidity == state.uidvalidity), key=lambda one: one.uid)
 
 
