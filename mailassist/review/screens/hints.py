@@ -24,6 +24,8 @@ def hints(reply: Reply | None, *, editing: bool, can_undo: bool, mode: Mode, lis
     offered = [Hint("u", "Undo", "screen.undo")] if can_undo else []
     if reply is None:
         return [*offered, _SYNC, Hint("/", "Search", "screen.search"), _QUIT, _HELP]
+    if reply.unknown:
+        offered = [Hint("u", "Did it arrive?", "screen.undo")]
     if reply.writing:
         offered.append(Hint("Esc", "Stop", "screen.back"))
     elif not reply.on_its_way:

@@ -253,6 +253,7 @@ async def test_a_reply_that_was_perhaps_sent_is_settled_by_the_person_only(key: 
     desk.entries[7] = OutboxEntry(7, "work", OFFER, "unknown", never, "Re: Angebot", ("anna@x.example",))
     async with reviewing(desk) as person:
         await person.until(lambda: person.main.reply and person.main.reply.unknown)
+        assert "Did it arrive?" in person.shown("#keys")
         await person.press("a")
         await person.until(lambda: "u says whether it arrived" in person.notice)
         await person.press("u")
