@@ -98,9 +98,10 @@ def _through(url: str, settings: ServerSettings) -> socket.socket:
     from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
     from python_socks.sync import Proxy
 
-    shown = f"the proxy {urlsplit(url).hostname}"  # without the user and password that the URL may hold
+    shown = "the proxy"
     # socks5h is curl's name for what is the default here: the proxy looks the name up.
     try:
+        shown = f"the proxy {urlsplit(url).hostname}"  # without the user and password that the URL may hold
         proxy = Proxy.from_url(
             url.replace("socks5h://", "socks5://", 1).replace("socks4a://", "socks4://", 1), rdns=True
         )

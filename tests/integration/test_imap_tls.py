@@ -14,7 +14,7 @@ from conftest import unavailable
 from servers.dovecot import make_certificates
 
 from mailassist.config import ServerSettings
-from mailassist.errors import CertificateError, ConnectionFailed
+from mailassist.errors import CertificateError, ConfigError, ConnectionFailed
 from mailassist.transport.network import open_socket
 from mailassist.transport.session import Session
 
@@ -151,3 +151,12 @@ def test_a_server_that_says_nothing_is_given_up(certificates: Path) -> None:
 def test_a_host_name_that_does_not_exist_is_named(certificates: Path) -> None:
     with pytest.raises(ConnectionFailed, match=r"no-such-host\.invalid"):
         open_socket(settings(993, certificates, host="no-such-host.invalid", proxy="none"))
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://[::1:1080", "socks5://me:hunt/er2@p.example:1", "ftp://me:hunter2@p.example"]
+)
+def test_a_proxy_that_is_none_is_told_without_its_password(proxy: str) -> None:
+    with pytest.raises(ConfigError, match=r"the proxy .*is not usable") as caught:
+        open_socket(ServerSettings(host="imap.example.org", port=993, proxy=proxy))
+    assert "hunt" not in str(caught.value)
