@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from mailassist.errors import ConfigError
 
 Security = Literal["tls", "starttls", "none"]
+MODEL_KEY = "model"  # what the key of OpenAI's server is called among the secrets; accounts stand beside it
 LoginMethod = Literal["password", "xoauth2", "oauthbearer"]
 
 
@@ -161,16 +162,25 @@ class ModelSettings(_Section):
 class Config(_Section):
     """The whole file."""
 
+    accounts: dict[str, Account] = {}
     default_account: str = ""
     data_folder: Path | None = None  # where the store lies; None: the platform's data folder
-    accounts: dict[str, Account] = {}
     model: ModelSettings = ModelSettings()
 
-    @model_validator(mode="after")
-    def _default_exists(self) -> Config:
-        if self.default_account and self.default_account not in self.accounts:
-            raise ValueError(f"default_account = {self.default_account!r} names no account")
-        return self
+    @field_validator("accounts")
+    @classmethod
+    def _model_is_the_name_of_a_key(cls, accounts: dict[str, Account]) -> dict[str, Account]:
+        if MODEL_KEY in accounts:
+            raise ValueError(f"an account cannot be called {MODEL_KEY!r}: the model's key has that name in the keyring")
+        return accounts
+
+    @field_validator("default_account")
+    @classmethod
+    def _default_exists(cls, name: str, info: ValidationInfo) -> str:
+        if name and name not in info.data.get("accounts", [name]):
+            names = ", ".join(info.data["accounts"]) or "none"
+            raise ValueError(f"there is no account {name!r}; the accounts are: {names}")
+        return name
 
     def account(self, name: str = "") -> tuple[str, Account]:
         """The account called `name` (or with that address), else the default, else the only one.

@@ -16,14 +16,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mailassist.config import Account, Config, ModelSettings
+from mailassist.config import Account, Config, ModelSettings, SecretSettings
 from mailassist.errors import ConfigError
 
 _TABLE = re.compile(r"^\s*\[\[?\s*(?P<name>[^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(
     r"""^\s*(?P<key>(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*="""
 )
-_SECRET = re.compile(r"passw|secret|token|api_?key", re.IGNORECASE)
+_SECRET = re.compile(r"passw|secret|token(?!s)|api_?key", re.IGNORECASE)
 _NO_SECRETS = "secrets never stand in this file; name a keyring, command or 0600 file"
 _PART = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*\.?""")
 
@@ -31,7 +31,7 @@ _PART = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*\.?""")
 def load(path: Path) -> Config:
     """Read and validate the file at `path`.
 
-    Raises ConfigError, one line: file, line, what was expected, what was found; several mistakes are counted.
+    Raises ConfigError, one line: file, line, what was expected, what was found; its `mistakes` are those lines.
     """
     return parse(_read(path), str(path))
 
@@ -45,17 +45,17 @@ def parse(text: str, name: str) -> Config:
             f"{name}: not valid TOML: {error}", cure="`mailassist config example` shows the form."
         ) from error
     except ValidationError as error:
-        raise ConfigError("; ".join(problems(text, name, error))) from error
+        raise ConfigError(mistakes=problems(text, name, error)) from error
 
 
 def problems(text: str, name: str, error: ValidationError) -> list[str]:
-    """One line for each mistake: `file:line: key: expected ..., found ...`."""
+    """One line for each mistake: `file:line: key: expected ..., found ...`; no value that may be a secret."""
     return [_problem(text, name, details) for details in error.errors()]
 
 
 def line_of(text: str, location: Sequence[str | int]) -> int:
-    """The line (from 1) on which the key at `location` stands, or the nearest table or key around it; 0 if nowhere."""
-    best_depth, best_line = 0, 0
+    """The line (from 1) of the key at `location`, else of the nearest table or key around it or in it; 0 if nowhere."""
+    best, best_line = (0, False), 0
     table: list[str | int] = []
     counts: dict[tuple[str | int, ...], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -68,8 +68,8 @@ def line_of(text: str, location: Sequence[str | int]) -> int:
         else:
             continue
         depth = _common(path, location)
-        if depth == len(path) and depth > best_depth:
-            best_depth, best_line = depth, number
+        if (depth, depth == len(path)) > best:
+            best, best_line = (depth, depth == len(path)), number
     return best_line
 
 
@@ -87,21 +87,26 @@ def _read(path: Path) -> str:
 
 def _problem(text: str, name: str, details: ErrorDetails) -> str:
     location = [part for part in details["loc"] if part != "function-after"]
-    line = line_of(text, location)
     key = ".".join(str(part) for part in location) or "the file"
-    kind, message = details["type"], details["msg"].removeprefix("Value error, ")
+    return f"{name}:{line_of(text, location)}: {key}: {_wrong(details, location)}"
+
+
+def _wrong(details: ErrorDetails, location: Sequence[str | int]) -> str:
+    """What is wrong with the value at `location`."""
+    kind, message = details["type"], details["msg"]
     if kind == "extra_forbidden":
         if _SECRET.search(str(location[-1])):
-            return f"{name}:{line}: {key}: {_NO_SECRETS}"
-        return f"{name}:{line}: {key}: unknown key, expected one of: {', '.join(_known_keys(location))}"
+            return _NO_SECRETS
+        return f"unknown key, expected one of: {', '.join(_known_keys(location))}"
     if kind == "missing":
-        return f"{name}:{line}: {key}: missing, expected a value"
-    if any(_SECRET.search(str(part)) or part == "key" for part in location):
-        return f"{name}:{line}: {key}: expected {message.removeprefix('Input should be ')}; {_NO_SECRETS}"
-    found = details.get("input")
-    shown = "" if isinstance(found, dict | list) else f", found {found!r}"
+        return "missing, expected a value"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
     expected = message.removeprefix("Input should be ")
-    return f"{name}:{line}: {key}: expected {expected}{shown}"
+    if any(_SECRET.search(str(part)) or part == "key" for part in location):
+        return f"expected {expected}; {_NO_SECRETS}"
+    found = details.get("input")
+    return f"expected {expected}" + ("" if isinstance(found, dict | list) else f", found {found!r}")
 
 
 def _known_keys(location: Sequence[str | int]) -> list[str]:
@@ -157,27 +162,84 @@ def model_table(model: ModelSettings) -> str:
     return _table_text(["model"], model.model_dump(mode="json", exclude_defaults=True))
 
 
-def add_account(path: Path, name: str, account: Account) -> None:
-    """Append an account to the file at `path` (made with mode 0600 when missing); the rest stays as it is.
+def put_account(path: Path, name: str, account: Account) -> None:
+    """Write an account into the file at `path` (made with mode 0600 when missing); see `with_account`."""
+    _replace(path, with_account(path, name, account))
 
-    The new text is checked before it replaces the old one, which is replaced at once or not at all.
-    Raises ConfigError when the account exists already or the result would not be valid.
+
+def with_account(path: Path, name: str, account: Account) -> str:
+    """The text of the file at `path` with this account, in the place of the one of that name where there is one.
+
+    The rest stays word for word. Raises ConfigError where that cannot be done, or where the result would not be valid.
     """
-    old = path.read_text(encoding="utf-8") if path.exists() else ""
-    if old and name in parse(old, str(path)).accounts:
-        raise ConfigError(
-            f"{path} has an account {name!r} already", cure="Choose another with --name, or edit the file."
-        )
-    text = f"{old.rstrip()}\n\n{account_table(name, account)}".lstrip()
-    parse(text, str(path))
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(path, text)
+    old, before = _as_it_is(path)
+    wanted = before.model_copy(update={"accounts": {**before.accounts, name: account}})
+    return _with_tables(path, old, ["accounts", name], account_table(name, account), wanted)
+
+
+def put_model_key(path: Path, settings: SecretSettings) -> None:
+    """Write where the model's key is into the file at `path`. Raises ConfigError."""
+    old, before = _as_it_is(path)
+    wanted = before.model_copy(update={"model": before.model.model_copy(update={"key": settings})})
+    table = _table_text(["model", "key"], settings.model_dump(mode="json", exclude_defaults=True))
+    _replace(path, _with_tables(path, old, ["model", "key"], table, wanted))
+
+
+def _as_it_is(path: Path) -> tuple[str, Config]:
+    old = _read(path) if path.exists() else ""
+    return old, parse(old, str(path))
+
+
+def _with_tables(path: Path, old: str, table: list[str], text: str, wanted: Config) -> str:
+    """`old` with `text` in the place of the table and those below it, at the end where there is none.
+
+    What comes out is read again: only a text that says `wanted` is right, however the old one was written.
+    """
+    before, after = _around(old, table)
+    new = f"{before}{text}\n{after.lstrip()}".strip() + "\n"
+    try:
+        if parse(new, str(path)) == wanted:
+            return new
+    except ConfigError:
+        pass
+    name = ".".join(_key_text(part) for part in table)
+    raise ConfigError(f"{path}: [{name}] cannot be told apart from the rest", cure=f"Remove {name} from it first.")
+
+
+def _around(text: str, table: list[str]) -> tuple[str, str]:
+    """What stands before and after a table with those below it; comments in front of the next table belong to that."""
+    kept: list[str] = []
+    comments: list[str] = []
+    cutting, place = False, -1
+    for line in text.splitlines(keepends=True):
+        header = _TABLE.match(line)
+        if header:
+            cutting = _parts(header["name"])[: len(table)] == table
+            place = len(kept) if cutting and place < 0 else place
+            kept += [] if cutting else comments
+            comments = []
+        if not cutting:
+            kept.append(line)
+        elif header or (line.strip() and not line.lstrip().startswith("#")):
+            comments = []
+        else:
+            comments.append(line)
+    kept += comments
+    if place < 0:
+        return "".join(kept).rstrip() + "\n\n", ""
+    return "".join(kept[:place]), "".join(kept[place:])
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put `text` into the file; one that is a link to somewhere else stays one."""
+    write_private(path.resolve(), text)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` (mode 0600), whole or not at all. Raises ConfigError."""
+    """Write `text` to `path` (mode 0600, its folder made when missing), whole or not at all. Raises ConfigError."""
     temporary = path.with_name(f".{path.name}.new")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary.unlink(missing_ok=True)
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)

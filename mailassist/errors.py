@@ -4,6 +4,7 @@ The command line and the terminal UI show an error in the same way: `str(error)`
 Exit codes are part of the interface (docs/CLI.md lists them); 1 is a bug, 2 a wrong command line.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -24,9 +25,17 @@ class MailassistError(Exception):
 
 
 class ConfigError(MailassistError):
-    """The configuration is missing or wrong."""
+    """The configuration is missing or wrong.
+
+    `mistakes`: one line for each of several that were found in a file.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str = "", *, cure: str = "", mistakes: Sequence[str] = ()) -> None:
+        """See the class."""
+        super().__init__(message or "; ".join(mistakes), cure=cure)
+        self.mistakes = tuple(mistakes) or (str(self),)
 
 
 class SecretError(MailassistError):

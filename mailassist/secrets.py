@@ -51,7 +51,7 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
             return found
     is_key = name.partition("@")[0] == "model"
     table = "model.key" if is_key else f"accounts.{name}.secret"
-    how = f"`keyring set {SERVICE} {name}`" if is_key else "`mailassist setup` again"
+    how = "`mailassist config key`" if is_key else "`mailassist setup` again"
     raise SecretError(
         f"No password or key for {name!r} was found (looked in: {', '.join(tried)})",
         cure=f"Run {how}, or see [{table}] in `mailassist config example`.",
@@ -72,6 +72,18 @@ def save_to_keyring(name: str, secret: SecretStr) -> None:
         raise SecretError(
             f"The keyring refused to keep the secret: {error}", cure="Unlock it and try again."
         ) from error
+
+
+def in_keyring(name: str) -> SecretStr | None:
+    """What the keyring has under `name`. Raises SecretError."""
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        value = keyring.get_password(SERVICE, name)
+    except KeyringError as error:
+        raise SecretError(f"The keyring cannot be read: {error}", cure="Unlock it and try again.") from error
+    return SecretStr(value) if value else None
 
 
 def delete_from_keyring(name: str) -> bool:
@@ -158,7 +170,9 @@ def _command(name: str, settings: SecretSettings, _environment: Mapping[str, str
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False
         )
     except (OSError, ValueError) as error:
-        raise SecretError(f"{key} of {name!r} could not be started: {error}") from error
+        raise SecretError(
+            f"{key} of {name!r} could not be run: {error}", cure="Write it as in a shell: program, arguments, quotes."
+        ) from error
     except subprocess.TimeoutExpired:
         raise SecretError(
             f"{key} of {name!r} did not answer within {COMMAND_TIMEOUT:.0f} s", cure="Does it wait for input?"

@@ -4,49 +4,27 @@ from __future__ import annotations
 
 import getpass
 import re
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailassist.cli.context import config_option, config_path
+from mailassist.cli.keys import keep, offer_model_key
 from mailassist.cli.output import say
+from mailassist.cli.servers import Choices, servers
 from mailassist.errors import ConfigError, InputError, LoginError, MailassistError
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from mailassist.config import Account, SecretSettings, ServerSettings
-    from mailassist.transport.autoconfig import Proposal
 
 _TRIES = 3
 _SECURITY = click.Choice(["tls", "starttls", "none"])
-_STARTTLS_PORTS = (143, 1143, 25, 587, 1025)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the command line said; empty: ask, or find out."""
-
-    address: str
-    name: str
-    real_name: str
-    imap: str
-    imap_security: str | None
-    smtp: str
-    smtp_security: str | None
-    login: str
-    mailbox: str
-    method: str | None
-    cafile: Path | None
-    password_command: str
-    token_command: str
-    password_file: Path | None
-    password_env: str
-    drafts_only: bool
-    learn_from_sent: bool | None
-    yes: bool
+# What `setup` does not ask for: an account that is set up anew keeps it.
+_KEPT = ("proxy", "ip", "connect_timeout", "read_timeout", "client_certificate", "client_key")
 
 
 @click.command()
@@ -72,23 +50,29 @@ class Choices:
 def command(**options: Any) -> None:
     """Find the servers of ADDRESS, test the logins, and save the account.
 
-    The host names are shown before a password leaves this machine; nothing is saved before both logins worked.
+    The host names are shown before a password leaves this machine; nothing is saved before both logins worked. For an
+    address that has an account it offers to set that up anew: its servers and its secret; other settings stay.
     """
     if options["cafile"]:
         options["cafile"] = options["cafile"].absolute()
     choices = Choices(**options)
     if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", choices.address):
         raise InputError(f"{choices.address!r} is not an e-mail address", cure="Write it as you@example.org.")
-    name = _free_name(choices)
-    imap, smtp, advice = _servers(choices)
+    name, known = _place(choices)
+    imap, smtp, advice = servers(choices)
+    if known is not None:
+        imap, smtp = _with_kept(imap, known.imap) or imap, _with_kept(smtp, known.smtp)
     _approve_hosts(imap, smtp, choices.yes)
     if advice:
         say(f"\n{advice}\n")
-    secret, settings, imap = _secret(choices, name, imap, advice)
+    secret, settings = _secret(choices, name, imap, advice)
     smtp = _with_method(smtp, imap.method) if smtp else None
-    smtp = _tested_smtp(smtp, choices, secret)
-    account = _account(choices, imap, smtp, settings)
-    _save(name, account, secret, settings)
+    smtp = _tested_smtp(smtp, choices, _smtp_secret(name, known) or secret)
+    make = _account if known is None else partial(_renewed, known)
+    save(name, make(choices, imap, smtp, settings), secret)
+    if not choices.yes:
+        offer_model_key()
+    say("Now run: mailassist")
 
 
 def _account_name(address: str) -> str:
@@ -97,91 +81,47 @@ def _account_name(address: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", labels[-2] if len(labels) > 1 else labels[0]) or "mail"
 
 
-def _free_name(choices: Choices) -> str:
-    """The account's name, one that no other account has: its secret is kept under this name.
+def _place(choices: Choices) -> tuple[str, Account | None]:
+    """The account's name, and the account of that name that is to be set up anew: before anything is asked or kept.
 
-    Raises ConfigError where the address, or the name that was asked for, has an account already.
+    A secret is kept under this name, so no two accounts share one. Raises ConfigError, InputError.
     """
     from mailassist import config_file
+    from mailassist.config import MODEL_KEY
 
+    if choices.name == MODEL_KEY or not re.fullmatch(r"[\w.-]*", choices.name):
+        raise InputError(f"An account cannot be called {choices.name!r}", cure="Choose another with --name.")
     path = config_path()
     accounts = config_file.load(path).accounts if path.exists() else {}
-    for known, account in accounts.items():
-        if account.address.casefold() == choices.address.casefold() or known == choices.name:
-            raise ConfigError(
-                f"{path} has an account {known!r} for {account.address} already",
-                cure=f"Edit it there, or remove its [accounts.{known}] tables first; `--name` gives another name.",
-            )
-    name = choices.name or _account_name(choices.address)
-    if name not in accounts:
-        return name
-    local = re.sub(r"[^A-Za-z0-9_-]", "-", choices.address.rpartition("@")[0])
-    return next(free for free in (f"{name}-{local}{more}" for more in ("", *range(2, 99))) if free not in accounts)
+    wanted = choices.address.casefold()
+    same = [name for name, one in accounts.items() if one.imap and one.address.casefold() == wanted]
+    name = choices.name or (same[0] if same else _free_name(choices.address, {*accounts, MODEL_KEY}))
+    known = accounts.get(name)
+    if known is not None:
+        _may_replace(path, name, known, choices)
+    return name, known
 
 
-def _servers(choices: Choices) -> tuple[ServerSettings, ServerSettings | None, str]:
-    """The servers by the command line, else as found, else as the person says; and what the provider wants."""
-    from mailassist.transport import autoconfig
+def _may_replace(path: Path, name: str, known: Account, choices: Choices) -> None:
+    """Raises ConfigError or InputError where the account stays as it is."""
+    from mailassist import config_file
 
-    if choices.imap:
-        imap = _server(choices, choices.imap, 993, choices.imap_security)
-        smtp = _server(choices, choices.smtp, 465, choices.smtp_security) if choices.smtp else None
-        return imap, None if choices.drafts_only else smtp, autoconfig.advice_for_host(imap.host)
-    say(f"Looking for the servers of {choices.address} ...")
-    found = autoconfig.discover(choices.address, fetch=autoconfig.fetch_url, mx=autoconfig.look_up_mx)
-    if found is None:
-        return _ask_servers(choices)
-    say(f"Found {found.provider or 'servers'}, from {found.origin}.")
-    return _adjusted(choices, found)
-
-
-def _adjusted(choices: Choices, found: Proposal) -> tuple[ServerSettings, ServerSettings | None, str]:
-    """What was found, with the words of the command line on top."""
-    changes = {
-        key: value
-        for key in ("login", "mailbox", "method", "cafile")
-        if (value := getattr(choices, key))
-    }  # fmt: skip
-    if choices.token_command and not choices.method and found.imap.method == "password":
-        changes["method"] = "xoauth2"
-    smtp = None if choices.drafts_only or not found.smtp else found.smtp.model_copy(update=changes)
-    return found.imap.model_copy(update=changes), smtp, found.advice
-
-
-def _ask_servers(choices: Choices) -> tuple[ServerSettings, ServerSettings | None, str]:
-    domain = choices.address.rpartition("@")[2]
+    there = f"{path} has an account {name!r} for {known.address} already"
+    if known.address.casefold() != choices.address.casefold() or known.imap is None:
+        raise ConfigError(there, cure="Choose another name with --name.")
     if choices.yes:
-        raise InputError(f"No servers were found for {domain}", cure="Name them with --imap HOST and --smtp HOST.")
-    say(f"Nobody tells which servers {domain} uses. Your provider's help page does.")
-    imap = _server(choices, click.prompt("IMAP server (HOST or HOST:PORT)"), 993)
-    if choices.drafts_only:
-        return imap, None, ""
-    return imap, _server(choices, click.prompt("SMTP server (HOST or HOST:PORT)"), 465), ""
+        raise ConfigError(there, cure="Without --yes `setup` offers to set it up anew; --name makes another one.")
+    config_file.with_account(path, name, known)  # whether it can be written is told now, not after all questions
+    say(f"{there}.")
+    if not click.confirm("Set up its servers and its password anew? Its other settings stay", default=True):
+        raise InputError("Nothing was changed", cure="`--name NAME` makes another account of the same address.")
 
 
-def _server(choices: Choices, text: str, default_port: int, security: str | None = None) -> ServerSettings:
-    """A server from HOST[:PORT]; without `security` the port tells STARTTLS from implicit TLS."""
-    from pydantic import ValidationError
-
-    from mailassist.config import LoginMethod, Security, ServerSettings
-
-    host, _, port = text.strip().rpartition(":") if re.search(r":\d+$", text.strip()) else (text.strip(), "", "")
-    number = int(port or default_port)
-    by_port: Security = "starttls" if number in _STARTTLS_PORTS else "tls"
-    method: LoginMethod = choices.method or ("xoauth2" if choices.token_command else "password")  # type: ignore[assignment]
-    try:
-        return ServerSettings(
-            host=host.strip("[]"),
-            port=number,
-            security=security or by_port,
-            login=choices.login,
-            mailbox=choices.mailbox,
-            method=method,
-            cafile=choices.cafile,
-        )
-    except ValidationError as error:
-        why = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
-        raise InputError(f"{text!r} cannot be used: {why}", cure="Write HOST or HOST:PORT.") from error
+def _free_name(address: str, taken: set[str]) -> str:
+    """A short name from the domain; with the local part where another account has it."""
+    name, local = _account_name(address), re.sub(r"[^A-Za-z0-9_-]", "-", address.rpartition("@")[0])
+    tries = (name, f"{name}-{local}", *(f"{name}-{local}{number}" for number in range(2, len(taken) + 2)))
+    return next(free for free in tries if free not in taken)
 
 
 def _approve_hosts(imap: ServerSettings, smtp: ServerSettings | None, yes: bool) -> None:
@@ -195,10 +135,8 @@ def _approve_hosts(imap: ServerSettings, smtp: ServerSettings | None, yes: bool)
         raise InputError("Nothing was saved", cure="Name the servers with --imap HOST and --smtp HOST.")
 
 
-def _secret(
-    choices: Choices, name: str, imap: ServerSettings, advice: str
-) -> tuple[SecretStr, SecretSettings, ServerSettings]:
-    """The password or token, tried against the IMAP server; where it comes from; the server."""
+def _secret(choices: Choices, name: str, imap: ServerSettings, advice: str) -> tuple[SecretStr, SecretSettings]:
+    """The password or token, tried against the IMAP server, and where it comes from."""
     from mailassist import secrets
     from mailassist.config import SecretSettings
 
@@ -210,23 +148,23 @@ def _secret(
     )
     if named != SecretSettings():
         found = secrets.find(name, named.model_copy(update={"keyring": False}))
-        _test_imap(imap, choices.address, found.secret)
-        return found.secret, named.model_copy(update={"keyring": False}), imap  # what was tested is what is used
+        _test_imap(imap, choices.address, name, found.secret)
+        return found.secret, named.model_copy(update={"keyring": False})  # what was tested is what is used
     if imap.method != "password":
         raise InputError(
             f"{imap.host} wants an OAuth token, not a password",
             cure="Name a program that prints one: --token-command 'oama access you@example.org'.",
         )
-    return _ask_password(choices, imap, advice), named, imap
+    return _ask_password(choices, name, imap, advice), named
 
 
-def _ask_password(choices: Choices, imap: ServerSettings, advice: str) -> SecretStr:
+def _ask_password(choices: Choices, name: str, imap: ServerSettings, advice: str) -> SecretStr:
     from pydantic import SecretStr
 
     for tried in range(1, _TRIES + 1):
         secret = SecretStr(click.prompt(f"Password for {imap.login or choices.address}", hide_input=True))
         try:
-            _test_imap(imap, choices.address, secret)
+            _test_imap(imap, choices.address, name, secret)
         except LoginError as error:
             if tried == _TRIES:
                 raise
@@ -238,7 +176,7 @@ def _ask_password(choices: Choices, imap: ServerSettings, advice: str) -> Secret
     raise AssertionError("unreachable")
 
 
-def _test_imap(imap: ServerSettings, address: str, secret: SecretStr) -> None:
+def _test_imap(imap: ServerSettings, address: str, name: str, secret: SecretStr) -> None:
     """Log in, list the folders, open the inbox. Raises what the connector raises."""
     from mailassist.config import FolderSettings
     from mailassist.transport.imap import connect
@@ -249,7 +187,7 @@ def _test_imap(imap: ServerSettings, address: str, secret: SecretStr) -> None:
         say(f"IMAP login works: {state.exists} messages in the inbox.")
         missing = [role for role in ("sent", "drafts") if role not in roles]
         if missing:
-            say(f"Not found: {' and '.join(missing)}. Name them under [accounts.{_account_name(address)}.folders].")
+            say(f"Not found: {' and '.join(missing)}. Name them under [accounts.{name}.folders].")
 
 
 def _tested_smtp(smtp: ServerSettings | None, choices: Choices, secret: SecretStr) -> ServerSettings | None:
@@ -299,6 +237,34 @@ def _account(choices: Choices, imap: ServerSettings, smtp: ServerSettings | None
     )
 
 
+def _renewed(
+    known: Account, choices: Choices, imap: ServerSettings, smtp: ServerSettings | None, settings: SecretSettings
+) -> Account:
+    """The account that was there, with other servers and another secret; questions that were answered stay so."""
+    mode = ("drafts" if smtp is None else known.delivery.mode) if known.smtp else ("send" if smtp else "drafts")
+    changes: dict[str, Any] = {"imap": imap, "smtp": smtp, "secret": settings}
+    changes["delivery"] = known.delivery.model_copy(update={"mode": mode})
+    if smtp is None:
+        changes["smtp_secret"] = None
+    if choices.real_name:
+        first, *others = known.faces
+        changes["identities"] = [first.model_copy(update={"name": choices.real_name}), *others]
+    if choices.learn_from_sent is not None:
+        changes["sync"] = known.sync.model_copy(update={"learn_from_sent": choices.learn_from_sent})
+    return known.model_copy(update=changes)
+
+
+def _with_kept(server: ServerSettings | None, known: ServerSettings | None) -> ServerSettings | None:
+    return server.model_copy(update={key: getattr(known, key) for key in _KEPT}) if server and known else server
+
+
+def _smtp_secret(name: str, known: Account | None) -> SecretStr | None:
+    """The secret of the SMTP server, where that has one of its own. Raises SecretError."""
+    from mailassist import secrets
+
+    return secrets.find(f"{name}.smtp", known.smtp_secret).secret if known and known.smtp_secret else None
+
+
 def _system_name() -> str:
     """The person's name as the system knows it."""
     try:
@@ -309,41 +275,21 @@ def _system_name() -> str:
         return ""
 
 
-def _save(name: str, account: Account, secret: SecretStr, settings: SecretSettings) -> None:
-    """Keep secret and account; the secret first, so that a saved account always works."""
-    from mailassist import config_file, secrets
-    from mailassist.config import SecretSettings
+def save(name: str, account: Account, secret: SecretStr) -> None:
+    """Keep secret and account; the secret first, so that a saved account always works. Both or none.
 
-    path = config_path()
-    if settings == SecretSettings():
-        problem = secrets.keyring_problem()
-        if problem:
-            account = account.model_copy(update={"secret": _without_keyring(name, secret, problem)})
-        else:
-            secrets.save_to_keyring(name, secret)
-            say("The password is in your keyring.")
-    config_file.add_account(path, name, account)
-    say(f"Saved account {name!r} in {path}.\nNow run: mailassist")
-
-
-def _without_keyring(name: str, secret: SecretStr, problem: str) -> SecretSettings:
-    """Ask where the password shall be kept instead."""
+    Raises ConfigError, SecretError.
+    """
     from mailassist import config_file
     from mailassist.config import SecretSettings
 
-    say(f"The keyring cannot be used: {problem}. Where shall the password come from?")
-    say("  1  a command that prints it (pass, op, secret-tool ...)")
-    say("  2  a file that only you can read")
-    say("  3  an environment variable")
-    choice = click.prompt("Choice", type=click.Choice(["1", "2", "3"]), default="2")
-    if choice == "1":
-        return SecretSettings(keyring=False, password_command=click.prompt("Command"))
-    if choice == "3":
-        return SecretSettings(
-            keyring=False, password_env=click.prompt("Name of the variable", default="MAILASSIST_PASSWORD")
-        )
-    file = config_path().parent / f"{name}.secret"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    config_file.write_private(file, secret.get_secret_value() + "\n")
-    say(f"The password is in {file} (mode 0600).")
-    return SecretSettings(keyring=False, password_file=file)
+    path = config_path()
+    kept = keep(name, secret) if account.secret == SecretSettings() else None
+    try:
+        saved = account.model_copy(update={"secret": kept.settings}) if kept else account
+        config_file.put_account(path, name, saved)
+    except MailassistError:
+        if kept:
+            kept.undo()
+        raise
+    say(f"Saved account {name!r} in {path}.")

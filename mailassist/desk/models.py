@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mailassist.config import ModelSettings
+from mailassist.config import MODEL_KEY, ModelSettings
 from mailassist.errors import MailassistError, SecretError
 from mailassist.model.registry import ModelInfo, find, in_force, server_kind, with_prices
 from mailassist.secrets import Keeper
@@ -47,8 +47,7 @@ class Models:
     @property
     def is_local(self) -> bool:
         """Whether the model runs inside this process."""
-        name = self._settings.name
-        return (name == "local" or name.lower().endswith(".gguf")) and not self._settings.base_url
+        return is_local_name(self._settings.name) and not self._settings.base_url
 
     def info(self) -> tuple[ModelInfo, str]:
         """The model in force today and what the user is to be told; opens nothing."""
@@ -131,10 +130,23 @@ class Models:
         return Endpoint(**{name: getattr(endpoint, name) for name in endpoint.__slots__} | {"key": key})
 
 
+def key_of(settings: ModelSettings) -> str:
+    """What the key of the configured model is called; "" for a model that runs here, and for none."""
+    from mailassist.model.connection import Endpoint
+
+    here = settings.name == OUTLINE or (is_local_name(settings.name) and not settings.base_url)
+    return "" if here else key_name(Endpoint(base_url=settings.base_url).url)
+
+
+def is_local_name(name: str) -> bool:
+    """Whether a model of that name runs inside this process, unless a server is named too."""
+    return name == "local" or name.lower().endswith(".gguf")
+
+
 def key_name(url: str) -> str:
     """What the key of the server at `url` is called: `model` for OpenAI's, `model@HOST` for every other.
 
     So that neither the keyring's OpenAI key nor $OPENAI_API_KEY is ever shown to somebody else's server.
     """
     host = (urlsplit(url).hostname or "").casefold()
-    return "model" if host == "openai.com" or host.endswith(".openai.com") else f"model@{host}"
+    return MODEL_KEY if host == "openai.com" or host.endswith(".openai.com") else f"{MODEL_KEY}@{host}"

@@ -50,6 +50,41 @@ def test_a_secret_is_kept_found_and_removed_in_a_real_keyring(session: list[str]
     assert "looked in: the keyring" in done.stdout.splitlines()[3]
 
 
+FAILS = """
+from pathlib import Path
+from pydantic import SecretStr
+from mailassist import secrets
+from mailassist.cli import setup
+from mailassist.config import Account, ServerSettings
+from mailassist.errors import ConfigError
+
+secrets.save_to_keyring("work", SecretStr("old"))
+setup.config_path = lambda: Path("/dev/null/config.toml")  # a place where no file can be
+account = Account(address="a@b.example", imap=ServerSettings(host="h.example", port=993))
+for name in ("work", "new"):
+    try:
+        setup.save(name, account, SecretStr("changed"))
+    except ConfigError as error:
+        kept = secrets.in_keyring(name)
+        print(type(error).__name__, kept and kept.get_secret_value())
+"""
+
+
+def test_a_failed_save_leaves_the_secret_that_was_there(session: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
+    done = subprocess.run(
+        [*session, sys.executable, "-c", FAILS],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=60,
+    )
+    assert [line for line in done.stdout.splitlines() if "Error" in line] == ["ConfigError old", "ConfigError None"], (
+        done.stdout + done.stderr
+    )
+
+
 def test_without_a_keyring_the_cure_is_named(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     code = "from mailassist import secrets; print(secrets.keyring_problem())"

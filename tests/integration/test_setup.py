@@ -13,7 +13,7 @@ from servers.dovecot import Dovecot
 from servers.smtp import SmtpServer
 from servers.smtp import smtp_server as running_smtp
 
-from mailassist import config_file
+from mailassist import config_file, secrets
 
 MAILASSIST = [sys.executable, "-m", "mailassist"]
 
@@ -78,9 +78,11 @@ def test_setup_shows_the_hosts_tests_both_logins_and_saves(
             ("Your name", "Robin Vale"),
             ("learn from?", "n"),
             ("Choice", "2"),
+            ("API key of api.openai.com", ""),
         ],
     )
     assert code == 0, seen
+    assert "mailassist config key" in seen
     assert seen.index(f"IMAP  {dovecot.host}:{dovecot.port}") < seen.index("Password for")
     assert "SMTP login works." in seen
     assert f"{dovecot.password}\r\n" not in seen  # never echoed
@@ -140,6 +142,49 @@ def test_two_addresses_of_one_provider_are_two_accounts(dovecot: Dovecot, home: 
         "example-bob": "bob@example.org",
     }
     assert not accounts["example"].secret.keyring  # what was tested is what is used
+
+
+def test_setup_again_for_an_address_replaces_its_servers_and_secret_and_nothing_else(
+    dovecot: Dovecot, home: dict[str, str], tmp_path: Path
+) -> None:
+    config, user = tmp_path / "config.toml", dovecot.user()
+    before = '# mine\n[model]\nname = "outline"\n\n'
+    after = '\n# the other one\n[accounts.b]\naddress = "b@example.org"\nmaildir = "/m"\n'
+    config.write_text(
+        f'''{before}[accounts.w]\naddress = "You@example.org"\n[accounts.w.imap]\nhost = "gone.example"\nport = 993
+ip = "4"\n[accounts.w.secret]\npassword_command = "false"\n[[accounts.w.identities]]\naddress = "you@example.org"
+signature = """\nRobin\n"""\n{after}'''
+    )
+    arguments = ["setup", "you@example.org", *_servers(dovecot, None), "--login", user.name, "--config", str(config)]
+    code, seen = _typed(
+        arguments, home, [("anew?", "y"), ("these hosts", "y"), ("Password for", dovecot.password), ("Choice", "2")]
+    )
+    assert code == 0, seen
+    text, accounts = config.read_text(), config_file.load(config).accounts
+    assert text.startswith(before) and text.endswith(after) and list(accounts) == ["w", "b"]
+    assert accounts["w"].identities[0].signature == "Robin\n" and accounts["w"].delivery.mode == "drafts"
+    server = accounts["w"].imap
+    assert server is not None and (server.host, server.ip) == (dovecot.host, "4")
+    assert accounts["w"].secret.password_file == tmp_path / "w.secret"
+
+
+def test_setup_asks_nothing_where_the_name_is_taken(home: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[accounts.w]\naddress = "a@b.example"\n[accounts.w.imap]\nhost = "h.example"\nport = 993\n')
+    for name, code in (("w", 3), ("model", 15), ("../w", 15)):
+        arguments = ["--config", str(config), "setup", "c@b.example", "--name", name, "--imap", "m.example"]
+        done = _run(arguments, home)
+        assert (done.returncode, done.stdout) == (code, "") and len(done.stderr.splitlines()) == 1
+
+
+def test_the_key_of_the_model_is_kept_where_the_person_says(home: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[model]\nname = "gpt-4o-mini"  # cheap\n')
+    answers = [("API key of api.openai.com", "sk-test-1"), ("Choice", "2")]
+    code, seen = _typed(["config", "key", "--config", str(config)], home, answers)
+    assert code == 0 and "sk-test-1" not in seen, seen
+    assert secrets.find("model", config_file.load(config).model.key).secret.get_secret_value() == "sk-test-1"
+    assert config.read_text().startswith('[model]\nname = "gpt-4o-mini"  # cheap\n')
 
 
 def test_a_port_that_is_none_is_one_line(home: dict[str, str], tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailassist.cli.servers import Choices, adjusted
+from mailassist.errors import InputError
 from mailassist.transport.autoconfig import advice_for_host, discover, parse_config
 
 DOCUMENT = b"""<?xml version="1.0"?>
@@ -27,6 +30,34 @@ def test_a_big_provider_needs_no_network() -> None:
     assert found is not None
     assert found.imap.host == "imap.gmail.com"
     assert "app password" in found.advice
+
+
+def test_zoho_has_servers_of_its_own_for_domains_of_ones_own() -> None:
+    personal = discover("you@zoho.com", fetch=lambda _: None, mx=lambda _: [])
+    business = discover("you@shop.example", fetch=lambda _: None, mx=lambda _: ["mx2.zoho.eu."])
+    assert personal is not None and personal.imap.host == "imap.zoho.com"
+    assert business is not None and business.imap.host == "imappro.zoho.eu"
+
+
+def choices(*, imap_security: str = "", smtp: str = "", smtp_security: str = "", token_command: str = "") -> Choices:
+    return Choices(
+        address="you@example.org", name="", real_name="", imap="", imap_security=imap_security, smtp=smtp,
+        smtp_security=smtp_security, login="", mailbox="", method=None, cafile=None, password_command="",
+        token_command=token_command, password_file=None, password_env="", drafts_only=False, learn_from_sent=None,
+        yes=True,
+    )  # fmt: skip
+
+
+def test_the_command_line_changes_what_was_found() -> None:
+    found = parse_config(DOCUMENT, "you@example.org", "x")
+    assert found is not None
+    imap, smtp, _ = adjusted(choices(imap_security="starttls", smtp="out.example.org"), found)
+    assert smtp is not None and (imap.port, imap.security) == (143, "starttls")
+    assert (smtp.host, smtp.port, smtp.security, smtp.login) == ("out.example.org", 465, "tls", "you")
+    _, smtp, _ = adjusted(choices(smtp_security="tls", token_command="oama"), found)
+    assert smtp is not None and (smtp.host, smtp.port, smtp.method) == ("smtp.example.org", 465, "xoauth2")
+    with pytest.raises(InputError, match="this machine only"):
+        adjusted(choices(imap_security="none"), found)
 
 
 def test_the_domains_own_autoconfig_is_read_with_placeholders_filled() -> None:

@@ -77,6 +77,22 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(line: str) -> None:
     assert "hunter2" not in said
 
 
+def test_what_is_no_secret_is_shown() -> None:
+    assert _mistake("[model]\ncontext_tokens = 5\n").endswith("greater than or equal to 200, found 5")
+
+
+def test_the_default_account_is_one_that_there_is() -> None:
+    text = '[model]\nname="outline"\n[accounts.a]\naddress="a@b.c"\nmaildir="/m"\n'
+    assert _mistake(f'default_account = "zz"\n{text}') == (
+        "c.toml:1: default_account: there is no account 'zz'; the accounts are: a"
+    )
+
+
+def test_a_missing_key_is_looked_for_at_the_table_below_where_there_is_no_other() -> None:
+    said = _mistake('[model]\n[accounts.a.imap]\nhost = "h"\nport = 993\n')
+    assert said.startswith("c.toml:2: accounts.a.address: missing")
+
+
 def test_broken_toml_names_the_line() -> None:
     assert "line 2" in _mistake("[model]\nname = \n")
 
@@ -157,6 +173,51 @@ def test_a_missing_secret_names_every_place_that_was_tried() -> None:
 def test_a_secret_never_shows_in_repr(tmp_path: Path) -> None:
     found = secrets.find("model", SecretSettings(keyring=False), environment={"OPENAI_API_KEY": "sk-123"})
     assert "sk-123" not in repr(found) + str(found)
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mailassist", "config", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_config_check_prints_a_line_for_each_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('default_account = "zz"\n[model]\nnam = 1\nretries = 99\n')
+    done = _run("check", str(file))
+    lines = [line.partition(f"{file}:")[2].split(":")[0] for line in done.stderr.splitlines()]
+    assert (done.returncode, lines) == (3, ["1", "4", "3"])
+
+
+def test_config_show_leaves_out_the_passwords_of_proxies(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(
+        '[accounts.a]\naddress="a@b.c"\n[accounts.a.imap]\nhost="h"\nport=993\nproxy="socks5://u:hunt/er2@p.example:1"\n'
+    )
+    done = _run("show", "--config", str(file))
+    assert "hunt" not in done.stdout and "socks5://***@p.example:1" in done.stdout
+
+
+def test_an_account_is_put_in_the_place_of_the_one_of_its_name(tmp_path: Path) -> None:
+    file, target = tmp_path / "c.toml", tmp_path / "dotfiles.toml"
+    old = (
+        '# a\n[accounts."w"]\naddress="w@b.c"\n[accounts.w.imap]\nhost="h"\nport=993\n\n# b\n[model]\nname="outline"\n'
+    )
+    target.write_text(old)
+    file.symlink_to(target)
+    account = config_file.load(file).accounts["w"]
+    config_file.put_account(file, "w", account.model_copy(update={"address": "new@x.example"}))
+    assert file.is_symlink() and config_file.load(file).accounts["w"].address == "new@x.example"
+    text = target.read_text()
+    assert (
+        text.startswith("# a\n[accounts.w]\n")
+        and text.endswith('\n\n# b\n[model]\nname="outline"\n')
+        and "w@b.c" not in text
+    )
+    target.write_text('[accounts]\nw = {address = "w@b.c", maildir = "/m"}\n')
+    with pytest.raises(ConfigError, match="cannot be told apart"):
+        config_file.put_account(file, "w", account)
+    assert config_file.load(file).accounts["w"].address == "w@b.c"
 
 
 def test_the_command_line_prints_one_line_and_exits_with_3(tmp_path: Path) -> None:
