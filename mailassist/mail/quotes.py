@@ -27,9 +27,10 @@ class Split:
 
 
 _LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt
+_LOOKED_BACK = 40  # lines above "--" in which another one makes a rule of it
 _LONGEST_BARE = 8  # lines after "--" without its space
 _POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|\s*PS\s", re.IGNORECASE)
-_IN_NO_SIGNATURE = re.compile(r"[?？؟]|^--$")
+_IN_NO_SIGNATURE = re.compile(r"[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
 _MOST_TRIES = 5_000  # lines looked at closely; no real mail has as many, and time stays linear
 _CODE = re.compile(r"<-|[({\[;$=]|^\s*>\s*(?:\.|/|\w+\.\w)")
 
@@ -154,6 +155,8 @@ def _signature(lines: Sequence[str], start: int, end: int) -> _Segment | None:
     filled = 0
     number = start + 1
     bare = lines[start] == "--"
+    if bare and "--" in lines[max(start - _LOOKED_BACK, 0) : start]:
+        return None  # the lower one of two rules
     while number < end:
         line = lines[number]
         if line.lstrip()[:1] == ">" or markers.is_separator(line) or markers.header_block(lines, number):

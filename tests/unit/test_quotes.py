@@ -202,6 +202,7 @@ def test_endless_marks_are_split() -> None:
         "Hello,\n\nDate: 3.11.2026\nFrom: 10:00\nTo: 12:30\n\nDoes that suit you?",
         "Hello,\n\nThis email is intended to confirm an order, for the recipient below. Will it be Friday?",
         "We see two options:\n--\nOption A: 10\nOption B: 20\n--\nWhich one do you recommend?\n\nAnna",
+        "See:\n--\nx <- 1\ny <- 2\n--\nThat fails here.",
         "Here is the parcel.\n\nSent by courier yesterday",
     ],
 )
@@ -218,6 +219,10 @@ def test_header_blocks_of_mail_programs_are_found_with_and_without_addresses() -
     for block in blocks:
         found = split(f"Yes.\n\n{block}\n\nIs Friday free?")
         assert (found.reply, "Is Friday free?" in found.quoted) == ("Yes.", True)
+
+
+def test_a_garbled_name_is_no_question() -> None:
+    assert split("Yes.\n\n--\nJ?rgen Meyer\nShop Ltd").reply == "Yes."
 
 
 def test_a_postscript_ends_a_signature() -> None:
