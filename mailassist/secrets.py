@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from mailassist.config import SecretSettings
+from mailassist.config import MODEL_KEY, SecretSettings
 from mailassist.errors import SecretError
 
 SERVICE = "mailassist"
@@ -49,7 +49,7 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
         found = place(name, settings, environment, tried)
         if found is not None:
             return found
-    is_key = name.partition("@")[0] == "model"
+    is_key = name.partition("@")[0] == MODEL_KEY
     table = "model.key" if is_key else f"accounts.{name}.secret"
     how = "`mailassist config key`" if is_key else "`mailassist setup` again"
     raise SecretError(
@@ -199,7 +199,7 @@ def _file(_name: str, settings: SecretSettings, _environment: Mapping[str, str],
 
 def _environment(name: str, settings: SecretSettings, environment: Mapping[str, str], tried: list[str]) -> Found | None:
     # $OPENAI_API_KEY is where every OpenAI tool looks; people have it already. For OpenAI's own server only.
-    variables = [settings.password_env] if settings.password_env else ["OPENAI_API_KEY"] if name == "model" else []
+    variables = [settings.password_env] if settings.password_env else ["OPENAI_API_KEY"] if name == MODEL_KEY else []
     for variable in variables:
         tried.append(f"${variable}")
         if environment.get(variable):

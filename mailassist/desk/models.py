@@ -47,7 +47,7 @@ class Models:
     @property
     def is_local(self) -> bool:
         """Whether the model runs inside this process."""
-        return is_local_name(self._settings.name) and not self._settings.base_url
+        return runs_here(self._settings)
 
     def info(self) -> tuple[ModelInfo, str]:
         """The model in force today and what the user is to be told; opens nothing."""
@@ -134,13 +134,13 @@ def key_of(settings: ModelSettings) -> str:
     """What the key of the configured model is called; "" for a model that runs here, and for none."""
     from mailassist.model.connection import Endpoint
 
-    here = settings.name == OUTLINE or (is_local_name(settings.name) and not settings.base_url)
+    here = settings.name == OUTLINE or runs_here(settings)
     return "" if here else key_name(Endpoint(base_url=settings.base_url).url)
 
 
-def is_local_name(name: str) -> bool:
-    """Whether a model of that name runs inside this process, unless a server is named too."""
-    return name == "local" or name.lower().endswith(".gguf")
+def runs_here(settings: ModelSettings) -> bool:
+    """Whether the configured model runs inside this process."""
+    return (settings.name == "local" or settings.name.lower().endswith(".gguf")) and not settings.base_url
 
 
 def key_name(url: str) -> str:

@@ -41,9 +41,6 @@ def by_message(rows: Iterable[IndexRow]) -> dict[str, list[IndexRow]]:
 
 def containing(
     found: Iterable[tuple[Conversation, list[IndexRow]]], message_id: str
-) -> tuple[Conversation, list[IndexRow]]:
-    """The conversation with the message `message_id`. Raises KeyError where none has it."""
-    for conversation, copies in found:
-        if conversation.message(message_id) is not None:
-            return conversation, copies
-    raise KeyError(message_id)
+) -> tuple[Conversation, list[IndexRow]] | None:
+    """The conversation with the message `message_id`, or None."""
+    return next((one for one in found if one[0].message(message_id) is not None), None)

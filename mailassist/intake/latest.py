@@ -8,7 +8,7 @@ from mailassist.config import Account
 from mailassist.errors import NothingWaiting
 from mailassist.intake.folders import inbox_folders
 from mailassist.intake.grouping import containing, conversations
-from mailassist.intake.pull import Pulled, from_records, linked_ids
+from mailassist.intake.pull import Pulled, from_copies, linked_ids
 from mailassist.intake.records import index_row, is_draft
 from mailassist.intake.waiting import Judge
 from mailassist.mail.addresses import OwnAddresses
@@ -41,10 +41,12 @@ def pull_latest(
         tried += 1
         records = _with(candidate, source.thread(candidate, linked_ids(candidate)))
         rows = [index_row(name, record) for record in records if not is_draft(record.flags, record.labels)]
-        conversation, copies = containing(conversations(rows, own), message.message_id)
+        found = containing(conversations(rows, own), message.message_id)
+        assert found is not None, "the candidate is among the rows"
+        conversation, copies = found
         known.update(entry.message.message_id for entry in conversation.entries)
         if conversation.newest.message.message_id == message.message_id and not judge.at_a_glance(conversation, copies):
-            return from_records(source, records, own, message.message_id)
+            return from_copies(source, copies, own, message.message_id)
     raise NothingWaiting(cure="After `mailassist sync`, `mailassist list --all` says of each conversation why.")
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mailassist.config import Account
 from mailassist.errors import MailboxError
 from mailassist.intake.folders import conversation_folders
-from mailassist.intake.grouping import by_message, conversations, genuine
+from mailassist.intake.grouping import by_message, containing, conversations, genuine
 from mailassist.intake.records import index_row, is_draft, location
 from mailassist.intake.waiting import Judge
 from mailassist.mail.addresses import OwnAddresses
@@ -82,13 +82,17 @@ def from_records(source: MailSource, records: Iterable[HeaderRecord], own: OwnAd
     Raises MailboxError when the message is not among them, or gone by now.
     """
     rows = [index_row("", record) for record in records if not is_draft(record.flags, record.labels)]
-    for conversation, copies in conversations(rows, own):
-        if conversation.message(message_id) is not None:
-            places = places_of(copies)
-            pulled = _pulled(fetch(source, places), places, own, message_id)
-            if pulled is not None:
-                return pulled
-    raise MailboxError(f"The message {message_id} is not in the mailbox any more", cure="Run `mailassist sync`.")
+    found = containing(conversations(rows, own), message_id)
+    return from_copies(source, found[1] if found else (), own, message_id)
+
+
+def from_copies(source: MailSource, copies: Iterable[IndexRow], own: OwnAddresses, message_id: str) -> Pulled:
+    """The conversation that `copies` are all of, with its bodies. Raises MailboxError when the message is gone."""
+    places = places_of(copies)
+    pulled = _pulled(fetch(source, places), places, own, message_id)
+    if pulled is None:
+        raise MailboxError(f"The message {message_id} is not in the mailbox any more", cure="Run `mailassist sync`.")
+    return pulled
 
 
 def fetch(source: MailSource, wanted: Places) -> dict[str, bytes]:
@@ -124,10 +128,8 @@ class _Known:
 
 def _indexed(store: Store, name: str, own: OwnAddresses, message_id: str) -> _Known | None:
     rows = index.conversation_of(store, name, message_id)
-    for conversation, copies in conversations(rows, own):
-        if conversation.message(message_id) is not None:
-            return _Known(conversation, copies, places_of(copies))
-    return None
+    found = containing(conversations(rows, own), message_id)
+    return _Known(*found, places_of(found[1])) if found else None
 
 
 def places_of(rows: Iterable[IndexRow]) -> Places:

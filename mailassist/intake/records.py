@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from mailassist.mail.charsets import without_surrogates
 from mailassist.mail.message import Address, Message
 from mailassist.mail.parse import parse_headers
 from mailassist.store.index import IndexRow
@@ -30,21 +31,16 @@ def index_row(account: str, record: HeaderRecord) -> IndexRow:
         " ".join(message.references),
         record.thread_id,
         0,
-        storable(message.subject),
-        storable(author.name) if author else "",
-        storable(author.email) if author else "",
-        storable(recipients(message)),
+        without_surrogates(message.subject),
+        without_surrogates(author.name) if author else "",
+        without_surrogates(author.email) if author else "",
+        without_surrogates(recipients(message)),
         date,
         date if received is None else received,
         record.size,
         *flags_and_labels(record),
         record.headers,
     )
-
-
-def storable(text: str) -> str:
-    """`text` as SQLite takes it: half a surrogate pair, whoever let it through, must not stop a folder."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def flags_and_labels(record: HeaderRecord) -> tuple[str, str]:

@@ -249,11 +249,17 @@ class OwnAddresses:
 
     def is_form(self, message: Message) -> bool:
         """Whether `message` came from a web form of a `personal` rule: the person who wrote it stands in Reply-To."""
-        return self.is_personal(message) and any(not self.owns(address.email) for address in message.reply_to)
+        return self._visitor(message) is not None
 
     def correspondent(self, message: Message) -> Address | None:
         """Who wrote `message`: its author, of a web form whom Reply-To names."""
-        return message.reply_to[0] if self.is_form(message) else message.author
+        return self._visitor(message) or message.author
+
+    def _visitor(self, message: Message) -> Address | None:
+        """The first in a web form's Reply-To who is not us."""
+        if not self.is_personal(message):
+            return None
+        return next((address for address in message.reply_to if not self.owns(address.email)), None)
 
     def names_list(self, list_id: str) -> bool:
         """Whether a List-Id (`<support.example.org>`, RFC 2919) or List-Post names an own address."""

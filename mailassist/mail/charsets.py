@@ -82,7 +82,7 @@ def decode(data: bytes, label: str = "", inside: str = "") -> tuple[str, str]:
     try:
         if name == "cp1252":  # bytes that are valid UTF-8 are hardly ever anything else
             return data.decode("utf-8"), f"charset: labelled {label[:40]}, but is UTF-8"
-        return _without_surrogates(data.decode(name)), ""
+        return without_surrogates(data.decode(name)), ""
     except (UnicodeError, ValueError):
         return _mislabelled(data, name)
 
@@ -100,7 +100,7 @@ def _guess(data: bytes, inside: str = "") -> tuple[str, str]:
         return data.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError:
         if inside not in ("", "utf-8", "cp1252"):
-            return _without_surrogates(data.decode(inside, "replace")), f"{inside}, as the text says of itself"
+            return without_surrogates(data.decode(inside, "replace")), f"{inside}, as the text says of itself"
         return _single_byte(data), "windows-1252"
 
 
@@ -164,11 +164,11 @@ def _mislabelled(data: bytes, name: str) -> tuple[str, str]:
     text, used = _guess(data)
     if used == "UTF-8" and not data.isascii():  # ASCII that does not fit is a damaged escape sequence
         return text, f"charset: labelled {name}, but is UTF-8"
-    return _without_surrogates(data.decode(name, "replace")), f"charset: some bytes are not {name}"
+    return without_surrogates(data.decode(name, "replace")), f"charset: some bytes are not {name}"
 
 
-def _without_surrogates(text: str) -> str:
-    """UTF-7 can spell half a character, which no file, store or server takes; it becomes "?"."""
+def without_surrogates(text: str) -> str:
+    """`text` with "?" for half a character, which UTF-7 can spell and which no file, store or server takes."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

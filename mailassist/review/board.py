@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailassist.mail.safe_text import SafeText
 from mailassist.review.reply import Key, Reply
 from mailassist.worklist import OutboxEntry, SavedDraft
 
@@ -123,8 +122,8 @@ def _renew(reply: Reply, item: Waiting) -> bool:
     reply.pulled, reply.plans, reply.outbox = None, {}, None
     reply.overtaken = reply.edited or reply.writing
     if not reply.edited and reply.text:
-        reply.previous, reply.text, reply.complete = reply.text, SafeText(), True
-        reply.previous_by = reply.written_by
+        reply.set_aside()
+        reply.complete = True
     return reply.edited
 
 

@@ -146,11 +146,16 @@ class Reply:
             saved.model, saved.input_tokens, saved.cached_tokens, saved.output_tokens, saved.cost
         )  # fmt: skip
 
-    def begin_writing(self) -> None:
-        """A call starts; the text so far stays one key away, and a model's never pushes out one by the person."""
+    def set_aside(self) -> None:
+        """The text moves to the version before; a model's never pushes out one by the person there."""
         if self.text and not (self.previous and self.previous_by == "person" and self.written_by == "model"):
             self.previous, self.previous_by = self.text, self.written_by
-        self.text, self.pieces, self.writing = SafeText(), [], True
+        self.text = SafeText()
+
+    def begin_writing(self) -> None:
+        """A call starts; the text so far stays one key away."""
+        self.set_aside()
+        self.pieces, self.writing = [], True
         self.written_by, self.complete, self.in_drafts = "model", False, False
         self.problem, self.notices, self.overtaken = "", (), False
 

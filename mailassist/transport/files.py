@@ -82,7 +82,11 @@ def from_line_date(line: bytes) -> datetime | None:
 def _message(lines: list[bytes]) -> bytes:
     if lines and lines[-1] in (b"\n", b"\r\n"):
         lines.pop()
-    raw = b"".join(lines)
+    return unquoted(b"".join(lines))
+
+
+def unquoted(raw: bytes) -> bytes:
+    """A message as it was before it went into an mbox: lines that begin with ">From " have one ">" less (mboxrd)."""
     return _QUOTED_FROM.sub(b"", raw) if b">From " in raw else raw
 
 

@@ -164,10 +164,6 @@ class ImapSource:
                 return session.search(*header_search(name, value))
             except Refused:
                 return _scan(session, name, value)
-            except Throttled as error:
-                if error.broken:
-                    raise
-                return _scan(session, name, value)  # iCloud says UNAVAILABLE to headers that it does not know
 
         return self._in_folder(folder, read)
 

@@ -16,11 +16,10 @@ from functools import partial
 from pathlib import Path
 
 from mailassist.errors import MailboxError
-from mailassist.transport.files import from_line_date, is_from_line
+from mailassist.transport.files import from_line_date, is_from_line, unquoted
 from mailassist.transport.local_source import Entry, LocalSource
 from mailassist.transport.source import Folder, FolderState, Location, Role
 
-_QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
 _STATUS = {"R": "\\Seen", "A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}
 _STATUS_FIELD = re.compile(rb"^(?:X-)?Status:[ \t]*([A-Z]*)", re.IGNORECASE | re.MULTILINE)
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
@@ -95,7 +94,7 @@ class MboxSource(LocalSource):
         with self._path.open("rb") as file:
             file.seek(span.start)
             raw = file.read(min(most, span.end - span.start))
-        return _QUOTED_FROM.sub(b"", raw) if b">From " in raw else raw
+        return unquoted(raw)
 
     def _epoch(self, digests: Sequence[str]) -> int:
         """UIDVALIDITY: the last one while what we knew is still the beginning of the file, else one more."""

@@ -143,7 +143,7 @@ def test_a_web_form_named_by_a_rule_waits_and_its_reply_to_is_the_correspondent(
 
 def test_a_web_form_that_writes_from_the_own_address_waits_and_the_answer_ends_it() -> None:
     desk = Desk(ACCOUNT.model_copy(update={"waiting": WaitingSettings(personal=[ME])}))
-    desk.source.put("INBOX", mail("f", sender=ME, Reply_To=ANNA))
+    desk.source.put("INBOX", mail("f", sender=ME, Reply_To=f"{ME}, {ANNA}"))
     (one,) = desk.waiting()
     assert (one.correspondent, desk.latest()) == (ANNA, "<f@test>")
     desk.source.put("Sent", mail("r", sender=ME, to=ANNA, answers="f"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from reviewer import LUNCH, OFFER, reviewing
 from sample_desk import ANSWER, SAMPLES, SampleDesk
@@ -10,6 +11,7 @@ from textual.events import Key
 
 from mailassist.drafting.pipeline import Draft
 from mailassist.errors import StoreError
+from mailassist.mail.safe_text import SafeText
 from mailassist.review.widgets.conversation_list import ConversationList
 from mailassist.worklist import SavedDraft
 
@@ -137,6 +139,17 @@ async def test_what_the_person_wrote_stays_reachable_over_any_number_of_drafts()
         await person.until(lambda: person.desk.texts[OFFER].previous == "Mein " + ANSWER)
         await person.press("z")
         assert person.text == "Mein " + ANSWER
+
+
+async def test_a_newer_message_pushes_out_a_models_text_and_never_the_persons() -> None:
+    async with reviewing() as person:
+        reply = person.main.reply
+        reply.type("Mine.")
+        reply.set_aside()
+        reply.text, reply.written_by = SafeText("A draft."), "model"
+        newer = replace(reply.waiting, message_id="<newer@x.example>")
+        person.main.session.board.merge(newer.account, [newer], {}, keep=reply.key)
+        assert (reply.text, reply.previous, reply.previous_by) == ("", "Mine.", "person")
 
 
 async def test_a_draft_stopped_before_its_first_word_leaves_the_text_and_whose_it_was() -> None:
