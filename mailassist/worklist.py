@@ -38,12 +38,39 @@ class SavedDraft:
     model: str = ""
     complete: bool = True  # False: the model was cut off or stopped
     in_drafts: bool = False  # a revision lies in the Drafts folder
-    previous: str = ""  # the text before the last regeneration, "" where there is none
+    version: int = 0  # grows with each change of the text; 0: not saved yet
+    others: bool = False  # there are texts besides this one (`ReviewDesk.versions`)
+    reply_all: bool = False  # the person's choice of recipients
     instruction: str = ""
     input_tokens: int = 0  # of the call that wrote it; 0 where unknown
     cached_tokens: int = 0
     output_tokens: int = 0
     cost: float = 0.0  # US dollars
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A text for the same reply that gave way to another."""
+
+    text: str
+    written_by: Author
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What saving a text came to."""
+
+    version: int
+    overtaken: bool = False  # another process had changed the text; what it wrote is among the versions
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A reply as it would leave, read back from its bytes; safe to read, not safe to print."""
+
+    headers: tuple[tuple[str, str], ...]  # name and decoded value; without Date and identifiers, which are drawn later
+    text: str  # with signature and quote
+    html: bool  # an HTML part with the same words goes along
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +202,7 @@ class ReviewDesk(Protocol):
     ) -> Draft:
         """Write a reply; `on_text` gets each new piece.
 
-        The result is saved (what was saved before becomes `SavedDraft.previous`), also when it was stopped or cut off.
+        The result is saved, also when it was stopped or cut off; what was saved before is among the versions.
         """
         ...
 
@@ -196,13 +223,27 @@ class ReviewDesk(Protocol):
         written_by: Author = "person",
         complete: bool = True,
         conversation: str = "",
-        previous: str | None = None,
-    ) -> None:
-        """Keep the text of a reply; `previous=None` leaves the stored previous text as it is."""
+        reply_all: bool = False,
+        base: int | None = None,
+        apart: bool = False,
+    ) -> Kept:
+        """Keep the text of a reply.
+
+        `base`: the version that this one was made from; another process's text that it overtakes stays among the
+        versions. `apart`: the text is another one, not the one before, edited further: that one stays there too.
+        """
+        ...
+
+    def versions(self, account: str, message_id: str, conversation: str) -> list[Version]:
+        """Every text for this reply besides the current one, oldest first."""
         ...
 
     def plan(self, account: str, pulled: Pulled, reply_all: bool) -> ReplyPlan:
         """Recipients, subject and From of the reply."""
+        ...
+
+    def preview(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Preview:
+        """The whole message as it would leave now; nothing is sent or saved."""
         ...
 
     def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode) -> Approved:

@@ -26,7 +26,7 @@ from mailassist.mail.recipients import ReplyPlan
 from mailassist.mail.threads import Conversation, Entry
 from mailassist.model.registry import Usage
 from mailassist.transport.source import Location
-from mailassist.worklist import Approved, ModelStatus, OutboxEntry, SavedDraft, Spending
+from mailassist.worklist import Approved, Kept, ModelStatus, OutboxEntry, Preview, SavedDraft, Spending, Version
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 ME = Address("Max Muster", "max@muster.example")
@@ -95,6 +95,7 @@ class SampleDesk:
         self.answer = ANSWER
         self.calls: list[tuple[object, ...]] = []
         self.texts: dict[str, SavedDraft] = {}
+        self.replaced: dict[str, list[Version]] = {}
         self.entries: dict[int, OutboxEntry] = {}
         self.skipped: set[str] = set()
         self.sent: list[str] = []
@@ -206,7 +207,6 @@ class SampleDesk:
     ) -> Draft:
         text, ended = "", True
         message_id = pulled.conversation.newest.message.message_id
-        before = self.texts.get(message_id)
         for word in (f"[{instruction}] " + self.answer if instruction else self.answer).split(" "):
             if stopped():
                 ended = False
@@ -218,7 +218,8 @@ class SampleDesk:
             if text.count(" ") == 3:
                 self._enter("draft", message_id, instruction, previous)
         ended = ended and self.complete
-        self.texts[message_id] = SavedDraft(message_id, text, complete=ended, previous=before.text if before else "")
+        if text:
+            self._put(message_id, text, "model", complete=ended, apart=True)
         self.cost += 0.0003
         usage = Usage(1240, 1024, 96)
         return Draft(text, "gpt-4o-mini", usage, 0.00017, None, ended, ())
@@ -229,13 +230,32 @@ class SampleDesk:
     def saved(self, account: str, message_id: str) -> SavedDraft | None:
         return self.texts.get(message_id)
 
-    def save_text(self, account: str, message_id: str, text: str, **details: object) -> None:
+    def save_text(
+        self, account: str, message_id: str, text: str, *, written_by: str = "person", complete: bool = True,
+        conversation: str = "", reply_all: bool = False, base: int | None = None, apart: bool = False,
+    ) -> Kept:  # fmt: skip
         self._enter("save_text", message_id, text)
-        previous = details.get("previous")
+        before = self.texts.get(message_id)
+        overtaken = before is not None and base not in (None, before.version) and before.text != text
+        self._put(message_id, text, written_by, complete=complete, reply_all=reply_all, apart=apart or overtaken)
+        return Kept(self.texts[message_id].version, overtaken)
+
+    def _put(self, message_id: str, text: str, written_by: str, *, apart: bool, **about: bool) -> None:
+        before = self.texts.get(message_id)
+        replaced = self.replaced.setdefault(message_id, [])
+        if before and before.text != text and (apart or "model" in (written_by, before.written_by)):
+            replaced += [Version(before.text, before.written_by)] if before.text not in map(_text, replaced) else []
+        number = before.version + (before.text != text) if before else 1
         self.texts[message_id] = SavedDraft(
-            message_id, text, details.get("written_by", "person"), complete=bool(details.get("complete", True)),
-            previous=previous if isinstance(previous, str) else "",
+            message_id, text, written_by, version=number, others=bool(replaced), **about
         )  # fmt: skip
+
+    def versions(self, account: str, message_id: str, conversation: str) -> list[Version]:
+        return list(self.replaced.get(message_id, ()))
+
+    def preview(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Preview:
+        headers = (("From", ME.email), ("To", ", ".join(plan.recipients)), ("Subject", plan.subject))
+        return Preview(headers, f"{text}\n\n-- \nMax Muster\n\n> {pulled.conversation.newest.message.reply}", False)
 
     def plan(self, account: str, pulled: Pulled, reply_all: bool) -> ReplyPlan:
         newest = pulled.conversation.newest.message
@@ -301,6 +321,10 @@ class SampleDesk:
         """New mail."""
         self.samples[sample.key] = sample
         self.news.set()
+
+
+def _text(version: Version) -> str:
+    return version.text
 
 
 def hostile_conversation() -> Conversation:

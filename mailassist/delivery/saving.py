@@ -30,7 +30,7 @@ def save_draft(
     answers = reply.original.message_id
     table.save_text(
         store, reply.account, answers, reply.text,
-        now=work.now(), written_by=written_by, conversation=reply.conversation,
+        now=work.now(), written_by=written_by, conversation=reply.conversation, reply_all=reply.plan.reply_all,
     )  # fmt: skip
     work.mark("draft:text-kept")
     row = table.get(store, reply.account, answers)

@@ -20,11 +20,24 @@ from typing import TYPE_CHECKING, Any
 from mailassist.config import Account, Config, default_data_folder
 from mailassist.desk.connections import Connections
 from mailassist.desk.models import Models
-from mailassist.desk.views import answered, outbox_entry, saved_draft
+from mailassist.desk.views import answered, outbox_entry, preview, saved_draft
 from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.secrets import Keeper
-from mailassist.worklist import Approved, Author, Mode, ModelStatus, OutboxEntry, SavedDraft, Spending, Verdict, never
+from mailassist.worklist import (
+    Approved,
+    Author,
+    Kept,
+    Mode,
+    ModelStatus,
+    OutboxEntry,
+    Preview,
+    SavedDraft,
+    Spending,
+    Verdict,
+    Version,
+    never,
+)
 
 if TYPE_CHECKING:
     from mailassist.config import Identity
@@ -330,16 +343,17 @@ class Desk:
 
     def saved_drafts(self, account: str) -> Mapping[str, SavedDraft]:
         """Every saved draft, by the Message-ID it answers."""
-        from mailassist.store import drafts
+        from mailassist.store import drafts, versions
 
-        return {row.answers: saved_draft(row) for row in drafts.rows(self.store, account) if row.text}
+        others = versions.known(self.store, account)
+        return {row.answers: saved_draft(row, others) for row in drafts.rows(self.store, account) if row.text}
 
     def saved(self, account: str, message_id: str) -> SavedDraft | None:
         """The saved draft that answers `message_id`."""
-        from mailassist.store import drafts
+        from mailassist.store import drafts, versions
 
         row = drafts.get(self.store, account, message_id)
-        return saved_draft(row) if row is not None and row.text else None
+        return saved_draft(row, versions.known(self.store, account)) if row is not None and row.text else None
 
     def save_text(
         self,
@@ -350,29 +364,40 @@ class Desk:
         written_by: Author = "person",
         complete: bool = True,
         conversation: str = "",
-        previous: str | None = None,
-    ) -> None:
-        """Keep the text of a reply; `previous=None` leaves the stored previous text as it is."""
+        reply_all: bool = False,
+        base: int | None = None,
+        apart: bool = False,
+    ) -> Kept:
+        """Keep the text of a reply; see `worklist.ReviewDesk.save_text`."""
         from mailassist.store import drafts
 
-        about: dict[str, Any] = {"written_by": written_by, "complete": complete}
+        about: dict[str, Any] = {"complete": complete, "reply_all": reply_all}
         if conversation:
             about["conversation"] = conversation
-        if previous is not None:
-            about["previous"] = previous
-        drafts.save_text(self.store, account, message_id, text, now=self._now(), **about)
+        kept = drafts.save_text(
+            self.store, account, message_id, text,
+            written_by=written_by, now=self._now(), base=base, apart=apart, **about,
+        )  # fmt: skip
+        return Kept(kept.version, kept.overtaken)
+
+    def versions(self, account: str, message_id: str, conversation: str) -> list[Version]:
+        """Every text for this reply besides the current one, oldest first."""
+        from mailassist.store import versions
+
+        found = versions.others(self.store, account, message_id, conversation)
+        return [Version(one.text, "person" if one.written_by == "person" else "model") for one in found]
 
     def keep(self, account: str, pulled: Pulled, made: Draft, instruction: str) -> None:
-        """Keep what was drafted; what stood there before is one step back."""
+        """Keep what was drafted; what stood there before is among the versions. Nothing drafted changes nothing."""
         from mailassist.store import drafts
 
-        answers = answered(pulled).message_id
-        before = drafts.get(self.store, account, answers)
+        if not made.text.strip():
+            return
         usage = made.usage
         drafts.save_text(
             self.store,
             account,
-            answers,
+            answered(pulled).message_id,
             made.text,
             now=self._now(),
             written_by="model",
@@ -380,7 +405,6 @@ class Desk:
             complete=made.complete,
             instruction=instruction,
             conversation=pulled.conversation.key,
-            previous=before.text if before is not None else "",
             input_tokens=usage.input if usage else 0,
             cached_tokens=usage.cached if usage else 0,
             output_tokens=usage.output if usage else 0,
@@ -407,6 +431,13 @@ class Desk:
         moment = self._now()
         number = outbox.approve(self.store, reply, undo_seconds=undo, now=moment)
         return Approved(number, moment + undo)
+
+    def preview(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Preview:
+        """The whole message as it would leave now. Raises NotDraftable where nobody would get it, UnsafeHeader."""
+        from mailassist.delivery.outbox import build
+
+        built = build(self.store, self._reply(account, pulled, plan, text), now=self._now(), unique="preview")
+        return preview(built.raw)
 
     def _reply(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Reply:
         from mailassist.delivery.outbox import Reply

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from mailassist.errors import NotDraftable
-from mailassist.worklist import OutboxEntry, SavedDraft
+from mailassist.mail.compose import OWN_HEADER
+from mailassist.worklist import OutboxEntry, Preview, SavedDraft
 
 if TYPE_CHECKING:
     from mailassist.intake.pull import Pulled
     from mailassist.mail.message import Message
     from mailassist.store.drafts import DraftRow
     from mailassist.store.outbox import OutboxRow
+
+_DRAWN_LATER = ("date", "message-id", OWN_HEADER.lower(), "mime-version")
 
 
 def answered(pulled: Pulled) -> Message:
@@ -22,8 +26,8 @@ def answered(pulled: Pulled) -> Message:
     return (conversation.newest_from_others or conversation.newest).message
 
 
-def saved_draft(row: DraftRow) -> SavedDraft:
-    """A row of the drafts table for the UI."""
+def saved_draft(row: DraftRow, others: Container[str]) -> SavedDraft:
+    """A row of the drafts table for the UI; `others`: messages and conversations with several texts."""
     return SavedDraft(
         answers=row.answers,
         text=row.text,
@@ -31,13 +35,25 @@ def saved_draft(row: DraftRow) -> SavedDraft:
         model=row.model,
         complete=row.complete,
         in_drafts=row.state == "appended",
-        previous=row.previous,
+        version=row.version,
+        others=row.answers in others or row.conversation in others,
+        reply_all=row.reply_all,
         instruction=row.instruction,
         input_tokens=row.input_tokens,
         cached_tokens=row.cached_tokens,
         output_tokens=row.output_tokens,
         cost=row.cost,
     )
+
+
+def preview(raw: bytes) -> Preview:
+    """A composed reply for the UI: what a mail program would show of it, and the headers that make it one."""
+    from mailassist.mail.parse import parse_message
+
+    message = parse_message(raw)
+    names = (name for name in message.headers if name not in _DRAWN_LATER and not name.startswith("content-"))
+    headers = tuple((name.title(), value) for name in names for value in message.headers[name])
+    return Preview(headers, message.text, bool(message.html))
 
 
 def outbox_entry(row: OutboxRow) -> OutboxEntry:

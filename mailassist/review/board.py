@@ -81,8 +81,14 @@ class Board:
                 new.append(reply)
                 if item.message_id in saved:
                     reply.remember(saved[item.message_id])
-            elif _renew(reply, item):
-                overtaken.append(reply)
+                continue
+            reply.gone = False
+            if item.message_id != reply.waiting.message_id:
+                reply.renew(item)
+                overtaken += [reply] if reply.edited else []
+            else:
+                reply.waiting = item
+                _catch_up(reply, saved.get(item.message_id))
         for key, reply in list(self._replies.items()):
             if key[0] == account and key not in found:
                 reply.gone = True
@@ -110,21 +116,11 @@ class Board:
         return changed
 
 
-def _renew(reply: Reply, item: Waiting) -> bool:
-    """The same conversation again; whether a newer message came after what the person wrote.
-
-    The person's text stays, and is asked about before it is approved; a model's text moves to the version before.
-    """
-    newer = item.message_id != reply.waiting.message_id
-    reply.waiting, reply.gone = item, False
-    if not newer:
-        return False
-    reply.pulled, reply.plans, reply.outbox = None, {}, None
-    reply.overtaken = reply.edited or reply.writing
-    if not reply.edited and reply.text:
-        reply.set_aside()
-        reply.complete = True
-    return reply.edited
+def _catch_up(reply: Reply, saved: SavedDraft | None) -> None:
+    """Show what another window has written meanwhile, unless something is being done with the text here."""
+    busy = reply.editing or reply.unsaved or reply.writing or reply.on_its_way
+    if saved is not None and saved.version > reply.version and not busy:
+        reply.remember(saved)
 
 
 def _matches(item: Waiting, words: list[str]) -> bool:

@@ -18,13 +18,14 @@ PAUSE = 0.4  # seconds without a key press
 class _Text:
     """What is to be saved."""
 
-    account: str
+    reply: Reply
     message_id: str
     conversation: str
     text: str
     written_by: Author
     complete: bool
-    previous: str
+    reply_all: bool
+    apart: bool
 
 
 class Keeper:
@@ -36,18 +37,19 @@ class Keeper:
         self._texts: dict[Key, _Text] = {}
         self._turn = asyncio.Lock()
 
-    def keep(self, reply: Reply) -> None:
-        """Save the text of `reply` at the next pause."""
-        item = reply.waiting
+    def keep(self, reply: Reply, *, apart: bool = False) -> None:
+        """Save the text of `reply` at the next pause; `apart`: it is another text than the one before."""
+        item, waits = reply.waiting, self._texts.get(reply.key)
         reply.unsaved = True
         self._texts[reply.key] = _Text(
-            item.account,
+            reply,
             item.message_id,
             item.conversation,
             reply.text,
             reply.written_by,
             reply.complete,
-            reply.previous,
+            reply.reply_all,
+            apart or (waits is not None and waits.apart),
         )
         self._session.start(self._after_pause, group="keep", exclusive=True)
 
@@ -71,21 +73,30 @@ class Keeper:
             self._session.post(Noticed(f"Your text is not saved yet. {problem}", "error"))
 
     async def _save(self, text: _Text) -> str:
-        desk = self._session.desk
+        desk, reply = self._session.desk, text.reply
+        account = reply.waiting.account
+        base = reply.version if reply.waiting.message_id == text.message_id else None
         try:
-            await self._session.calls.run(
+            kept = await self._session.calls.run(
                 lambda _: desk.save_text(
-                    text.account,
+                    account,
                     text.message_id,
                     text.text,
                     written_by=text.written_by,
                     complete=text.complete,
                     conversation=text.conversation,
-                    previous=text.previous,
+                    reply_all=text.reply_all,
+                    base=base,
+                    apart=text.apart,
                 )
             )
         except MailassistError as error:
             return str(error)
+        if reply.waiting.message_id == text.message_id:
+            reply.version = kept.version
+        if kept.overtaken:
+            reply.others = True
+            self._session.post(Noticed("Another window had changed this reply: z shows what it wrote", "warning"))
         return ""
 
     def _saved(self, key: Key) -> None:

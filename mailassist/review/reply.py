@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mailassist.mail.safe_text import SafeText
-from mailassist.worklist import Author, OutboxEntry, SavedDraft
+from mailassist.worklist import Author, OutboxEntry, SavedDraft, Version
 
 if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft
@@ -77,8 +78,9 @@ class Reply:
     text: SafeText = field(default_factory=SafeText)
     written_by: Author = "model"
     complete: bool = True
-    previous: SafeText = field(default_factory=SafeText)
-    previous_by: Author = "model"  # who wrote it
+    before: tuple[SafeText, Author] = field(default=(SafeText(), "model"))  # while writing: what comes back if it fails
+    version: int = 0  # of the saved text, as far as this window knows; 0: none is saved
+    others: bool = False  # there are other texts for this reply
     in_drafts: bool = False
     writing: bool = False
     pieces: list[str] = field(default_factory=list)  # what has streamed in so far
@@ -89,6 +91,7 @@ class Reply:
     gone: bool = False  # no longer waits: answered or moved elsewhere
     overtaken: bool = False  # a newer message came in after the person wrote
     unsaved: bool = False
+    editing: bool = False  # in place, or in an editor outside
 
     @property
     def key(self) -> Key:
@@ -141,21 +144,23 @@ class Reply:
         """Take over what the store kept."""
         self.text = draft_text(saved.text)
         self.written_by, self.complete, self.in_drafts = saved.written_by, saved.complete, saved.in_drafts
-        self.previous, self.previous_by = draft_text(saved.previous), "person"  # it may be; then it must stay
+        self.version, self.others, self.reply_all = saved.version, saved.others, saved.reply_all
         self.figures = Figures(
             saved.model, saved.input_tokens, saved.cached_tokens, saved.output_tokens, saved.cost
         )  # fmt: skip
 
-    def set_aside(self) -> None:
-        """The text moves to the version before; a model's never pushes out one by the person there."""
-        if self.text and not (self.previous and self.previous_by == "person" and self.written_by == "model"):
-            self.previous, self.previous_by = self.text, self.written_by
-        self.text = SafeText()
+    def renew(self, waiting: Waiting) -> None:
+        """A newer message came: the person's text stays, and is asked about; a model's answers what is past."""
+        self.waiting, self.pulled, self.plans, self.outbox = waiting, None, {}, None
+        self.overtaken = self.edited or self.writing
+        self.version = 0
+        if not self.edited and self.text:
+            self.text, self.complete, self.others = SafeText(), True, True
 
     def begin_writing(self) -> None:
-        """A call starts; the text so far stays one key away."""
-        self.set_aside()
-        self.pieces, self.writing = [], True
+        """A call starts; should it fail, the text so far comes back."""
+        self.before = self.text, self.written_by
+        self.text, self.pieces, self.writing = SafeText(), [], True
         self.written_by, self.complete, self.in_drafts = "model", False, False
         self.problem, self.notices, self.overtaken = "", (), False
 
@@ -164,6 +169,8 @@ class Reply:
         self.text, self.complete = draft_text(draft.text), draft.complete
         if not self.text.strip():
             self._restore()
+        elif self.before[0]:
+            self.others = True
         self.notices = tuple(draft.notices)
         usage = draft.usage
         self.figures = Figures(
@@ -183,16 +190,26 @@ class Reply:
 
     def _restore(self) -> None:
         """The text from before comes back, and whose it was."""
-        if self.previous:
-            self.text, self.written_by = self.previous, self.previous_by
-            self.previous, self.complete = SafeText(), True
+        if self.before[0]:
+            (self.text, self.written_by), self.complete = self.before, True
 
     def type(self, text: str) -> None:
         """The person changed the text."""
+        self.others = self.others or (bool(self.text) and self.written_by == "model")
         self.text = draft_text(text)
         self.written_by, self.complete, self.problem = "person", True, ""
 
-    def swap_previous(self) -> None:
-        """The version before takes the text's place, and the other way round."""
-        self.text, self.previous = self.previous, self.text
-        self.written_by, self.previous_by, self.complete = "person", self.written_by, True
+    def step_back(self, versions: Sequence[Version]) -> tuple[int, int] | None:
+        """The version before takes the text's place, after the oldest the newest; which one it is, of how many.
+
+        `versions`: the others, oldest first; the text may be among them. None where there is no other.
+        """
+        ring = {draft_text(one.text): one.written_by for one in versions}
+        ring.setdefault(self.text, self.written_by)
+        if len(ring) < 2:
+            return None
+        texts = list(ring)
+        position = (texts.index(self.text) - 1) % len(texts)
+        self.text = texts[position]
+        self.written_by, self.complete, self.in_drafts = ring[self.text], True, False
+        return position + 1, len(texts)

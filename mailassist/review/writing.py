@@ -69,12 +69,18 @@ class Writing:
             reply.writing = False
             self._session.post(ReplyChanged(reply.key))
             return
-        await self._keeper.flush()
+        problem = await self._keeper.flush()
+        if problem:  # the draft would push out a text that is not saved
+            self._session.post(Noticed(problem, "error"))
+            reply.writing = False
+            self._session.post(ReplyChanged(reply.key))
+            return
         previous = reply.text if instruction else ""
         reply.begin_writing()
         self._session.post(ReplyChanged(reply.key))
         try:
             await self._call(reply, reply.pulled, instruction, previous)
+            await self._look_up(reply)
         finally:
             reply.writing = False
             self._stops.pop(reply.key, None)
@@ -102,27 +108,34 @@ class Writing:
                 await asyncio.wait([task], timeout=0.1)
             await asyncio.wait([task], timeout=PATIENCE if stop.is_set() else None)
             if not task.done():
-                self._keep_partial(reply)
+                self._give_up(reply, "The draft was stopped.")  # it does not answer: go on without it
                 self._session.start(partial(self._outlast, reply, task), group=f"outlast-{reply.key}")
                 return
             reply.take(task.result())
-            if reply.edited or reply.previous_by == "person":
-                self._keeper.keep(reply)  # what the person wrote stays where it is now, in the store too
         except MailassistError as error:
-            reply.give_up(str(error))
+            self._give_up(reply, str(error))
             self._session.post(Noticed(str(error), "error"))
         except asyncio.CancelledError:
             task.cancel()
             raise
         except Exception as error:  # noqa: BLE001  (a bug; the text that came in stays)
-            reply.give_up(unexpected(error))
+            self._give_up(reply, unexpected(error))
             self._session.post(Noticed(unexpected(error), "error"))
 
-    def _keep_partial(self, reply: Reply) -> None:
-        """The call does not answer to being stopped: go on without it."""
-        reply.give_up("The draft was stopped.")
-        if reply.text:
+    def _give_up(self, reply: Reply, problem: str) -> None:
+        """The call brought nothing: what has come in is kept, else the text from before comes back."""
+        reply.give_up(problem)
+        if reply.text and reply.written_by == "model":
             self._keeper.keep(reply)
+
+    async def _look_up(self, reply: Reply) -> None:
+        """Which version of the text is saved now."""
+        item, desk = reply.waiting, self._session.desk
+        found = await self._session.attempt(lambda _: [desk.saved(item.account, item.message_id)])
+        if found is not None and reply.waiting.message_id == item.message_id:
+            reply.version = found[0].version if found[0] else 0
+            if reply.reply_all and reply.text:
+                self._keeper.keep(reply)
 
     async def _outlast(self, reply: Reply, task: asyncio.Task[Draft]) -> None:
         """A call that was given up ends after all, and has saved its text: what is on the screen counts."""
@@ -130,4 +143,5 @@ class Writing:
         if not task.cancelled():
             task.exception()
         if reply.text and not reply.writing:
+            await self._look_up(reply)
             self._keeper.keep(reply)

@@ -97,6 +97,8 @@ class Store:
                 raise StoreError(
                     f"{self.path} was written by a newer mailassist (schema {version})", cure="Upgrade mailassist."
                 )
+            if version == 1:
+                _keep_drafts(connection)
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
@@ -111,6 +113,20 @@ def _prepare_file(path: Path) -> None:
         raise StoreError(
             f"{path} cannot be opened: {error.strerror}", cure="Check the folder's owner and disk."
         ) from error
+
+
+def _keep_drafts(connection: sa.Connection) -> None:
+    """From schema 1, which had one text before the current one, in the same row."""
+    connection.exec_driver_sql("ALTER TABLE drafts RENAME TO drafts_1")
+    schema.metadata.create_all(connection)
+    old = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(drafts_1)")}
+    names = ", ".join(column.name for column in schema.drafts.columns if column.name in old)
+    connection.exec_driver_sql(f"INSERT INTO drafts ({names}, version, reply_all) SELECT {names}, 1, 0 FROM drafts_1")
+    connection.exec_driver_sql(
+        "INSERT INTO versions (account, answers, text, written_by, at) "
+        "SELECT account, answers, previous, 'person', changed_at FROM drafts_1 WHERE previous != ''"
+    )
+    connection.exec_driver_sql("DROP TABLE drafts_1")
 
 
 def _configure(connection: object, _record: object) -> None:

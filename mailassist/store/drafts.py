@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailassist.errors import DeliveryError
-from mailassist.store import schema
+from mailassist.store import schema, versions
 from mailassist.store.database import Store
 
 _drafts = schema.drafts
@@ -32,7 +32,8 @@ class DraftRow:
     model: str
     instruction: str
     complete: bool
-    previous: str
+    version: int
+    reply_all: bool
     input_tokens: int
     cached_tokens: int
     output_tokens: int
@@ -75,21 +76,55 @@ def rows(store: Store, account: str, *, state: str = "") -> list[DraftRow]:
         return [DraftRow(**found._mapping) for found in connection.execute(query)]
 
 
-def save_text(store: Store, account: str, answers: str, text: str, *, now: float, **about: Any) -> None:
-    """Keep `text` as the current draft; `about`: other columns (written_by, model, complete, previous, cost, ...).
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What saving a text came to."""
 
-    What is known of a revision in the Drafts folder stays.
+    version: int
+    overtaken: bool = False  # another process had changed the text; what it wrote is among the versions
+
+
+def save_text(
+    store: Store,
+    account: str,
+    answers: str,
+    text: str,
+    *,
+    written_by: str,
+    now: float,
+    base: int | None = None,
+    apart: bool = False,
+    **about: Any,
+) -> Kept:
+    """Keep `text` as the current draft; `about`: other columns (model, complete, conversation, cost, ...).
+
+    `base`: the version that the writer knows, 0 for none; None: whichever there is. `apart`: the text is another one,
+    not the one before, edited further. A text that gives way to one by somebody else, by another process, or to one
+    that is apart stays among the versions. What is known of a revision in the Drafts folder stays.
     """
-    values = {"text": text, "changed_at": now, **about}
+    values = {"text": text, "written_by": written_by, "changed_at": now, **about}
     with store.write() as connection:
-        found = connection.execute(sa.select(_drafts.c.state).where(*_key(account, answers))).first()
+        found = connection.execute(sa.select(*_COLUMNS).where(*_key(account, answers))).first()
         if found is None:
-            fresh = {"account": account, "answers": answers, "created_at": now, "state": "kept", "generation": 0}
-            connection.execute(_drafts.insert().values(**fresh, **values))
-            return
+            fresh = {
+                "account": account,
+                "answers": answers,
+                "created_at": now,
+                "state": "kept",
+                "generation": 0,
+                "version": 1,
+            }
+            connection.execute(_drafts.insert().values(**{**fresh, **values}))
+            return Kept(1)
+        changed = found.text != text
+        overtaken = changed and base is not None and base != found.version
+        if changed and (overtaken or apart or "model" in (written_by, found.written_by)):
+            versions.add(connection, account, answers, found.text, found.written_by, at=found.changed_at)
         if found.state == "approved":
             values["state"] = "kept"
-        connection.execute(_drafts.update().where(*_key(account, answers)).values(**values))
+        version = found.version + changed
+        connection.execute(_drafts.update().where(*_key(account, answers)).values(**values, version=version))
+        return Kept(version, overtaken)
 
 
 def change(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:
@@ -137,12 +172,6 @@ def note(store: Store, row_id: int, error: str, *, now: float) -> None:
     """Keep why the draft is not in the mailbox yet."""
     with store.write() as connection:
         connection.execute(_drafts.update().where(_drafts.c.id == row_id).values(error=error, changed_at=now))
-
-
-def delete(store: Store, account: str, answers: str) -> None:
-    """Forget the draft of a message; what lies in the Drafts folder stays there."""
-    with store.write() as connection:
-        connection.execute(_drafts.delete().where(*_key(account, answers)))
 
 
 def _key(account: str, answers: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

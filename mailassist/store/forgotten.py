@@ -115,8 +115,11 @@ class _Removal:
         texts = self._texts(ids)
         drafts = self._delete(
             schema.drafts,
-            self._matching(schema.drafts, ("text", "instruction", "previous", "pending"))
+            self._matching(schema.drafts, ("text", "instruction", "pending"))
             | self._where(schema.drafts, "answers", ids),
+        )
+        self._delete(
+            schema.versions, self._matching(schema.versions, ("text",)) | self._where(schema.versions, "answers", ids)
         )
         replies = self._matching(schema.outbox, ("recipients", "raw", "text", "error")) | self._where(
             schema.outbox, "answers", ids

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailassist.errors import DeliveryError
-from mailassist.store import schema
+from mailassist.store import schema, versions
 from mailassist.store.database import Store
 
 _outbox = schema.outbox
@@ -213,7 +213,7 @@ def _advance(connection: sa.Connection, row: OutboxRow, now: float, changes: Map
 
 
 def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
-    """The approved text as the current draft again, unless the person has begun another one since."""
+    """The approved text as the current draft again; beside it, if the person has begun another one since."""
     drafts = schema.drafts
     mine = drafts.c.account == row.account, drafts.c.answers == row.answers
     found = connection.execute(sa.select(drafts.c.state, drafts.c.text).where(*mine)).first()
@@ -223,6 +223,8 @@ def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
         connection.execute(drafts.insert().values(**again, **fresh))
     elif found.state == "approved" or not found.text:
         _set_draft(connection, row.account, row.answers, {"text": row.text, "state": "kept"}, now)
+    elif found.text != row.text:
+        versions.add(connection, row.account, row.answers, row.text, "person", at=now)
 
 
 def _take_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:

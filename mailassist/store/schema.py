@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -122,7 +122,8 @@ drafts = Table(
     Column("model", String, nullable=False, default=""),
     Column("instruction", Text, nullable=False, default=""),
     Column("complete", Boolean, nullable=False, default=True),  # False: the model was cut off or stopped
-    Column("previous", Text, nullable=False, default=""),  # the text before the last regeneration
+    Column("version", Integer, nullable=False, default=0),  # grows with each change of the text, by whichever process
+    Column("reply_all", Boolean, nullable=False, default=False),  # the person's choice of recipients
     Column("input_tokens", Integer, nullable=False, default=0),  # of the call that wrote it
     Column("cached_tokens", Integer, nullable=False, default=0),
     Column("output_tokens", Integer, nullable=False, default=0),
@@ -146,6 +147,19 @@ drafts = Table(
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("account", "answers"),
+)
+
+# Texts of replies that gave way to others: to a model's, to another window's, to a second thought. Never overwritten.
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("answers", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("written_by", String, nullable=False),  # model | person
+    Column("at", Float, nullable=False),  # when it gave way
+    Index("versions_by_message", "account", "answers"),
 )
 
 # Approved replies on their way out; a row is never deleted before it is done and past its retention.

@@ -60,7 +60,8 @@ def everything(store: Store) -> bytes:
 
 def work_on(store: Store, *, state: str) -> int:
     """A draft, a skip and a reply to her, the reply in `state`."""
-    drafts.save_text(store, "a", "<p3@test>", "Dear Maria, draft words", now=NOW)
+    drafts.save_text(store, "a", "<p3@test>", "Dear Maria, replaced words", written_by="model", now=NOW)
+    drafts.save_text(store, "a", "<p3@test>", "Dear Maria, draft words", written_by="person", now=NOW)
     conversations.skip(store, "a", "<p1@test>", "<p3@test>")
     values = dict.fromkeys(("conversation", "own_id", "fingerprint", "sender", "raw_hash"), "x")
     values |= {"account": "a", "answers": "<p3@test>", "message_id": "<r@test>", "recipients": MARK}
@@ -83,7 +84,15 @@ def test_no_trace_is_left_in_the_bytes_of_the_file(store: Store, source: MemoryS
     assert removed.texts == 5
     assert removed.conversations == 1
     left = everything(store).replace(b"x" + MARK.encode(), b"")
-    for trace in (MARK, "forgettable", "secret words", "my words to her", "draft words", "reply words"):
+    for trace in (
+        MARK,
+        "forgettable",
+        "secret words",
+        "my words to her",
+        "draft words",
+        "replaced words",
+        "reply words",
+    ):
         assert trace.encode() not in left, trace
 
 

@@ -44,7 +44,7 @@ def _for_reply(reply: Reply, mode: Mode, list_only: bool) -> list[Hint]:
     skip = Hint("s", "Skip", "screen.skip")
     if not reply.text:
         return [*open_it, Hint("e", "Write", "screen.edit"), skip]
-    before = [Hint("z", "Version before", "screen.version_before")] if reply.previous else []
+    before = [Hint("z", "Version before", "screen.version_before")] if reply.others else []
     return [
         *(open_it if list_only else []),
         Hint("a", "Approve & send" if mode == "send" else "Approve to Drafts", "screen.approve"),
@@ -53,5 +53,6 @@ def _for_reply(reply: Reply, mode: Mode, list_only: bool) -> list[Hint]:
         Hint("r", "Again", "screen.regenerate"),
         *([Hint("d", "To Drafts", "screen.approve_to_drafts")] if mode == "send" else []),
         skip,
+        Hint("v", "View", "screen.view"),
         *before,
     ]

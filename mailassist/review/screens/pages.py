@@ -11,7 +11,7 @@ from mailassist.review.screens.reading import ReadingScreen
 
 if TYPE_CHECKING:
     from mailassist.drafting.prompt import Prompt
-    from mailassist.worklist import ModelStatus
+    from mailassist.worklist import Mode, ModelStatus, Preview
 
 KEYS = (
     (
@@ -37,9 +37,10 @@ KEYS = (
             ("E", "edit in $VISUAL or $EDITOR; an empty file cancels"),
             ("r", "write it again"),
             ("i", "instruct: “shorter; say no politely”"),
-            ("z", "the version before, and back"),
+            ("z", "the versions before, one after the other, and back"),
             ("R", "reply to the sender only, or to all"),
             ("p", "the exact prompt, with tokens and price"),
+            ("v", "the whole message as it would leave: headers, text, signature, quote"),
         ),
     ),
     (
@@ -65,6 +66,16 @@ def help_page() -> ReadingScreen:
         rows = [joined(shown(key.ljust(width), "bold"), line(words)) for key, words in keys]
         parts.append((heading, Content("\n").join(rows)))
     return ReadingScreen("Keys", parts)
+
+
+def outgoing_page(preview: Preview, mode: Mode) -> ReadingScreen:
+    """The whole message as it would leave."""
+    width = max(len(name) for name, _ in preview.headers) + 2
+    rows = [joined(shown(f"{name}:".ljust(width), "$text-muted"), line(value)) for name, value in preview.headers]
+    parts = [("", Content("\n").join(rows)), ("Text", shown(preview.text))]
+    if preview.html:
+        parts.append(("", line("An HTML part with the same words goes along.", "$text-muted")))
+    return ReadingScreen("What would leave" if mode == "send" else "What would go to Drafts", parts)
 
 
 def prompt_page(prompt: Prompt, model: ModelStatus) -> ReadingScreen:

@@ -1,4 +1,4 @@
-"""A page of text over the main screen: the keys, or the exact prompt."""
+"""A page of text over the main screen: the keys, the exact prompt, or what leaves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ReadingScreen(ModalScreen[None]):
     """Shows parts of text one below the other until a key takes it away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter,question_mark,p", "close", "Close", show=False),
+        Binding("escape,q,enter,question_mark,p,v", "close", "Close", show=False),
         Binding("j", "down", show=False),
         Binding("k", "up", show=False),
         Binding("space", "page", show=False),

@@ -14,7 +14,7 @@ from mailassist.errors import MailassistError
 from mailassist.review.external_editor import edit_outside, editor_command
 from mailassist.review.messages import Noticed
 from mailassist.review.reply import Reply
-from mailassist.review.screens.pages import prompt_page
+from mailassist.review.screens.pages import outgoing_page, prompt_page
 from mailassist.review.screens.room import ReadingRoom
 from mailassist.review.widgets.ask_line import AskLine
 from mailassist.review.widgets.conversation_list import ConversationList
@@ -42,6 +42,7 @@ class ReviewScreen(ReadingRoom):
         Binding("u", "undo", "Undo", show=False),
         Binding("s", "skip", "Skip", show=False),
         Binding("p", "prompt", "Prompt", show=False),
+        Binding("v", "view", "View what leaves", show=False),
     ]
 
     def _open_reply(self) -> Reply | None:
@@ -64,6 +65,7 @@ class ReviewScreen(ReadingRoom):
         reply = self._open_reply()
         if reply is not None:
             self.add_class("-reading")
+            reply.editing = True
             self.query_one(DraftPane).begin_editing(reply.text)
             self._show_keys()
 
@@ -121,13 +123,24 @@ class ReviewScreen(ReadingRoom):
     def action_version_before(self) -> None:
         """The version before, and back again."""
         reply = self._open_reply()
-        if reply is None:
+        if reply is not None:
+            self.start(partial(self._step_back, reply), group="versions", exclusive=True)
+
+    async def _step_back(self, reply: Reply) -> None:
+        problem = await self.keeper.flush()
+        if problem:
+            self.post_message(Noticed(problem, "error"))
             return
-        if not reply.previous:
+        desk, item = self.session.desk, reply.waiting
+        versions = await self.session.attempt(lambda _: desk.versions(item.account, item.message_id, item.conversation))
+        if versions is None or self._open_reply() is not reply or reply.editing:
+            return
+        step = reply.step_back(versions)
+        if step is None:
             self.post_message(Noticed("There is no version before this one"))
             return
-        reply.swap_previous()
-        self.keeper.keep(reply)
+        self.keeper.keep(reply, apart=True)
+        self.post_message(Noticed(f"Version {step[0]} of {step[1]}: z goes on"))
         self._show_list()
         self._show_current()
 
@@ -146,6 +159,21 @@ class ReviewScreen(ReadingRoom):
         if prompt is not None:
             await self.app.push_screen_wait(prompt_page(prompt, self._model))
 
+    def action_view(self) -> None:
+        """The whole message as it would leave: headers, text, signature, quote."""
+        reply = self.reply
+        if reply is not None and not reply.writing:
+            self.start(partial(self._show_outgoing, reply), group="prompt", exclusive=True)
+
+    async def _show_outgoing(self, reply: Reply) -> None:
+        desk, account, text = self.session.desk, reply.waiting.account, reply.text
+        if not await self.writing.load(reply) or reply.pulled is None or reply.plan is None:
+            return
+        pulled, plan = reply.pulled, reply.plan
+        preview = await self.session.attempt(lambda _: desk.preview(account, pulled, plan, text))
+        if preview is not None:
+            await self.app.push_screen_wait(outgoing_page(preview, self._mode(reply)))
+
     # ---- the decision
 
     def action_toggle_reply_all(self) -> None:
@@ -153,6 +181,8 @@ class ReviewScreen(ReadingRoom):
         reply = self._open_reply()
         if reply is not None:
             reply.reply_all = not reply.reply_all
+            if reply.text:
+                self.keeper.keep(reply)
             self._show_current()
 
     def action_approve(self) -> None:

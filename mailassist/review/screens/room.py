@@ -232,6 +232,8 @@ class ReadingRoom(Screen[None]):
         if pane.editing:
             had_focus = pane.editor.has_focus
             pane.end_editing()
+            if self.reply is not None:
+                self.reply.editing = False
             if had_focus:
                 self.set_focus(self.query_one("#draft-scroll"))
             self._show_current()

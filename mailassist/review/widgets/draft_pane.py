@@ -104,7 +104,7 @@ def _states(reply: Reply) -> list[tuple[str, str]]:
         states.append(("cut off: not a whole reply", "$text-warning"))
     elif reply.edited:
         states.append(("edited, saving" if reply.unsaved else "edited, saved", "$text-muted"))
-    if reply.previous and not reply.writing:
+    if reply.others and not reply.writing:
         states.append(("z: version before", "$text-muted"))
     if reply.overtaken:
         states.append(("a newer message came in after this was written", "$text-warning"))

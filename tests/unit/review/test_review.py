@@ -8,12 +8,13 @@ from dataclasses import replace
 from reviewer import LUNCH, OFFER, reviewing
 from sample_desk import ANSWER, SAMPLES, SampleDesk
 from textual.events import Key
+from textual.widgets import Static
 
 from mailassist.drafting.pipeline import Draft
 from mailassist.errors import StoreError
 from mailassist.mail.safe_text import SafeText
+from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.widgets.conversation_list import ConversationList
-from mailassist.worklist import SavedDraft
 
 
 async def test_the_list_is_there_before_the_network_answers() -> None:
@@ -45,14 +46,15 @@ async def test_opening_writes_a_draft_once_and_keeps_it() -> None:
 
 async def test_a_saved_draft_is_shown_at_the_next_start_without_a_call() -> None:
     desk = SampleDesk()
-    desk.texts[OFFER] = SavedDraft(OFFER, "Schon geschrieben.", written_by="person", previous="Davor.")
+    desk.save_text("work", OFFER, "Davor.")
+    desk.save_text("work", OFFER, "Schon geschrieben.", apart=True)
     async with reviewing(desk) as person:
         assert person.text == "Schon geschrieben."
         await person.press("enter")
         await person.pilot.pause(0.2)
         assert desk.called("draft") == []
         await person.press("z")
-        assert person.text == "Davor."
+        await person.until(lambda: person.text == "Davor.")
 
 
 async def test_the_newest_message_is_open_and_quoted_text_folded() -> None:
@@ -124,7 +126,7 @@ async def test_regenerating_over_an_edit_asks_and_keeps_the_old_text_one_key_awa
         await person.until(lambda: len(person.desk.called("draft")) == 2 and not person.main.reply.writing)
         assert person.text == ANSWER
         await person.press("z")
-        assert person.text == "Mein " + ANSWER
+        await person.until(lambda: person.text == "Mein " + ANSWER)
 
 
 async def test_what_the_person_wrote_stays_reachable_over_any_number_of_drafts() -> None:
@@ -136,20 +138,70 @@ async def test_what_the_person_wrote_stays_reachable_over_any_number_of_drafts()
             await person.until(lambda: not person.main.reply.writing)
             if calls < 4:
                 await person.press("r")
-        await person.until(lambda: person.desk.texts[OFFER].previous == "Mein " + ANSWER)
+        seen = []
+        for number in (3, 2, 1):
+            await person.press("z")
+            await person.until(lambda number=number: f"Version {number} of 3" in person.notice)
+            seen.append(person.text)
+        assert seen == ["[one] " + ANSWER, "Mein " + ANSWER, ANSWER]
+        await person.press("z", "z")
+        await person.until(lambda: person.text == "Mein " + ANSWER and not person.main.reply.unsaved)
+        assert person.desk.texts[OFFER].text == "Mein " + ANSWER
+
+
+async def test_what_another_window_wrote_meanwhile_is_kept_and_told() -> None:
+    async with reviewing() as person:
+        await person.press("e", "x", "escape")
+        await person.until(lambda: not person.main.reply.unsaved and OFFER in person.desk.texts)
+        person.desk.save_text("work", OFFER, "From the other window.")
+        await person.press("e", "y", "escape")
+        await person.until(lambda: "Another window" in person.notice)
+        mine = person.text
+        assert person.desk.texts[OFFER].text == mine and "y" in mine
         await person.press("z")
-        assert person.text == "Mein " + ANSWER
+        await person.until(lambda: person.text == "From the other window.")
 
 
-async def test_a_newer_message_pushes_out_a_models_text_and_never_the_persons() -> None:
+async def test_what_another_window_wrote_is_shown_where_nothing_is_being_typed() -> None:
+    async with reviewing() as person:
+        await person.press("e", "x", "escape")
+        await person.until(lambda: not person.main.reply.unsaved and OFFER in person.desk.texts)
+        person.desk.save_text("work", OFFER, "From the other window.")
+        person.desk.news.set()
+        await person.until(lambda: person.text == "From the other window.")
+
+
+async def test_the_whole_message_is_shown_before_it_leaves() -> None:
+    async with reviewing() as person:
+        await person.drafted()
+        await person.press("v")
+        await person.until(lambda: isinstance(person.app.screen, ReadingScreen))
+        page = "\n".join(str(part.content) for part in person.app.screen.query(Static))
+        assert "What would leave" in page and "-- \nMax Muster" in page and "\n> " in page
+        assert person.desk.called("approve") == []
+
+
+async def test_the_choice_of_recipients_outlives_the_program() -> None:
+    desk = SampleDesk()
+    async with reviewing(desk) as person:
+        await person.press("R")
+        await person.drafted()
+        await person.until(lambda: OFFER in desk.texts and desk.texts[OFFER].reply_all)
+    async with reviewing(desk) as person:
+        assert person.main.reply.reply_all
+
+
+async def test_a_newer_message_takes_a_models_text_off_and_leaves_the_persons() -> None:
     async with reviewing() as person:
         reply = person.main.reply
         reply.type("Mine.")
-        reply.set_aside()
-        reply.text, reply.written_by = SafeText("A draft."), "model"
         newer = replace(reply.waiting, message_id="<newer@x.example>")
         person.main.session.board.merge(newer.account, [newer], {}, keep=reply.key)
-        assert (reply.text, reply.previous, reply.previous_by) == ("", "Mine.", "person")
+        assert (reply.text, reply.overtaken) == ("Mine.", True)
+        reply.text, reply.written_by = SafeText("A draft."), "model"
+        newest = replace(reply.waiting, message_id="<newest@x.example>")
+        person.main.session.board.merge(newest.account, [newest], {}, keep=reply.key)
+        assert (reply.text, reply.others) == ("", True)
 
 
 async def test_a_draft_stopped_before_its_first_word_leaves_the_text_and_whose_it_was() -> None:

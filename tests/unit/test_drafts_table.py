@@ -1,0 +1,97 @@
+"""Texts of replies in the store: none gives way to another for good."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mailassist.store import drafts, outbox, versions
+from mailassist.store.database import Store
+
+TO = "<question@test>"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store.sqlite")
+
+
+def save(store: Store, text: str, by: str = "person", **more: object) -> drafts.Kept:
+    answers = str(more.pop("answers", TO))
+    about = {"conversation": "<root@test>", **more}
+    return drafts.save_text(store, "a", answers, text, written_by=by, now=1.0, **about)
+
+
+def replaced(store: Store, answers: str = TO) -> list[tuple[str, str]]:
+    return [(one.text, one.written_by) for one in versions.others(store, "a", answers, "<root@test>")]
+
+
+def test_typing_on_makes_no_versions_and_a_model_over_a_person_does(store: Store) -> None:
+    for text in ("D", "De", "Dear Anna"):
+        save(store, text)
+    assert replaced(store) == []
+    save(store, "Hello", "model")
+    save(store, "Hello Anna")
+    assert replaced(store) == [("Dear Anna", "person"), ("Hello", "model")]
+
+
+def test_of_two_windows_neither_loses_what_it_wrote(tmp_path: Path) -> None:
+    one, two = Store(tmp_path / "s.sqlite"), Store(tmp_path / "s.sqlite")
+    first = save(one, "Mine.", base=0)
+    assert not first.overtaken
+    theirs = save(two, "Theirs.", base=0)
+    assert theirs.overtaken
+    assert save(one, "Mine, longer.", base=first.version).overtaken
+    assert not save(one, "Mine, longer still.", base=first.version + 2).overtaken
+    assert replaced(one) == [("Mine.", "person"), ("Theirs.", "person")]
+
+
+def test_the_same_text_from_both_is_no_conflict(store: Store) -> None:
+    save(store, "Yes.")
+    assert save(store, "Yes.", base=0) == drafts.Kept(1, overtaken=False)
+    assert replaced(store) == []
+
+
+def test_an_unanswered_message_before_lends_its_texts_and_an_answered_one_does_not(store: Store) -> None:
+    save(store, "Old draft", "model", answers="<before@test>")
+    save(store, "Old answer", answers="<before@test>")
+    assert replaced(store) == [("Old draft", "model"), ("Old answer", "person")]
+    approve(store, "<before@test>", "Old answer")
+    assert replaced(store) == []
+
+
+def test_a_reply_taken_back_stands_beside_what_was_written_since(store: Store) -> None:
+    save(store, "Approved.")
+    number = approve(store, TO, "Approved.")
+    save(store, "Second thought.")
+    assert outbox.decide(store, number, ("approved",), now=2.0, give_back=True, state="cancelled")
+    found = drafts.get(store, "a", TO)
+    assert found is not None and found.text == "Second thought."
+    assert ("Approved.", "person") in replaced(store)
+
+
+def approve(store: Store, answers: str, text: str) -> int:
+    values = dict.fromkeys(("conversation", "own_id", "fingerprint", "sender", "raw_hash", "message_id"), "x")
+    values |= {"account": "a", "answers": answers, "recipients": "anna@test", "raw": b"", "text": text}
+    return outbox.insert(store, values | {"not_before": 0.0}, now=1.0)
+
+
+def test_a_file_of_the_first_schema_keeps_its_drafts(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    first = Store(path)
+    save(first, "Now", folder="Drafts", generation=3)
+    first.close()
+    with sqlite3.connect(path) as old:
+        old.execute("DROP TABLE versions")
+        old.execute("ALTER TABLE drafts ADD COLUMN previous TEXT NOT NULL DEFAULT 'Before'")
+        for column in ("version", "reply_all"):
+            old.execute(f"ALTER TABLE drafts DROP COLUMN {column}")
+        old.execute("PRAGMA user_version = 1")
+    store = Store(path)
+    found = drafts.get(store, "a", TO)
+    assert found is not None
+    assert (found.text, found.folder, found.generation, found.version) == ("Now", "Drafts", 3, 1)
+    assert replaced(store) == [("Before", "person")]
+    save(store, "Later")
