@@ -66,6 +66,17 @@ class Store:
                 connection.execute(schema.facts.insert().values(name="key", value=found))
             return bytes(found)
 
+    def fact(self, name: str) -> bytes | None:
+        """A small thing learnt once, or None."""
+        with self.read() as connection:
+            found = connection.scalar(sa.select(schema.facts.c.value).where(schema.facts.c.name == name))
+        return None if found is None else bytes(found)
+
+    def learn(self, name: str, value: bytes) -> None:
+        """Remember a small thing; what was known under this name gives way."""
+        with self.write() as connection:
+            connection.execute(schema.facts.insert().prefix_with("OR REPLACE").values(name=name, value=value))
+
     def compact(self) -> None:
         """Rewrite the file without what was deleted, and empty the write-ahead log: deleted bytes are gone from both.
 

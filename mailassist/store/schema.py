@@ -21,7 +21,7 @@ SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
-# Small facts of this store: the HMAC key, the moment of the last clean-up.
+# Small facts of this store: the HMAC key, what was learnt of a server.
 facts = Table("facts", metadata, Column("name", String, primary_key=True), Column("value", LargeBinary, nullable=False))
 
 # One row a folder: all messages with UIDs in [lowest_uid, highest_uid] within the age limit are indexed. New mail moves

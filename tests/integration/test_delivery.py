@@ -12,6 +12,7 @@ from servers.smtp import Script, SmtpServer
 
 from mailassist.delivery.outbox import (
     Outcome,
+    Surroundings,
     approve,
     cancel,
     deliver_due,
@@ -245,6 +246,26 @@ def test_outlooks_new_message_id_is_kept_and_its_own_copy_is_not_doubled(
     assert deliver(scene).state == "done"
     assert row(scene, row_id).sent_message_id == "<new@outlook.example>"
     assert len(scene.folder("Sent")) == 1
+
+
+def test_a_servers_own_copy_that_comes_a_moment_later_is_not_doubled(
+    scene: Scene, mailbox: Mailbox, smtp_server: SmtpServer
+) -> None:
+    late = Surroundings(
+        now=lambda: scene.time, pause=lambda _: mailbox.deliver(smtp_server.accepted[-1].raw, "Sent", flags="S")
+    )
+    scene.approve()
+    (outcome,) = deliver_due(scene.store, {"work": scene.route}, around=late)
+    assert outcome.state == "done" and len(scene.folder("Sent")) == 1
+
+
+def test_a_server_that_files_no_copy_is_waited_for_once(scene: Scene, mailbox: Mailbox) -> None:
+    mailbox.deliver(question(2), flags="S")
+    for number in (1, 2):
+        scene.approve(number)
+        assert deliver(scene).state == "done"
+    assert len(scene.folder("Sent")) == 2
+    assert len(scene.paused) == 1
 
 
 def test_a_full_or_read_only_sent_folder_costs_the_copy_and_never_a_second_sending(
