@@ -68,7 +68,7 @@ def _account(servers: SampleServers, password_file: Path, undo_seconds: float) -
         smtp=ServerSettings(host=servers.host, port=servers.smtp_port, security="none", proxy="none"),
         identities=[_identity("me", aliases=["hello@valepaper.example"]), _identity("private")],
         secret=SecretSettings(password_file=password_file, keyring=False),
-        delivery=DeliverySettings(undo_seconds=undo_seconds),
+        delivery=DeliverySettings(undo_seconds=undo_seconds, sent_copy="append"),  # the sample server files none
         waiting=WaitingSettings(personal=["forms@valepaper.example"]),
     )
 
