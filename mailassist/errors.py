@@ -73,7 +73,7 @@ class ModelError(MailassistError):
 
 
 class BudgetReached(MailassistError):
-    """Today's budget is spent; no call was made."""
+    """Today's budget does not allow the next call; it was not made."""
 
     exit_code = 9
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from mailassist.model import errors, events, request
-from mailassist.model.connection import Connection, Endpoint, ReadFailed, warm_up
+from mailassist.model.connection import Connection, Endpoint, ReadFailed, Sent, warm_up
 from mailassist.model.registry import Api, ModelInfo, ServerKind, Usage, find, is_loopback, server_kind
 
 __all__ = ["Answer", "Endpoint", "RemoteModel", "Usage", "Writer", "warm_up"]
@@ -34,6 +34,13 @@ class Answer:
     complete: bool
     reason: str = ""
     notices: tuple[str, ...] = ()
+
+
+Attempt = Callable[[], Answer]
+
+
+def _make(attempt: Attempt) -> Answer:
+    return attempt()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +93,14 @@ class Writer:
         cache_key: str = "",
         on_text: OnText = lambda text: None,
         stopped: Stopped = lambda: False,
+        around: Callable[[Attempt], Answer] = _make,
     ) -> Answer:
         """Ask once, streaming each piece of text to `on_text`.
 
         `max_output`: tokens of the answer at most; `cache_key`: a keyed hash, the same for prompts with the same
-        beginning; `stopped` is looked at all the time and ends the call at once. Raises a subclass of
-        `errors.ModelCallFailed`; once text has come, it is kept in an Answer that is not complete.
+        beginning; `stopped` is looked at all the time and ends the call at once; `around` gets each attempt at the call
+        (`info` is the model that it asks) and makes it, or raises: nothing is sent then, and the call is over. Raises a
+        subclass of `errors.ModelCallFailed`; once text has come, it is kept in an Answer that is not complete.
         """
         if self._kind.needs_key and self.endpoint.key is None:
             raise errors.no_key(self._called())
@@ -99,7 +108,7 @@ class Writer:
         notices = list(self.notices)
         while True:
             try:
-                answer = self._retried(prompt, on_text, stopped)
+                answer = self._retried(lambda: around(lambda: self._attempt(prompt, on_text, stopped)), stopped)
             except (errors.EndpointMissing, errors.FieldRefused, errors.ModelMissing) as failed:
                 notices += self._adapted(failed)
             else:
@@ -143,24 +152,26 @@ class Writer:
         """The Responses API would keep the answer without `store: false`, so that field never goes there."""
         return field not in self._left_out and not (field == "store" and self._api == "responses")
 
-    def _retried(self, prompt: request.Prompt, on_text: OnText, stopped: Stopped) -> Answer:
+    def _retried(self, attempt: Attempt, stopped: Stopped) -> Answer:
         """One call, tried again where that may help; never once text has come."""
-        for attempt in range(self.endpoint.retries + 1):
+        for tried in range(self.endpoint.retries + 1):
             try:
-                return self._attempt(prompt, on_text, stopped)
+                return attempt()
+            except errors.Stopped:
+                break
             except errors.ModelCallFailed as failed:
-                wait = self._delay(attempt, failed.wait)
-                if not failed.retry or attempt == self.endpoint.retries or wait > LONGEST_WAIT:
+                wait = self._delay(tried, failed.wait)
+                if not failed.retry or tried == self.endpoint.retries or wait > LONGEST_WAIT:
                     raise
                 if not self._pause(wait, stopped):
                     break
         return self._incomplete("", "stopped")
 
-    def _delay(self, attempt: int, asked: float | None) -> float:
+    def _delay(self, tried: int, asked: float | None) -> float:
         """Seconds before the next try: what the server asked for, else doubling with jitter."""
         if asked is not None:
             return asked
-        return min(_FIRST_WAIT * 2.0**attempt, 8.0) * (1 + 0.25 * self._jitter())
+        return min(_FIRST_WAIT * 2.0**tried, 8.0) * (1 + 0.25 * self._jitter())
 
     def _pause(self, seconds: float, stopped: Stopped) -> bool:
         end = self._clock() + seconds
@@ -180,8 +191,16 @@ class Writer:
                     pieces.append(event.text)
                     on_text(event.text)
         except ReadFailed as failed:
-            return self._broken(errors.explain(failed.error, self._called()), "".join(pieces))
+            return self._broken(self._as_sent(errors.explain(failed.error, self._called())), "".join(pieces))
+        if not pieces:
+            raise self._as_sent(errors.Stopped())
         return self._incomplete("".join(pieces), "stopped")
+
+    def _as_sent(self, failed: errors.ModelCallFailed) -> errors.ModelCallFailed:
+        """`failed` with what is known of its request: one that did not leave whole was not accepted either."""
+        failed.sent = self._connection.sent is not Sent.NOTHING
+        failed.accepted = failed.accepted and self._connection.sent is Sent.WHOLE
+        return failed
 
     def _events(self, prompt: request.Prompt) -> Iterator[events.Text | events.End]:
         """Send the request and read its stream (in the reader's thread)."""

@@ -11,7 +11,9 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -73,6 +75,14 @@ def silence() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+class Sent(Enum):
+    """How much of a request left this machine."""
+
+    NOTHING = auto()
+    PART = auto()  # sending broke off
+    WHOLE = auto()  # as far as is known here
+
+
 class ReadFailed(Exception):
     """What the thread that reads from the server raised, as `error`: told apart from what the caller raises."""
 
@@ -80,6 +90,14 @@ class ReadFailed(Exception):
         """`error`: as it was raised."""
         super().__init__()
         self.error = error
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One request, as the thread that reads its answer sees it."""
+
+    abandoned: threading.Event = field(default_factory=threading.Event)  # nobody waits for it any more
+    sent: Sent = Sent.NOTHING
 
 
 class Connection:
@@ -92,6 +110,12 @@ class Connection:
         self._opening = threading.Lock()
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()  # every network stream that was opened
         self._reader = threading.local()
+        self._reading = _Reading()  # the last one
+
+    @property
+    def sent(self) -> Sent:
+        """How much of the last request left."""
+        return self._reading.sent
 
     def client(self) -> openai.OpenAI:
         """The client. Raises Unreachable when the proxy settings cannot be used."""
@@ -114,10 +138,10 @@ class Connection:
         ReadFailed with what the thread raised.
         """
         items: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        abandoned = threading.Event()
+        self._reading = reading = _Reading()
 
         def read() -> None:
-            self._reader.abandoned = abandoned
+            self._reader.reading = reading
             try:
                 for item in start():
                     items.put(("item", item))
@@ -131,7 +155,7 @@ class Connection:
         try:
             yield from _received(items, stopped)
         finally:
-            abandoned.set()
+            reading.abandoned.set()
             if thread.is_alive():
                 self._cut()
 
@@ -173,16 +197,23 @@ class Connection:
         if self._endpoint.key is None:
             request.headers.pop("authorization", None)
             request.headers.pop("api-key", None)
-        request.extensions = {**request.extensions, "trace": self._seen}
+        request.extensions = {**request.extensions, "trace": partial(self._seen, self._reader.reading)}
 
-    def _seen(self, event: str, details: Any) -> None:
-        """Called by httpcore2 at each step of a request: remember each network stream; end it if nobody waits."""
+    def _seen(self, reading: _Reading, event: str, details: Any) -> None:
+        """Called by httpcore2 at each step of a request.
+
+        Remember each network stream, and end it if nobody waits; note how much has left.
+        """
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             stream = details["return_value"]
             self._streams.add(stream)
-            abandoned = getattr(self._reader, "abandoned", None)
-            if abandoned is not None and abandoned.is_set():
+            if reading.abandoned.is_set():
                 _shut(stream)
+        elif event.endswith("send_request_headers.started"):
+            if details["request"].method != b"CONNECT":  # that is for a proxy and holds no prompt
+                reading.sent = Sent.WHOLE
+        elif event.endswith(("send_request_headers.failed", "send_request_body.failed")) and reading.sent is Sent.WHOLE:
+            reading.sent = Sent.PART
 
 
 def _received(items: SimpleQueue[tuple[str, Any]], stopped: Callable[[], bool]) -> Generator[Any, None, None]:

@@ -22,10 +22,12 @@ class ModelCallFailed(ModelError):
     """The model gave no whole answer.
 
     `partial`: the text that had come; `usage`: what the server counted, if it said so; `sent`: whether the prompt can
-    have left this machine; `retry`: whether the same call may work in a moment; `wait`: how long the server asked for.
+    have left this machine; `accepted`: whether the server took the request or may have, so that it charges for the
+    prompt; `retry`: whether the same call may work in a moment; `wait`: how long the server asked for.
     """
 
     sent = True
+    accepted = True
     retry = False
 
     def __init__(self, message: str = "", *, cure: str = "", partial: str = "", wait: float | None = None) -> None:
@@ -80,6 +82,10 @@ class ConnectionBroke(ModelCallFailed):
 
 class NoAnswerInTime(ModelCallFailed):
     """The server sent nothing for too long."""
+
+
+class Stopped(ModelCallFailed):
+    """The person stopped the call before any text had come."""
 
 
 class ContentRefused(ModelCallFailed):
@@ -156,7 +162,9 @@ def explain(error: Exception, called: Called) -> ModelCallFailed:
     if isinstance(error, openai.APIConnectionError):
         return _not_connected(error, called)
     if isinstance(error, openai.APIStatusError):
-        return _refused(error, called)
+        refusal = _refused(error, called)
+        refusal.accepted = False
+        return refusal
     if isinstance(error, openai.APIError):
         return explain_failure(error.code or str(error.type or ""), error.message, called)
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):

@@ -1,5 +1,7 @@
 """The ledger: every call to a model, what it cost, and what left this machine. Never any text.
 
+A call is one request to a server: one that is tried again is two calls.
+
 A row is committed as "reserved", with the most that the call can cost, before anything is sent, and settled after; a
 call that crashed stays visible as reserved and counts with its upper bound.
 """
@@ -187,7 +189,7 @@ def _total(connection: sa.Connection, since: float) -> float:
 def _reached(daily_budget: float, spent: float, bound: float) -> BudgetReached:
     return BudgetReached(
         f"Today's budget of ${daily_budget:.2f} does not allow this call: ${spent:.4f} is spent or reserved, and it "
-        f"can cost up to ${bound:.4f}; no call was made",
+        f"can cost up to ${bound:.4f}; it was not made",
         cure="Raise model.daily_budget, lower model.context_tokens, wait until tomorrow, or use a local model.",
     )
 

@@ -1,21 +1,25 @@
 """Calls that are paid for: ledger, budget, and what the commands show of them."""
 
+import itertools
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from servers.model_api import ModelServer, Reply
+from servers.model_api import ModelServer, Reply, Request, Script
 
 from mailassist.cli import group
 from mailassist.drafting.budget import Paid, Payer, paid_write, upper_bound
 from mailassist.errors import BudgetReached
 from mailassist.model import errors
 from mailassist.model.client import Endpoint, Writer
-from mailassist.model.registry import Usage, find
+from mailassist.model.registry import ModelInfo, Usage, find
 from mailassist.store.database import Store
 from mailassist.store.ledger import Entry, entries
 
@@ -31,13 +35,23 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def pay(
-    store: Store, writer: Writer, *, budget: float | None = 1.0, stopped: Callable[[], bool] = lambda: False
+    store: Store,
+    writer: Writer,
+    *,
+    budget: float | None = 1.0,
+    input: str = PRIVATE,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Paid:
     return paid_write(
-        writer, store, Payer("work", "ann@example.org", budget), instructions="You draft.", input=PRIVATE,
+        writer, store, Payer("work", "ann@example.org", budget), instructions="You draft.", input=input,
         input_tokens=1000, messages=4, max_output=500, cache_key="k", count=len, on_text=lambda text: None,
         stopped=stopped, now=lambda: 1_800_000_000.0,
     )  # fmt: skip
+
+
+def impatient(server: ModelServer, info: ModelInfo = MINI) -> Writer:
+    """A writer that does not wait between two tries."""
+    return Writer(Endpoint(server.base_url), info, sleep=lambda seconds: None, clock=itertools.count().__next__)
 
 
 def called(store: Store, answer: Reply, **values: object) -> Entry:
@@ -92,8 +106,97 @@ def test_a_call_that_never_left_is_booked_as_such(store: Store) -> None:
 def test_the_successors_prices_are_booked_when_it_wrote(store: Store) -> None:
     with ModelServer([Reply("Yes.", usage=(1000, 0, 100))], gone=["gpt-4o-mini"]) as server:
         paid = pay(store, Writer(Endpoint(server.base_url), MINI))
-    assert entries(store)[0].model == paid.answer.model == "gpt-6-luna"
-    assert paid.cost == pytest.approx((1000 * 0.10 + 100 * 0.50) / 1e6)
+    refused, written = entries(store)
+    assert (refused.model, refused.error, refused.cost, refused.sent) == ("gpt-4o-mini", "ModelMissing", 0.0, True)
+    assert written.model == paid.answer.model == "gpt-6-luna"
+    assert written.cost == paid.cost == pytest.approx((1000 * 0.10 + 100 * 0.50) / 1e6)
+
+
+def test_a_try_that_the_server_rejects_is_a_call_that_costs_nothing(store: Store) -> None:
+    with ModelServer([Reply(status=429), Reply("Yes.", usage=(900, 0, 20))]) as server:
+        paid = pay(store, impatient(server))
+    rejected, written = entries(store)
+    assert (rejected.state, rejected.error, rejected.cost, rejected.sent) == ("failed", "RateLimited", 0.0, True)
+    assert (written.state, written.estimated, written.input_tokens) == ("done", False, 900)
+    assert (paid.usage, paid.cost, paid.estimated) == (Usage(900, 0, 20), written.cost, False)
+
+
+def _hang_up(request: Request) -> Reply:
+    raise ConnectionAbortedError
+
+
+@pytest.mark.parametrize("broken", [Reply("", "dropped"), Reply("", "failed", usage=None), _hang_up])
+def test_a_try_that_the_server_took_is_paid_for_although_it_gave_nothing(store: Store, broken: Script) -> None:
+    with ModelServer([broken, Reply("Yes.", usage=(900, 0, 20))]) as server:
+        paid = pay(store, impatient(server))
+    lost, written = entries(store)
+    assert (lost.state, lost.estimated, lost.input_tokens, lost.output_tokens) == ("failed", True, 1000, 0)
+    assert lost.cost == pytest.approx(1000 * 0.15 / 1e6)
+    assert (written.state, written.estimated) == ("done", False)
+    assert paid.cost == pytest.approx(lost.cost + written.cost)
+    assert (paid.usage, paid.estimated) == (Usage(1900, 0, 20), True)
+
+
+def test_a_silent_server_is_paid_for_as_an_estimate(store: Store) -> None:
+    with ModelServer([Reply(before=30)]) as server, pytest.raises(errors.NoAnswerInTime):
+        pay(store, Writer(Endpoint(server.base_url, timeout=0.3), MINI))
+    (entry,) = entries(store)
+    assert (entry.state, entry.estimated, entry.cost) == ("failed", True, pytest.approx(1000 * 0.15 / 1e6))
+
+
+def test_a_request_that_did_not_leave_whole_costs_nothing(store: Store) -> None:
+    def read_a_little() -> None:
+        with listening.accept()[0] as connection:
+            connection.recv(1024)  # with the rest unread, closing resets the connection
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=read_a_little, daemon=True).start()
+        writer = Writer(Endpoint(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", retries=0), MINI)
+        with pytest.raises(errors.ConnectionBroke):
+            pay(store, writer, input=PRIVATE * 1_000_000)
+    (entry,) = entries(store)
+    assert (entry.cost, entry.sent, entry.state) == (0.0, True, "failed")
+
+
+def test_stopping_before_anything_was_sent_costs_nothing(store: Store) -> None:
+    with ModelServer() as server:
+        paid = pay(store, Writer(Endpoint(server.base_url), MINI), stopped=lambda: True)
+    (entry,) = entries(store)
+    assert (paid.answer.reason, paid.cost, paid.usage) == ("stopped", 0.0, Usage(0, 0, 0))
+    assert (entry.cost, entry.sent, entry.error) == (0.0, False, "Stopped")
+
+
+def test_stopping_while_the_server_thinks_is_paid_for(store: Store) -> None:
+    with ModelServer([Reply(before=60)]) as server:
+        paid = pay(store, Writer(Endpoint(server.base_url), MINI), stopped=lambda: bool(server.requests))
+    (entry,) = entries(store)
+    assert paid.answer.reason == "stopped" and entry.estimated
+    assert paid.cost == entry.cost == pytest.approx(1000 * 0.15 / 1e6)
+
+
+def test_stopping_between_two_tries_costs_nothing(store: Store) -> None:
+    waiting = threading.Event()
+    with ModelServer([Reply(status=503)]) as server:
+        writer = Writer(Endpoint(server.base_url), MINI, sleep=lambda seconds: waiting.set())
+        paid = pay(store, writer, stopped=waiting.is_set)
+    assert (paid.answer.reason, paid.cost, [entry.cost for entry in entries(store)]) == ("stopped", 0.0, [0.0])
+
+
+def test_a_budget_for_one_try_stops_the_next_one_and_says_how_the_first_failed(store: Store) -> None:
+    bound = upper_bound(MINI, 1000, 500)
+    with ModelServer([Reply("", "dropped"), Reply("Yes.")]) as server:
+        with pytest.raises(BudgetReached, match=r"broke; it was not tried again.*budget of \$") as caught:
+            pay(store, impatient(server), budget=bound)
+        assert len(server.requests) == len(entries(store)) == 1
+    assert "model.daily_budget" in caught.value.cure
+
+
+def test_the_successor_is_reserved_with_its_own_price(store: Store) -> None:
+    followed = replace(MINI, successor="gpt-4o")
+    with ModelServer(gone=[MINI.name]) as server:
+        with pytest.raises(BudgetReached, match=r"does not offer the model gpt-4o-mini.*budget of \$"):
+            pay(store, impatient(server, followed), budget=upper_bound(MINI, 1000, 500))
+        assert [request.body["model"] for request in server.requests] == [MINI.name]
 
 
 def test_a_spent_budget_stops_the_call_before_it_is_made(store: Store) -> None:
