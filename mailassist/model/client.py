@@ -140,6 +140,9 @@ class Writer:
             self._api = "chat"
             return []
         if isinstance(failed, errors.FieldRefused) and self._can_leave_out(failed.field):
+            if failed.field in request.OUTPUT_LIMITS:  # it goes by its other name then
+                self._left_out.add(request.output_limit(self._kind, self._left_out))
+                return []
             self._left_out.add(failed.field)
             return [f"{self.host} does not know the field {failed.field}; it is left out."]
         if isinstance(failed, errors.ModelMissing) and self.info.successor and not self.endpoint.model:
@@ -149,7 +152,12 @@ class Writer:
         raise failed
 
     def _can_leave_out(self, field: str) -> bool:
-        """The Responses API would keep the answer without `store: false`, so that field never goes there."""
+        """Whether the next try may do without `field`, which this one had.
+
+        The Responses API would keep the answer without `store: false`; no answer is asked for without a limit.
+        """
+        if field in request.OUTPUT_LIMITS:
+            return self._api == "chat" and not self._left_out.intersection(request.OUTPUT_LIMITS)
         return field not in self._left_out and not (field == "store" and self._api == "responses")
 
     def _retried(self, attempt: Attempt, stopped: Stopped) -> Answer:

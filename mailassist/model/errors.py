@@ -148,7 +148,12 @@ _UNKNOWN_FIELD = re.compile(
     r"unknown|unrecognized|unsupported|unexpected|not supported|not permitted|not allowed|extra (inputs|fields)"
     r"|cannot find field|extra_forbidden|must be (one of|in)|invalid role"
 )
-_DROPPABLE = ("prompt_cache_key", "truncation", "stream_options", "reasoning_effort", "reasoning", "store", "developer")
+_OUTPUT_LIMIT = re.compile(r"max_(completion_)?tokens")
+_DROPPABLE = re.compile(
+    r"\b(prompt_cache_key|truncation|stream_options|reasoning_effort|reasoning|store|developer"
+    rf"|{_OUTPUT_LIMIT.pattern})\b"
+)
+_WRONG_VALUE = re.compile(r"must be|unsupported[ _]value")
 
 
 def explain(error: Exception, called: Called) -> ModelCallFailed:
@@ -279,10 +284,10 @@ def _refused(error: Any, called: Called) -> ModelCallFailed:
         failed = ServerFailed(f"{called.host} failed (HTTP {status})", cure="Try again in a minute.")
         failed.wait = _retry_after(error)
         return failed
-    return _bad_request(status, code, said, text, called)
+    return _bad_request(status, code, str(error.param or ""), said, text, called)
 
 
-def _bad_request(status: int, code: str, said: str, text: str, called: Called) -> ModelCallFailed:
+def _bad_request(status: int, code: str, parameter: str, said: str, text: str, called: Called) -> ModelCallFailed:
     if status in (404, 405, 501):
         return EndpointMissing(
             f"{called.host} knows no such API (HTTP {status})", cure='Check base_url; it often ends in "/v1".'
@@ -293,8 +298,8 @@ def _bad_request(status: int, code: str, said: str, text: str, called: Called) -
         return too_long(called)
     if code in ("content_filter", "content_policy_violation") or "content management policy" in said:
         return refused(called, "the provider's content filter")
-    field = next((name for name in _DROPPABLE if name in said), "")
-    if field and _UNKNOWN_FIELD.search(said):
+    field = _refused_field(parameter, said)
+    if field:
         unknown = FieldRefused(
             f"{called.host} does not know the field {field}", cure='Try model.api = "chat", or choose another server.'
         )
@@ -304,6 +309,15 @@ def _bad_request(status: int, code: str, said: str, text: str, called: Called) -
         f"{called.host} refuses the request (HTTP {status}): {_server_text(text, called)}",
         cure="Check model.name, model.api and base_url.",
     )
+
+
+def _refused_field(parameter: str, said: str) -> str:
+    """The field that the server does not know: the one that it names as such, else the first in its words."""
+    named = _DROPPABLE.search(parameter) or _DROPPABLE.search(said)
+    if named is None or not _UNKNOWN_FIELD.search(said):
+        return ""
+    field = named.group()
+    return "" if _OUTPUT_LIMIT.fullmatch(field) and _WRONG_VALUE.search(said) else field
 
 
 def _rate_limited(error: Any, called: Called) -> RateLimited:

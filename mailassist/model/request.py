@@ -21,7 +21,8 @@ CHAT_FIELDS = (
     "model", "messages", "store", "max_completion_tokens", "max_tokens", "prompt_cache_key", "reasoning_effort",
     "stream", "stream_options",
 )  # fmt: skip
-
+# The limit of the answer in Chat Completions; many a server knows one of the two names only.
+OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -74,9 +75,14 @@ def _chat(prompt: Prompt, model: str, info: ModelInfo, kind: ServerKind, left_ou
             {"role": "user", "content": encodable(prompt.input)},
         ],
         "store": False,
-        kind.output_limit: prompt.max_output,
+        output_limit(kind, left_out): prompt.max_output,
         "prompt_cache_key": prompt.cache_key,
         "reasoning_effort": info.reasoning_effort,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+def output_limit(kind: ServerKind, left_out: Collection[str]) -> str:
+    """The field of Chat Completions for the limit of the answer: what such servers call it, else the other name."""
+    return next(name for name in (kind.output_limit, *OUTPUT_LIMITS) if name not in left_out)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from servers.model_api import ModelServer, Reply
+from servers.model_api import ModelServer, Reply, Request
 
 from mailassist.model import errors
 from mailassist.model.client import Answer, Endpoint, Writer
-from mailassist.model.registry import Usage, find
+from mailassist.model.registry import Usage, find, server_kind
+from mailassist.model.request import Prompt, body
 
 KEY = "sk-test-0123456789abcdefghij"
 TEXT = "Dear Ann,\n\nTuesday at ten suits us: see you then.\n\nBen"
@@ -166,6 +167,49 @@ def test_a_field_that_an_unlisted_server_refuses_is_left_out_and_said(
         answer = write(writer_for(server, "some-model", api="chat"))
     assert answer.complete and field in answer.notices[0]
     assert field in bodies(server)[0] and field not in bodies(server)[1]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        "Use max_completion_tokens: max_tokens is not supported.",
+        '[{"type": "extra_forbidden", "loc": ["body", "max_tokens"]}]',
+    ],
+)
+def test_an_output_limit_with_the_other_name_is_sent_by_that(message: str, writer_for: Callable[..., Writer]) -> None:
+    def refuses_one_name(request: Request) -> Reply:
+        return Reply(status=400, message=message) if "max_tokens" in request.body else Reply(TEXT)
+
+    with ModelServer([refuses_one_name]) as server:
+        writer = writer_for(server, "some-model", api="chat")
+        assert [write(writer).notices, write(writer).notices] == [(), ()]
+    limits = [{name: value for name, value in body.items() if name.startswith("max_")} for body in bodies(server)]
+    assert limits == [{"max_tokens": 500}, {"max_completion_tokens": 500}, {"max_completion_tokens": 500}]
+
+
+def test_where_max_completion_tokens_is_usual_the_other_name_is_max_tokens() -> None:
+    values = {"api": "chat", "model": "gpt-4o-mini", "info": find("gpt-4o-mini"), "kind": server_kind("")}
+    sent = body(Prompt("", "", 500, ""), left_out={"max_completion_tokens"}, **values)  # type: ignore[arg-type]
+    assert sent["max_tokens"] == 500 and "max_completion_tokens" not in sent
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_no_answer_is_asked_for_without_a_limit(api: str, writer_for: Callable[..., Writer]) -> None:
+    def refuses_limits(request: Request) -> Reply:
+        named = next(name for name in request.body if name.startswith("max_"))
+        return Reply(status=400, message=f"Unrecognized request argument supplied: {named}")
+
+    with ModelServer([refuses_limits]) as server, pytest.raises(errors.RequestRefused, match="max_"):
+        write(writer_for(server, "some-model", api=api))
+    assert all(any(name.startswith("max_") for name in body) for body in bodies(server))
+
+
+def test_a_limit_with_a_value_that_is_refused_is_not_sent_by_its_other_name(writer_for: Callable[..., Writer]) -> None:
+    refusal = Reply(status=400, message="max_tokens must be in [1, 400]")
+    with ModelServer([refusal]) as server, pytest.raises(errors.RequestRefused, match=r"must be in \[1, 400\]"):
+        write(writer_for(server, "some-model", api="chat"))
+    assert len(server.requests) == 1
 
 
 def test_the_responses_api_is_never_asked_without_store_false(writer_for: Callable[..., Writer]) -> None:
