@@ -176,10 +176,8 @@ class Writer:
         return self._incomplete("", "stopped")
 
     def _delay(self, tried: int, asked: float | None) -> float:
-        """Seconds before the next try: what the server asked for, else doubling with jitter."""
-        if asked is not None:
-            return asked
-        return min(_FIRST_WAIT * 2.0**tried, 8.0) * (1 + 0.25 * self._jitter())
+        """Seconds before the next try: doubling with jitter, and what the server asked for at least."""
+        return max(asked or 0.0, min(_FIRST_WAIT * 2.0**tried, 8.0) * (1 + 0.25 * self._jitter()))
 
     def _pause(self, seconds: float, stopped: Stopped) -> bool:
         end = self._clock() + seconds

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,8 @@ class Called:
     key: str = field(default="", repr=False)  # only to keep it out of the texts
 
 
+_DAY = 86_400
+_LONGEST = 36_525.0 * _DAY  # a century: no wait is longer, whatever a server asks for
 _NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits")
 _TOO_LONG = re.compile(
     r"context.{0,30}(length|window|size)|maximum context|too many (input )?tokens|prompt is too long"
@@ -281,9 +284,8 @@ def _refused(error: Any, called: Called) -> ModelCallFailed:
             cure="Give the key access to the model, or choose another.",
         )
     if status >= 500 or status in (408, 409):
-        failed = ServerFailed(f"{called.host} failed (HTTP {status})", cure="Try again in a minute.")
-        failed.wait = _retry_after(error)
-        return failed
+        wait = _retry_after(error)
+        return ServerFailed(f"{called.host} failed (HTTP {status})", cure=f"Try again {_in_words(wait)}.", wait=wait)
     return _bad_request(status, code, str(error.param or ""), said, text, called)
 
 
@@ -322,25 +324,45 @@ def _refused_field(parameter: str, said: str) -> str:
 
 def _rate_limited(error: Any, called: Called) -> RateLimited:
     wait = _retry_after(error)
-    when = "in a minute" if wait is None else f"in {wait:.0f} s"
-    return RateLimited(f"{called.host} allows no more requests at the moment", cure=f"Try again {when}.", wait=wait)
+    return RateLimited(
+        f"{called.host} allows no more requests at the moment", cure=f"Try again {_in_words(wait)}.", wait=wait
+    )
 
 
 def _retry_after(error: Any) -> float | None:
     """Seconds of Retry-After (RFC 9110, 10.2.3), milliseconds where the server is so exact; None where it says nothing.
 
-    A date counts from the answer's own Date, so that this machine's clock does not matter.
+    A date counts from the answer's own Date, where it has one, so that this machine's clock does not matter.
     """
     headers = error.response.headers
     for header, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(header, "")
-        if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
-            return float(value) / divisor
-    try:
-        until, said = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
-        return max(0.0, (until - said).total_seconds())
-    except (KeyError, ValueError, TypeError):
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value := headers.get(header, "")):
+            return min(float(value) / divisor, _LONGEST)
+    until = _http_date(headers.get("retry-after", ""))
+    if until is None:
         return None
+    said = _http_date(headers.get("date", "")) or datetime.now(UTC)
+    return min(max(0.0, (until - said).total_seconds()), _LONGEST)
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _in_words(wait: float | None) -> str:
+    """When a wait of so many seconds is over, as people say it."""
+    if wait is None:
+        return "in a minute"
+    if wait > 30 * _DAY:
+        return f"on {(datetime.now() + timedelta(seconds=wait)).date()}"
+    for unit, seconds in (("days", _DAY), ("hours", 3600), ("minutes", 60)):
+        if wait >= 2 * seconds:
+            return f"in {round(wait / seconds)} {unit}"
+    return "in a moment" if wait < 2 else f"in {wait:.0f} seconds"
 
 
 def _is_missing(code: str, said: str) -> bool:

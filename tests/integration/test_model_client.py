@@ -5,6 +5,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -341,7 +343,7 @@ def test_retry_after_is_obeyed_up_to_a_minute(clock: Clock, writer_for: Callable
         assert write(writer_for(server)).complete
     assert clock.now == pytest.approx(7)
     with ModelServer([Reply(status=429, headers={"Retry-After": "3600"})]) as server:
-        with pytest.raises(errors.RateLimited, match="3600 s"):
+        with pytest.raises(errors.RateLimited, match="in 60 minutes"):
             write(writer_for(server))
         assert len(server.requests) == 1
 
@@ -351,6 +353,56 @@ def test_retry_after_may_be_a_date(clock: Clock, writer_for: Callable[..., Write
     with ModelServer([Reply(status=503, headers=headers), Reply(TEXT)]) as server:
         assert write(writer_for(server)).complete
     assert clock.now == pytest.approx(9)
+
+
+def test_retry_after_as_a_date_without_the_servers_own_counts_from_this_machines_clock(
+    clock: Clock, writer_for: Callable[..., Writer]
+) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=50)
+    headers = {"Date": "", "Retry-After": format_datetime(soon, usegmt=True)}
+    with ModelServer([Reply(status=429, headers=headers), Reply(TEXT)]) as server:
+        assert write(writer_for(server)).complete
+    assert 0.5 < clock.now <= 50
+
+
+@pytest.mark.parametrize(
+    "asked", ["Thu, 01 Jan 1970 00:00:00 GMT", "0", "-5", "soon", "Mon, 999999999999 Nov 2026 12:00:00 GMT", ""]
+)
+def test_a_retry_after_that_is_over_or_garbage_never_shortens_the_pauses(
+    asked: str, clock: Clock, writer_for: Callable[..., Writer]
+) -> None:
+    with (
+        ModelServer([Reply(status=503, headers={"Retry-After": asked})]) as server,
+        pytest.raises(errors.ServerFailed, match=r"Try again in a m(oment|inute)\."),
+    ):
+        write(writer_for(server, retries=3))
+    assert len(server.requests) == 4 and clock.now == pytest.approx(0.5 + 1 + 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("61.2", "in 61 seconds"),
+        ("600", "in 10 minutes"),
+        ("10800", "in 3 hours"),
+        ("172800", "in 2 days"),
+        ("Wed, 25 Nov 2026 12:00:00 GMT", "in 2 days"),
+        ("315360000", r"on 20\d\d-\d\d-\d\d"),
+        ("Mon, 23 Nov 2076 12:00:00 GMT", r"on 20\d\d-\d\d-\d\d"),
+        ("9" * 300, r"on 21\d\d-\d\d-\d\d"),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_long_wait_is_said_in_words_and_not_waited_for(
+    asked: str, said: str, status: int, writer_for: Callable[..., Writer]
+) -> None:
+    headers = {"Date": "Mon, 23 Nov 2026 12:00:00 GMT", "Retry-After": asked}
+    with (
+        ModelServer([Reply(status=status, headers=headers)]) as server,
+        pytest.raises(errors.ModelCallFailed, match=rf"Try again {said}\.$"),
+    ):
+        write(writer_for(server))
+    assert len(server.requests) == 1
 
 
 def test_a_failure_before_any_text_is_tried_again(writer_for: Callable[..., Writer]) -> None:
