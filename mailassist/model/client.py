@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -69,6 +70,8 @@ class Writer:
         self._kind: ServerKind = server_kind(endpoint.url)
         self._api: Api = _chosen_api(endpoint, info, self._kind)
         self._left_out = set(self._kind.left_out)
+        self._gone = ""  # the model that the server no longer offers
+        self._news: list[str] = []  # what changed, to be said with the next answer
         self._connection = Connection(endpoint)
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
 
@@ -102,28 +105,24 @@ class Writer:
         (`info` is the model that it asks) and makes it, or raises: nothing is sent then, and the call is over. Raises a
         subclass of `errors.ModelCallFailed`; once text has come, it is kept in an Answer that is not complete.
         """
-        if self._kind.needs_key and self.endpoint.key is None:
-            raise errors.no_key(self._called())
+        self._check_key()
         prompt = request.Prompt(instructions, input, min(max_output, self.info.max_output), cache_key)
-        notices = list(self.notices)
         while True:
             try:
                 answer = self._retried(lambda: around(lambda: self._attempt(prompt, on_text, stopped)), stopped)
             except (errors.EndpointMissing, errors.FieldRefused, errors.ModelMissing) as failed:
-                notices += self._adapted(failed)
+                self._news += self._adapted(failed)
             else:
-                return replace(answer, notices=(*notices, *answer.notices))
+                news, self._news = self._news, []
+                return replace(answer, notices=(*self.notices, *news))
 
     def models(self) -> list[RemoteModel]:
         """The models that the server offers (GET /models), by name. Raises as `write`."""
-        if self._kind.needs_key and self.endpoint.key is None:
-            raise errors.no_key(self._called())
-        found = self._connection.read(lambda: iter(self._connection.client().models.list()), lambda: False)
+        self._check_key()
         try:
-            listed = [RemoteModel(model.id, str(getattr(model, "shutdown_date", "") or "")) for model in found]
+            return sorted(self._connection.read(self._offered, lambda: False), key=lambda model: model.name)
         except ReadFailed as failed:
             raise errors.explain(failed.error, self._called()) from None
-        return sorted(listed, key=lambda model: model.name)
 
     def warm_up(self) -> None:
         """Open the client, but no connection; meant for a thread that runs while mail is being fetched."""
@@ -133,6 +132,21 @@ class Writer:
     def close(self) -> None:
         """Hang up; never raises."""
         self._connection.close()
+
+    def _offered(self) -> Iterator[RemoteModel]:
+        """Ask for the models (in the reader's thread)."""
+        for model in self._connection.client().models.list():
+            if not isinstance(model.id, str):
+                raise TypeError("a model without a name")
+            yield RemoteModel(model.id, str(getattr(model, "shutdown_date", "") or ""))
+
+    def _check_key(self) -> None:
+        """Raise where no call can work with this key, or without one."""
+        if self.endpoint.key is None:
+            if self._kind.needs_key:
+                raise errors.no_key(self._called())
+        elif not re.fullmatch("[!-~]+", self.endpoint.key.get_secret_value()):  # all that a header may hold
+            raise errors.unusable_key(self._called())
 
     def _adapted(self, failed: errors.ModelCallFailed) -> list[str]:
         """Make the next try differ from the one that failed, and say what changed; raises `failed` if nothing can."""
@@ -144,11 +158,16 @@ class Writer:
                 self._left_out.add(request.output_limit(self._kind, self._left_out))
                 return []
             self._left_out.add(failed.field)
+            if failed.field == "developer":  # the instructions are the system's then
+                return []
             return [f"{self.host} does not know the field {failed.field}; it is left out."]
         if isinstance(failed, errors.ModelMissing) and self.info.successor and not self.endpoint.model:
-            gone, self.info = self.info.name, find(self.info.successor)
+            self._gone, self.info = self.info.name, find(self.info.successor)
             self._api = _chosen_api(self.endpoint, self.info, self._kind)
-            return [f"{self.host} no longer offers {gone}; {self.info.name} writes instead."]
+            return [f"{self.host} no longer offers {self._gone}; {self.info.name} writes instead."]
+        if isinstance(failed, errors.ModelMissing) and self._gone:
+            neither = f"{self.host} offers neither {self._gone} nor its successor {self.info.name}"
+            raise errors.ModelMissing(neither, cure=failed.cure) from None
         raise failed
 
     def _can_leave_out(self, field: str) -> bool:

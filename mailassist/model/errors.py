@@ -142,11 +142,19 @@ class Called:
 
 _DAY = 86_400
 _LONGEST = 36_525.0 * _DAY  # a century: no wait is longer, whatever a server asks for
-_NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits")
+_NO_CREDIT = (
+    "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits",
+    "credit balance is too low",
+)  # fmt: skip
+_WRONG_KEY = re.compile(r"(invalid|incorrect)[ _]api[ _]key|api[ _]key[ _](is )?(not valid|invalid)")
 _TOO_LONG = re.compile(
     r"context.{0,30}(length|window|size)|maximum context|too many (input )?tokens|prompt is too long"
 )
-_MISSING = re.compile(r"model.{0,200}(not found|does ?n[o']t exist|not exist|no longer available|deprecated)", re.S)
+_MISSING = re.compile(
+    r"model.{0,200}(not found|does ?n[o']t exist|not exist|no longer available|deprecated|decommissioned|discontinued"
+    r"|retired|shut down)",
+    re.S,
+)
 _UNKNOWN_FIELD = re.compile(
     r"unknown|unrecognized|unsupported|unexpected|not supported|not permitted|not allowed|extra (inputs|fields)"
     r"|cannot find field|extra_forbidden|must be (one of|in)|invalid role"
@@ -175,7 +183,7 @@ def explain(error: Exception, called: Called) -> ModelCallFailed:
         return refusal
     if isinstance(error, openai.APIError):
         return explain_failure(error.code or str(error.type or ""), error.message, called)
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+    if isinstance(error, AttributeError | LookupError | TypeError | ValueError):  # from reading what makes no sense
         return BrokenAnswer(f"{called.host} sent something that is no answer", cure="Check base_url and try again.")
     return ModelCallFailed(f"{called.host}: {_server_text(str(error), called)}", cure="Check base_url and the model.")
 
@@ -201,6 +209,16 @@ def no_key(called: Called) -> NoKey:
         f"There is no key for {called.host}",
         cure=f"Run `mailassist setup` to store one, or choose a model that needs none (model.name).{page}",
     )
+
+
+def unusable_key(called: Called) -> WrongKey:
+    """The key cannot even be sent."""
+    failed = WrongKey(
+        f"The key for {called.host} is empty, or holds a space, a line break or a character beyond ASCII",
+        cure="Store the right one with `mailassist setup`.",
+    )
+    failed.sent = False
+    return failed
 
 
 def no_credit(called: Called) -> NoCredit:
@@ -264,16 +282,16 @@ def _refused(error: Any, called: Called) -> ModelCallFailed:
     """An HTTP status that is no success."""
     code, text, status = str(error.code or ""), _message_of(error), int(error.status_code)
     said = f"{code} {error.type or ''} {text}".lower()
-    if status == 402 or (status == 429 and any(word in said for word in _NO_CREDIT)):
+    if status == 402 or (status in (400, 403, 429) and any(word in said for word in _NO_CREDIT)):
         return no_credit(called)
     if status == 429:
         return _rate_limited(error, called)
-    if status == 401:
+    if status == 401 or (status in (400, 403) and _WRONG_KEY.search(said)):
         page = f" Keys are at {called.kind.key_page}." if called.kind.key_page else ""
         return WrongKey(
             f"{called.host} does not accept the key", cure=f"Store the right one with `mailassist setup`.{page}"
         )
-    if status in (400, 403, 404) and _is_missing(code, said):
+    if status in (400, 403, 404, 410) and _is_missing(code, said):
         return ModelMissing(
             f"{called.host} does not offer the model {called.model}",
             cure="See `mailassist models --remote`, then change model.name.",
@@ -283,7 +301,7 @@ def _refused(error: Any, called: Called) -> ModelCallFailed:
             f"{called.host}: this key may not do that: {_server_text(text, called)}",
             cure="Give the key access to the model, or choose another.",
         )
-    if status >= 500 or status in (408, 409):
+    if (status >= 500 and status != 501) or status in (408, 409):
         wait = _retry_after(error)
         return ServerFailed(f"{called.host} failed (HTTP {status})", cure=f"Try again {_in_words(wait)}.", wait=wait)
     return _bad_request(status, code, str(error.param or ""), said, text, called)
@@ -366,7 +384,7 @@ def _in_words(wait: float | None) -> str:
 
 
 def _is_missing(code: str, said: str) -> bool:
-    return code in ("model_not_found", "DeploymentNotFound") or bool(_MISSING.search(said))
+    return code in ("model_not_found", "model_decommissioned", "DeploymentNotFound") or bool(_MISSING.search(said))
 
 
 def _message_of(error: Any) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 from mailassist.model.registry import Usage
 
+_MOST_TOKENS = 10**9  # no call has more: a count beyond is none
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -26,42 +28,43 @@ class End:
 
     how: str
     usage: Usage | None = None
-    model: str = ""  # what the server says wrote it
     code: str = ""
     text: str = ""  # the server's words
 
 
 def of_responses(stream: Iterable[Any]) -> Iterator[Text | End]:
-    """The events of a stream of the Responses API; the last one is an End."""
+    """The events of a stream of the Responses API; the last one is an End. Raises TypeError for text that is none."""
     refusal: list[str] = []
     for event in stream:
         kind = getattr(event, "type", "") or ""
         if kind == "response.output_text.delta":
-            yield Text(event.delta or "")
+            yield Text(_string(event.delta))
         elif kind == "response.refusal.delta":
-            refusal.append(event.delta or "")
+            refusal.append(_string(event.delta))
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
             yield _response_end(kind, event.response, "".join(refusal))
             return
         elif kind == "error":
-            yield End("failed", code=str(getattr(event, "code", "") or ""), text=str(getattr(event, "message", "")))
+            yield End("failed", code=_string(getattr(event, "code", "")), text=_string(getattr(event, "message", "")))
             return
     yield End("refused", text="".join(refusal)) if refusal else End("unfinished")
 
 
 def of_chat(stream: Iterable[Any]) -> Iterator[Text | End]:
-    """The chunks of a stream of Chat Completions; the last one is an End. The usage comes after the finish reason."""
-    reason, usage, model, refusal = "", None, "", []
+    """The chunks of a stream of Chat Completions; the last one is an End. The usage comes after the finish reason.
+
+    Raises TypeError for text that is none.
+    """
+    reason, usage, refusal = "", None, []
     for chunk in stream:
         usage = _usage(getattr(chunk, "usage", None), "prompt", "completion") or usage
-        model = getattr(chunk, "model", "") or model
         for choice in (getattr(chunk, "choices", None) or [])[:1]:
-            reason = choice.finish_reason or reason
-            refusal.append(getattr(choice.delta, "refusal", None) or "")
-            text = getattr(choice.delta, "content", None)
+            reason = _string(choice.finish_reason) or reason
+            refusal.append(_string(getattr(choice.delta, "refusal", None)))
+            text = _string(getattr(choice.delta, "content", None))
             if text:
                 yield Text(text)
-    yield End(_chat_end(reason, "".join(refusal)), usage, model, reason, "".join(refusal))
+    yield End(_chat_end(reason, "".join(refusal)), usage, reason, "".join(refusal))
 
 
 def _chat_end(reason: str, refusal: str) -> str:
@@ -72,25 +75,35 @@ def _chat_end(reason: str, refusal: str) -> str:
 
 def _response_end(kind: str, response: Any, refusal: str) -> End:
     usage = _usage(getattr(response, "usage", None), "input", "output")
-    model = getattr(response, "model", "") or ""
     if kind == "response.failed":
         error = getattr(response, "error", None)
-        code, text = getattr(error, "code", "") or "", getattr(error, "message", "") or ""
-        return End("failed", usage, model, str(code), str(text))
+        return End("failed", usage, _string(getattr(error, "code", "")), _string(getattr(error, "message", "")))
     if kind == "response.incomplete":
         reason = str(getattr(getattr(response, "incomplete_details", None), "reason", "") or "")
         how = "refused" if reason == "content_filter" else "cut" if reason == "max_output_tokens" else "unfinished"
-        return End(how, usage, model, reason, refusal)
+        return End(how, usage, reason, refusal)
     status = getattr(response, "status", "completed") or "completed"
     if refusal:
-        return End("refused", usage, model, "refusal", refusal)
-    return End("completed" if status == "completed" else "unfinished", usage, model, str(status))
+        return End("refused", usage, "refusal", refusal)
+    return End("completed" if status == "completed" else "unfinished", usage, str(status))
+
+
+def _string(value: object) -> str:
+    """A text that may be left out; anything else in its place is no answer, and no part of one is left out unsaid."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise TypeError("no text where text belongs")
 
 
 def _usage(usage: Any, sent: str, written: str) -> Usage | None:
-    """The server's count, where it gives one; compatible servers leave parts of it out."""
-    count, output = getattr(usage, f"{sent}_tokens", None), getattr(usage, f"{written}_tokens", None)
-    if not isinstance(count, int) or not isinstance(output, int):
+    """The server's count, where it gives one that can be; compatible servers leave parts of it out."""
+    count, output = _tokens(usage, f"{sent}_tokens"), _tokens(usage, f"{written}_tokens")
+    if count is None or output is None:
         return None
-    cached = getattr(getattr(usage, f"{sent}_tokens_details", None), "cached_tokens", None)
-    return Usage(count, cached if isinstance(cached, int) else 0, output)
+    cached = _tokens(getattr(usage, f"{sent}_tokens_details", None), "cached_tokens")
+    return Usage(count, min(cached or 0, count), output)
+
+
+def _tokens(counts: Any, name: str) -> int | None:
+    value = getattr(counts, name, None)
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None

@@ -148,8 +148,14 @@ def test_text_that_utf8_cannot_say_is_sent_all_the_same(api: str, writer_for: Ca
     assert server.requests[0].prompt == "a\ufffd\nb\ufffd \u2028\x00"
 
 
-def test_a_server_without_responses_is_asked_by_chat_and_that_is_remembered(writer_for: Callable[..., Writer]) -> None:
-    with ModelServer(lacks=["responses"]) as server:
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_without_responses_is_asked_by_chat_and_that_is_remembered(
+    status: int, writer_for: Callable[..., Writer]
+) -> None:
+    def without_responses(request: Request) -> Reply:
+        return Reply(TEXT) if request.path.endswith("/chat/completions") else Reply(status=status, message="no")
+
+    with ModelServer([without_responses]) as server:
         writer = writer_for(server, "some-model")
         assert write(writer).complete and write(writer).complete
     assert [request.path for request in server.requests] == ["/v1/responses"] + ["/v1/chat/completions"] * 2
@@ -245,6 +251,26 @@ def test_when_the_server_no_longer_has_the_model_its_successor_writes_and_it_is_
     assert "gpt-4o-mini" in answer.notices[0] and "gpt-6-luna" in answer.notices[0]
 
 
+def test_a_successor_is_said_with_its_first_answer_although_its_first_call_failed(
+    writer_for: Callable[..., Writer],
+) -> None:
+    with ModelServer([Reply(status=401), Reply(TEXT)], gone=["gpt-4o-mini"]) as server:
+        writer = writer_for(server)
+        with pytest.raises(errors.WrongKey):
+            write(writer)
+        (notice,) = write(writer).notices
+        assert "gpt-4o-mini" in notice and "gpt-6-luna" in notice
+        assert not write(writer).notices
+
+
+def test_where_the_successor_is_missing_too_both_are_named(writer_for: Callable[..., Writer]) -> None:
+    with ModelServer(gone=["gpt-4o-mini", "gpt-6-luna"]) as server:
+        writer = writer_for(server)
+        for _ in range(2):
+            with pytest.raises(errors.ModelMissing, match=r"neither gpt-4o-mini nor its successor gpt-6-luna.*models"):
+                write(writer)
+
+
 @pytest.mark.parametrize("api", ["responses", "chat"])
 @pytest.mark.parametrize(
     ("how", "said"),
@@ -301,6 +327,13 @@ def test_an_empty_answer_is_an_error(api: str, how: Any, writer_for: Callable[..
         (Reply(status=404, message='model "x" not found, try pulling it first'), errors.ModelMissing),
         (Reply(status=429, code="insufficient_quota", message="You exceeded your quota"), errors.NoCredit),
         (Reply(status=402, message="Payment required"), errors.NoCredit),
+        (Reply(status=400, message="Your credit balance is too low to access the API"), errors.NoCredit),
+        (Reply(status=403, code="billing_not_active", message="check your billing details"), errors.NoCredit),
+        (Reply(status=400, message="API key not valid. Please pass a valid API key."), errors.WrongKey),
+        (Reply(status=403, message="Invalid API key"), errors.WrongKey),
+        (Reply(status=400, code="model_decommissioned", message="no longer supported"), errors.ModelMissing),
+        (Reply(status=410, message="The model `x` was retired"), errors.ModelMissing),
+        (Reply(status=400, message="The model x has been shut down."), errors.ModelMissing),
         (Reply(status=400, code="context_length_exceeded", message="maximum context length"), errors.PromptTooLong),
         (Reply(status=400, code="content_filter", message="filtered"), errors.ContentRefused),
         (Reply(status=400, message=f"something odd about {KEY}"), errors.RequestRefused),
@@ -405,6 +438,45 @@ def test_a_long_wait_is_said_in_words_and_not_waited_for(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("usage", [(-1, 0, 5), (5, 0, -1), (10**30, 0, 5), (5, 0, 10**30)])
+def test_a_count_that_cannot_be_is_none(usage: tuple[int, int, int], writer_for: Callable[..., Writer]) -> None:
+    with ModelServer([Reply(TEXT, usage=usage)]) as server:
+        assert write(writer_for(server)).usage is None
+
+
+def test_no_more_of_a_prompt_is_cached_than_there_is(writer_for: Callable[..., Writer]) -> None:
+    with ModelServer([Reply(TEXT, usage=(5, 900, 3))]) as server:
+        assert write(writer_for(server)).usage == Usage(5, 5, 3)
+
+
+_PIECE = {"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "content_index": 0}
+
+
+@pytest.mark.parametrize(
+    ("api", "event"),
+    [("responses", _PIECE | {"delta": piece}) for piece in (5, ["x"], {"a": 1})]
+    + [("chat", {"choices": [{"index": 0, "delta": {"content": piece}}]}) for piece in (5, [{"type": "thinking"}])]
+    + [("chat", {"choices": choices}) for choices in (5, [None], ["x"])],
+)
+def test_a_stream_that_makes_no_sense_is_no_answer(api: str, event: object, writer_for: Callable[..., Writer]) -> None:
+    for text in ("", TEXT):
+        with ModelServer([Reply(text, "nonsense", message=json.dumps(event))]) as server:
+            if text:
+                answer = write(writer_for(server, api=api))
+                assert (answer.text, answer.complete) == (TEXT, False) and "no answer" in answer.reason
+            else:
+                with pytest.raises(errors.BrokenAnswer, match="no answer"):
+                    write(writer_for(server, api=api))
+
+
+@pytest.mark.parametrize("listed", [[{}], [{"id": None}], [{"id": 5}, {"id": "b"}]])
+def test_a_list_of_models_without_names_is_no_answer(
+    listed: list[dict[str, Any]], writer_for: Callable[..., Writer]
+) -> None:
+    with ModelServer(models=listed) as server, pytest.raises(errors.BrokenAnswer):
+        writer_for(server).models()
+
+
 def test_a_failure_before_any_text_is_tried_again(writer_for: Callable[..., Writer]) -> None:
     for how in ("failed", "dropped"):
         with ModelServer([Reply("", how), Reply(TEXT)]) as server:
@@ -416,6 +488,16 @@ def test_without_a_key_nothing_is_sent() -> None:
     with pytest.raises(errors.NoKey, match=r"api\.openai\.com") as caught:
         write(writer)
     assert not caught.value.sent and caught.value.cure
+
+
+@pytest.mark.parametrize("key", ["", " sk-0123456789", "sk-01234\n56789", "sk-\u043e123456789"])
+def test_a_key_that_cannot_be_sent_is_named_and_nothing_is_sent(key: str, writer_for: Callable[..., Writer]) -> None:
+    with ModelServer() as server:
+        for call in (write, Writer.models):
+            with pytest.raises(errors.WrongKey, match="key for 127") as caught:
+                call(writer_for(server, key=SecretStr(key)))
+            assert not caught.value.sent and caught.value.cure and "56789" not in str(caught.value)
+        assert not server.requests
 
 
 def test_an_unreachable_server_is_named_with_the_cure(writer_for: Callable[..., Writer]) -> None:

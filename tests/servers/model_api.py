@@ -31,6 +31,7 @@ How = Literal[
     "unfinished",  # the stream ends cleanly, but early
     "dropped",  # the connection breaks in the middle
     "garbage",  # bytes that are no JSON
+    "nonsense",  # the message as an event, then a clean end
     "page",  # a web page with status 200
 ]
 
@@ -262,6 +263,8 @@ def _responses_end(reply: Reply, response: dict[str, Any]) -> Iterator[str]:
         response["usage"]["output_tokens_details"] = {"reasoning_tokens": 0}
     if reply.how == "garbage":
         yield "data: {not json\n\n"
+    if reply.how == "nonsense":
+        yield f"data: {reply.message}\n\n"
     if reply.how == "error":
         yield _event({"type": "error", "code": reply.code or None, "message": reply.message, "param": None})
     if reply.how in ("unfinished", "dropped", "garbage", "error"):
@@ -291,6 +294,8 @@ def _chat_stream(reply: Reply, body: Mapping[str, Any]) -> Iterator[str]:
         yield chunk(choices=choice({kind: piece}))
     if reply.how == "garbage":
         yield "data: {not json\n\n"
+    if reply.how == "nonsense":
+        yield f"data: {reply.message}\n\n"
     if reply.how in ("failed", "error"):
         yield f"data: {json.dumps({'error': {'message': reply.message, 'code': reply.code or 'server_error'}})}\n\n"
     if reply.how in ("unfinished", "dropped", "garbage", "failed", "error"):
