@@ -20,6 +20,7 @@ __all__ = ["Answer", "Endpoint", "RemoteModel", "Usage", "Writer", "warm_up"]
 
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is not waited for
 _FIRST_WAIT = 0.5
+_LONGEST_TOKEN = 40  # characters, on average over a whole answer: no text comes near it
 
 OnText = Callable[[str], None]
 Stopped = Callable[[], bool]
@@ -208,6 +209,7 @@ class Writer:
 
     def _attempt(self, prompt: request.Prompt, on_text: OnText, stopped: Stopped) -> Answer:
         pieces: list[str] = []
+        length = 0
         try:
             with closing(self._connection.read(lambda: self._events(prompt), stopped)) as received:
                 for event in received:
@@ -215,6 +217,9 @@ class Writer:
                         return self._answer(event, "".join(pieces), prompt)
                     pieces.append(event.text)
                     on_text(event.text)
+                    length += len(event.text)
+                    if length > _LONGEST_TOKEN * prompt.max_output:  # a server that knows no limit
+                        return self._answer(events.End("cut"), "".join(pieces), prompt)
         except ReadFailed as failed:
             return self._broken(self._as_sent(errors.explain(failed.error, self._called())), "".join(pieces))
         if not pieces:

@@ -74,6 +74,13 @@ def test_text_is_streamed_and_the_usage_comes_back(api: str, writer_for: Callabl
     assert len(pieces) > 1 and "".join(pieces) == TEXT
 
 
+def test_a_server_that_knows_no_limit_is_stopped_at_ours(writer_for: Callable[..., Writer]) -> None:
+    with ModelServer([Reply("word " * 50_000, pieces=500)]) as server:
+        answer = write(writer_for(server))
+    assert not answer.complete and "limit of 500 tokens" in answer.reason
+    assert len(answer.text) < 25_000
+
+
 def test_a_responses_request_holds_exactly_the_allowed_fields(writer_for: Callable[..., Writer]) -> None:
     with ModelServer() as server:
         write(writer_for(server))
