@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft
     from mailassist.drafting.prompt import Prompt
     from mailassist.intake.pull import Pulled
-    from mailassist.intake.sync import SyncProgress
+    from mailassist.intake.sync import SyncProgress, SyncResult
     from mailassist.intake.waiting import Waiting
     from mailassist.mail.compose import ReplyPlan
 
@@ -164,7 +164,7 @@ class ReviewDesk(Protocol):
         account: str,
         progress: Callable[[SyncProgress], None] | None = None,
         stopped: Callable[[], bool] = never,
-    ) -> object:
+    ) -> SyncResult:
         """Bring the header index up to date."""
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC
 
 from sample_desk import SampleDesk
-from textual.pilot import Pilot
+from textual.pilot import Pilot, WaitForScreenTimeout
 from textual.widgets import Static
 
 from mailassist.review.app import ReviewApp
@@ -15,6 +15,19 @@ from mailassist.review.screens.confirm import ConfirmScreen
 from mailassist.review.widgets.message_view import MessageView
 from mailassist.review.widgets.notice_bar import NoticeBar
 from mailassist.review.widgets.thread_view import ThreadView
+
+_wait_for_screen = Pilot._wait_for_screen
+
+
+async def _wait_shortly(pilot: Pilot[None], timeout: float = 2.0) -> bool:
+    """Textual's pilot waits 30 s and fails where a widget was removed (a thread replaced) before it was counted."""
+    try:
+        return await _wait_for_screen(pilot, timeout)
+    except WaitForScreenTimeout:
+        return False
+
+
+Pilot._wait_for_screen = _wait_shortly  # type: ignore[method-assign]
 
 OFFER, LUNCH = "<offer-2@example.org>", "<lunch-0@example.org>"
 

@@ -19,7 +19,7 @@ from mailassist.drafting.pipeline import Draft
 from mailassist.drafting.prompt import Prompt
 from mailassist.errors import MailassistError, ModelError
 from mailassist.intake.pull import Pulled
-from mailassist.intake.sync import SyncProgress
+from mailassist.intake.sync import SyncProgress, SyncResult
 from mailassist.intake.waiting import Waiting
 from mailassist.mail.message import Address, Attachment, Message
 from mailassist.mail.recipients import ReplyPlan
@@ -98,6 +98,7 @@ class SampleDesk:
         self.replaced: dict[str, list[Version]] = {}
         self.entries: dict[int, OutboxEntry] = {}
         self.skipped: set[str] = set()
+        self.synced = SyncResult()
         self.sent: list[str] = []
         self.failures: dict[str, MailassistError] = {}  # method -> what it raises
         self.gates: dict[str, threading.Event] = {}  # method -> blocks until set, deaf to `stopped`
@@ -159,10 +160,11 @@ class SampleDesk:
             )
         return sorted(rows, key=lambda row: -row.date)
 
-    def sync(self, account: str, progress: object = None, stopped: Callable[[], bool] = lambda: False) -> None:
+    def sync(self, account: str, progress: object = None, stopped: Callable[[], bool] = lambda: False) -> SyncResult:
         if callable(progress):
             progress(SyncProgress("INBOX", 1200, 4210))
         self._enter("sync", account)
+        return self.synced
 
     def watch(
         self,

@@ -19,7 +19,7 @@ from textual.widgets import Input, TextArea
 from mailassist.review.screens.pages import help_page
 from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.screens.review import ReviewScreen
-from mailassist.review.themes import DARK, LIGHT, preferred
+from mailassist.review.themes import DARK, LIGHT, palettes, preferred
 from mailassist.worklist import ReviewDesk
 
 GRACE = 1.0  # seconds that calls get to end by themselves when the program quits
@@ -43,8 +43,8 @@ class ReviewApp(App[None]):
     ) -> None:
         """`desk`: everything that blocks; `now`, `zone`: clock and time zone of the dates shown; `theme`: a palette."""
         super().__init__()
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
+        for palette in palettes(os.environ):
+            self.register_theme(palette)
         self.theme = theme or preferred(os.environ)
         self.main = ReviewScreen(desk, now=now, zone=zone)
         self._leaving = False

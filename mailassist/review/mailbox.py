@@ -15,7 +15,7 @@ from mailassist.review.phrases import counted, named
 from mailassist.review.session import Session, unexpected
 
 if TYPE_CHECKING:
-    from mailassist.intake.sync import SyncProgress
+    from mailassist.intake.sync import SyncProgress, SyncResult
 
 
 class Mailbox:
@@ -26,6 +26,7 @@ class Mailbox:
         self._session = session
         self._keeper = keeper
         self._syncing: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self.listed = False  # the index has been read once
 
     async def open(self) -> None:
@@ -63,7 +64,7 @@ class Mailbox:
         session.post(ConnectionChanged(account, "looking for new mail", True))
         report = _Reporter(session, account)
         try:
-            await session.calls.run(lambda stopped: session.desk.sync(account, report, stopped))
+            result = await session.calls.run(lambda stopped: session.desk.sync(account, report, stopped))
         except MailassistError as error:
             session.post(ConnectionChanged(account, "offline", False))
             session.post(Noticed(str(error), "error"))
@@ -76,7 +77,16 @@ class Mailbox:
             self._syncing.discard(account)
         session.post(ConnectionChanged(account, "online", True))
         await self.refresh(account)
+        self._tell(account, result)
         return True
+
+    def _tell(self, account: str, result: SyncResult) -> None:
+        """What the person should know of the folders, once; `doctor` says all of it again."""
+        problems = [one for one in (*result.unread, *result.unknown) if (account, one) not in self._told]
+        self._told.update((account, one) for one in problems)
+        if problems:
+            more = f" (and {len(problems) - 1} more: see mailassist doctor)" if len(problems) > 1 else ""
+            self._session.post(Noticed(f"{problems[0]}{more}", "warning"))
 
     async def _keep_up(self, account: str) -> None:
         """Sync once, then wait for new mail as long as the program runs."""

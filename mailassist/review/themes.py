@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from textual.theme import Theme
 
@@ -59,6 +60,14 @@ LIGHT = Theme(
         "input-selection-background": "#2f5f8f 25%",
     },
 )
+
+
+def palettes(environment: Mapping[str, str]) -> list[Theme]:
+    """Both; where the person wants no colours (NO_COLOR), the row in hand is reversed instead."""
+    if not environment.get("NO_COLOR"):
+        return [DARK, LIGHT]
+    reversed_ = {f"block-cursor{state}-text-style": "reverse" for state in ("", "-blurred")}
+    return [replace(theme, variables={**theme.variables, **reversed_}) for theme in (DARK, LIGHT)]
 
 
 def preferred(environment: Mapping[str, str]) -> str:

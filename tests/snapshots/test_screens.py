@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC
 
 import pytest
+import reviewer  # noqa: F401  (a patient pilot)
 from sample_desk import SampleDesk, hostile_conversation
 from textual.pilot import Pilot
 
@@ -95,6 +96,15 @@ def test_nothing_waits(snap_compare: Compare) -> None:
     desk = SampleDesk()
     desk.samples.clear()
     assert snap_compare(app(desk), terminal_size=(120, 40), run_before=listed)
+
+
+def test_what_would_leave(snap_compare: Compare) -> None:
+    async def viewed(pilot: Pilot[None]) -> None:
+        await drafted(pilot)
+        await pilot.press("v")
+        await settle(pilot, lambda: pilot.app.screen is not pilot.app.main)  # type: ignore[attr-defined]
+
+    assert snap_compare(app(SampleDesk()), terminal_size=(120, 40), run_before=viewed)
 
 
 def test_the_keys(snap_compare: Compare) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalGroup, VerticalScroll
+from textual.containers import VerticalGroup, VerticalScroll
 from textual.content import Content
 from textual.events import Key
 from textual.screen import ModalScreen
@@ -33,6 +33,7 @@ class ConfirmScreen(ModalScreen[str]):
     The last choice has the focus at first: it is the one that does nothing.
     """
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-broad")]  # noqa: RUF012  (as Textual declares it)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "step_back", "Back", show=False),
         Binding("left,up", "app.focus_previous", show=False),
@@ -51,7 +52,7 @@ class ConfirmScreen(ModalScreen[str]):
             with VerticalScroll(id="dialog-lines", can_focus=False):
                 for text in self._lines:
                     yield Static(line(text), markup=False)
-            with Horizontal(id="dialog-choices"):
+            with VerticalGroup(id="dialog-choices"):
                 for index, choice in enumerate(self._choices):
                     label = joined(line(choice.key, "bold underline"), Content(" "), line(choice.words))
                     yield Button(label, id=f"choice-{index}", compact=True)

@@ -40,6 +40,11 @@ class Editor(TextArea):
         event.stop()
         self.post_message(TextEdited(self.text))
 
+    def action_copy(self) -> None:
+        """Copy what is selected; ctrl+c with nothing selected must not leave the program in mid-sentence."""
+        if self.selected_text:
+            super().action_copy()
+
     def action_end_editing(self) -> None:
         """Back to reading."""
         self.post_message(EditingEnded())

@@ -9,12 +9,15 @@ from datetime import UTC
 import pytest
 from reviewer import LUNCH, OFFER, Reviewer, reviewing
 from sample_desk import ANSWER, ME, NOW, SAMPLES, SampleDesk, conversation
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from mailassist.errors import ConnectionFailed, ModelError
+from mailassist.intake.sync import SyncResult
 from mailassist.mail.message import Address
 from mailassist.mail.recipients import ReplyPlan
 from mailassist.review.app import ReviewApp
+from mailassist.review.messages import Noticed
+from mailassist.review.screens import questions
 from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.widgets.conversation_list import ConversationList
 from mailassist.review.widgets.draft_pane import DraftPane
@@ -372,3 +375,43 @@ async def test_the_external_editor_gives_its_text_back_and_an_empty_file_cancels
         await person.press("E")
         await person.until(lambda: person.text == kept)
         assert ("as it was" in person.notice) == (kept == ANSWER)
+
+
+async def test_ctrl_c_in_the_editor_copies_and_does_not_leave() -> None:
+    async with reviewing() as person:
+        await person.press("e", *"Hello", "ctrl+c")
+        assert not person.app._exit and person.main.query_one(DraftPane).editing
+        await person.press("ctrl+a", "ctrl+shift+right", "ctrl+c")
+        assert person.app.clipboard == "Hello"
+
+
+async def test_every_choice_of_a_question_is_seen_in_a_small_terminal() -> None:
+    async with reviewing(size=(40, 15)) as person:
+        entry = OutboxEntry(1, "work", OFFER, "unknown", 0.0, "A subject of some length", ("anna.keller@example.org",))
+        person.app.push_screen(questions.ask_whether_it_arrived(entry))
+        await person.until(lambda: person.dialog)
+        await person.pilot.pause(0.2)
+        screen = person.app.screen
+        assert len(screen.query(Button)) == 4
+        for button in screen.query(Button):
+            assert screen.region.contains_region(button.region) and button.region.height == 1
+
+
+async def test_without_colours_the_row_in_hand_is_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with reviewing() as person:
+        row = person.main.query_one(ConversationList)
+        assert row.get_component_rich_style("option-list--option-highlighted").reverse
+
+
+async def test_a_folder_that_is_not_there_is_told_once() -> None:
+    desk = SampleDesk()
+    desk.synced = SyncResult(unknown=("There is no folder 'Verschickt'",))
+    async with reviewing(desk) as person:
+        await person.until(lambda: "Verschickt" in person.notice)
+        await person.press("escape", "ctrl+r")
+        await person.until(lambda: len(desk.called("sync")) == 2)
+        person.main.post_message(Noticed("Something else"))
+        await person.until(lambda: person.notice == "Something else")
+        await person.pilot.pause(0.2)
+        assert person.notice == "Something else"
