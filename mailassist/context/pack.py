@@ -18,6 +18,7 @@ from mailassist.mail.threads import Conversation, Entry, participants_in_common
 
 HEADER_TOKENS = 12  # the line above each message: delimiter, date, author
 NAME_TOKENS = 3  # that a name may have even where the tokenizer makes more of the delimiter's digits
+NAME_SHARE = 16  # the part of the budget that one name may have where counts are estimates, far above the truth
 SHORTEST = 24  # tokens below which what is left of a message says nothing
 
 _CHARACTERS = 12  # of a token at most, for the first cut of a text that is far too long; prose has 3 to 5
@@ -65,9 +66,10 @@ class Packed:
 def pack(conversation: Conversation, budget: int, counter: TokenCounter, delimiter: str) -> Packed:
     """Fill `budget` tokens with the messages of `conversation`, the newest first; the result is in reading order.
 
-    The newest message is always in, cut where it alone is too long. The first message that does not fit any more is
-    shortened to the room that is left; those before it are left out. Room that is left then holds quoted text whose
-    original is missing. Messages without a participant in common with the one answered never enter.
+    The newest message and the one answered are always in, cut where they are too long, unless `budget` does not even
+    hold their headers. What is newer than the one answered leaves it half of the budget. The first older message that
+    does not fit is shortened to the room that is left; those before it are left out. Room that is left then holds
+    quoted text whose original is missing. Messages without a participant in common with the one answered never enter.
     """
     known = _with_common_participants(conversation)
     parts = visible(known, delimiter)
@@ -90,18 +92,21 @@ def _with_common_participants(conversation: Conversation) -> Conversation:
 
 
 def _newest_first(
-    parts: Sequence[Visible], known: Conversation, room: int, counter: TokenCounter, delimiter: str
+    parts: Sequence[Visible], known: Conversation, budget: int, counter: TokenCounter, delimiter: str
 ) -> list[PackedMessage]:
     """What fits of the authors' own texts, the newest first."""
     chosen: list[PackedMessage] = []
     answered = known.newest_from_others or known.newest
-    reached = False  # whether the message answered is in: what is newer leaves it half of the room
+    room = budget
+    reached = False  # whether the message answered is in: those newer leave it half of the budget, all together
     for part in reversed(parts):
         reached = reached or part.entry is answered
-        header = header_line(part.entry, known, delimiter, counter)
-        share = room if reached else room // 2
+        header = header_line(part.entry, known, delimiter, counter, budget // NAME_SHARE)
+        share = room if reached else room - budget // 2
         packed = _fit(part, header, share, counter, must=not chosen or part.entry is answered)
         if packed is None:
+            if not reached:
+                continue
             break
         chosen.append(packed)
         room -= packed.tokens
@@ -111,7 +116,10 @@ def _newest_first(
 
 
 def _fit(part: Visible, header: str, room: int, counter: TokenCounter, *, must: bool) -> PackedMessage | None:
-    """The message whole, else cut to `room`; None where too little would be left of it (never if it `must` be in)."""
+    """The message whole, else cut to `room`; None where too little would be left of it.
+
+    Of one that `must` be in, only the mark of what was cut has to fit.
+    """
     message_id, text = part.entry.message.message_id, part.text
     head = counter.count(header + "\n")
     if len(text) <= room * _CHARACTERS:
@@ -121,7 +129,8 @@ def _fit(part: Visible, header: str, room: int, counter: TokenCounter, *, must: 
     if not must and room - head < SHORTEST:
         return None
     shorter = shorten(text, room - head, counter)
-    return PackedMessage(message_id, shorter, head + counter.count(shorter + "\n"), header, shortened=True)
+    tokens = head + counter.count(shorter + "\n")
+    return PackedMessage(message_id, shorter, tokens, header, shortened=True) if tokens <= room else None
 
 
 def _with_quotes(
@@ -135,8 +144,9 @@ def _with_quotes(
         if quoted and not message.shortened and room >= 2 * SHORTEST:
             text = message.text + _QUOTED + shorten(quoted, room - SHORTEST, counter)
             tokens = counter.count(f"{message.header}\n") + counter.count(text + "\n")
-            room -= tokens - message.tokens
-            message = replace(message, text=text, tokens=tokens)
+            if tokens - message.tokens <= room:
+                room -= tokens - message.tokens
+                message = replace(message, text=text, tokens=tokens)
         whole.append(message)
     return whole
 
@@ -163,10 +173,12 @@ def _subject(known: Conversation, messages: Sequence[PackedMessage], delimiter: 
     return one_line(data_text(first.subject, delimiter), 200) if first else ""
 
 
-def header_line(entry: Entry, conversation: Conversation, delimiter: str, counter: TokenCounter) -> str:
-    """The line above a message: delimiter, day and author, "me" for the user.
+def header_line(
+    entry: Entry, conversation: Conversation, delimiter: str, counter: TokenCounter, longest_name: int
+) -> str:
+    """The line above a message: delimiter, day and author, "me" for the user. Long names are shortened.
 
-    In o200k_base it has at most `HEADER_TOKENS` tokens: long names are shortened.
+    In o200k_base it has at most `HEADER_TOKENS` tokens; where `counter` estimates, the name has at most `longest_name`.
     """
     message = entry.message
     start = " ".join(part for part in (delimiter, _day(message, conversation)) if part)
@@ -174,10 +186,10 @@ def header_line(entry: Entry, conversation: Conversation, delimiter: str, counte
         return f"{start} me"
     name = one_line(data_text(_author(conversation.own.correspondent(message)), delimiter), 60) or "unknown"
     left = HEADER_TOKENS - counter.count(start + "\n")
-    room = left if left > 0 else NAME_TOKENS
-    while counter.exact and len(name) > 1 and counter.count(f" {name}") > room:
+    room = (left if left > 0 else NAME_TOKENS) if counter.exact else max(longest_name, NAME_TOKENS)
+    while len(name) > 1 and counter.count(f" {name}") > room:
         name = name.rpartition(" ")[0] or name[: len(name) // 2]
-    return f"{start} {name}" if not counter.exact or counter.count(f" {name}") <= room else f"{start} other"
+    return f"{start} {name}" if counter.count(f" {name}") <= room else f"{start} other"
 
 
 def _author(author: Address | None) -> str:
