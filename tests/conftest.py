@@ -7,7 +7,6 @@ import inspect
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -16,6 +15,7 @@ from servers import gmail
 from servers import pymap_server as pymap_servers
 from servers import smtp as smtp_servers
 from servers.model_api import model_server
+from skipping import unavailable
 
 __all__ = ["model_server"]  # a fixture
 
@@ -32,13 +32,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}))
     return True
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip this test and say how to get what it needs; where nothing may be skipped (CI), fail."""
-    if os.environ.get("MAILASSIST_TESTS_MUST_NOT_SKIP"):
-        pytest.fail(f"must not be skipped here: {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import unavailable
 from servers.dovecot import make_certificates
+from skipping import unavailable
 
 from mailassist.config import ServerSettings
 from mailassist.errors import CertificateError, ConfigError, ConnectionFailed

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import unavailable
+from skipping import unavailable
 
 SCRIPT = """
 from pydantic import SecretStr

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import unavailable
+from skipping import unavailable
 
 from mailassist.model import errors, local
 from mailassist.model.client import Writer

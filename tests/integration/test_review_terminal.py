@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyte
 import pytest
-from conftest import unavailable
+from skipping import unavailable
 
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are POSIX; run this under WSL", allow_module_level=True)
