@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 
 from mailassist.mail.message import Address, Message
 
@@ -11,14 +12,18 @@ _ONCE = frozenset({
     "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
     "content-type", "content-transfer-encoding", "mime-version", "auto-submitted",
 })  # fmt: skip
+_ALL_USED = frozenset({"from", "to", "cc"})  # of these every field's addresses are read (`mail.parse`)
 MANY_RECIPIENTS = 50
+MOST_ABOUT_ADDRESSES = 50  # warnings
+LONGEST_QUOTED = 80  # characters of what a sender wrote
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:@]+\.[^\s<>\"'(),;:@]+")
 
 
 def header_warnings(message: Message, repeated: Collection[str], has_id: bool) -> list[str]:
     """The warnings for `message`, whose header names `repeated` stand there more than once."""
     warnings = [
-        f"duplicate-header: {name.title()} stands there more than once; the first is used"
+        f"duplicate-header: {name.title()} stands there more than once; "
+        + ("the addresses of all are used" if name in _ALL_USED else "the first is used")
         for name in repeated
         if name in _ONCE
     ]
@@ -35,8 +40,8 @@ def header_warnings(message: Message, repeated: Collection[str], has_id: bool) -
     if authors and any(address.key not in authors for address in message.reply_to):
         answered = ", ".join(address.email for address in message.reply_to[:5])
         warnings.append(f"reply-to-differs: an answer goes to {answered}, not to the sender")
-    for address in (*message.from_, *message.reply_to):
-        warnings.extend(_about(address))
+    about = (warning for address in (*message.from_, *message.reply_to) for warning in _about(address))
+    warnings.extend(islice(about, MOST_ABOUT_ADDRESSES))
     return warnings
 
 
@@ -44,11 +49,16 @@ def _about(address: Address) -> Iterator[str]:
     if "@" in address.name:
         named = _ADDRESS.search(address.name)
         if named and named.group().casefold() != address.email.casefold():
-            yield f"display-name-address: the name says {named.group()}, the address is {address.email}"
+            yield f"display-name-address: the name says {_quoted(named.group())}, the address is {address.email}"
     if not address.email.isascii() or "xn--" in address.email.lower():
         yield from _about_domain(address.email)
     if address.defects:
-        yield f"address: {address.email or address.name} was hard to read ({', '.join(address.defects)})"
+        yield f"address: {_quoted(address.email or address.name)} was hard to read ({', '.join(address.defects)})"
+
+
+def _quoted(text: str) -> str:
+    """`text` as far as a warning quotes it."""
+    return text if len(text) <= LONGEST_QUOTED else f"{text[: LONGEST_QUOTED - 1]}…"
 
 
 def _about_domain(email: str) -> Iterator[str]:

@@ -303,6 +303,39 @@ def test_odd_headers_are_said(header: str, code: str) -> None:
     assert warned(parse_message(mail(header)), code)
 
 
+def test_of_a_header_that_stands_there_twice_it_is_said_what_is_used() -> None:
+    message = parse_message(
+        mail("To: b@team.example", "Cc: c@team.example", "Cc: d@team.example", "Subject: first", "Subject: second")
+    )
+    assert [str(address) for address in (*message.to, *message.cc)] == [
+        "me@team.example", "b@team.example", "c@team.example", "d@team.example",
+    ]  # fmt: skip
+    assert message.subject == "first"
+    said = [warning for warning in message.warnings if warning.startswith("duplicate-header")]
+    assert {warning.split()[1]: warning.rpartition("; ")[2] for warning in said} == {
+        "To": "the addresses of all are used",
+        "Cc": "the addresses of all are used",
+        "Subject": "the first is used",
+    }
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"From: {'x' * 50_000} <\x01>",
+        f'From: "{"x" * 50_000}@team.example" <a@team.example>',
+        f"From: <{'x' * 50_000}@@team.example>",
+        "Reply-To: " + ", ".join(f'"x{number}@team.example" <a{number}@team.example>' for number in range(5000)),
+        "From: " + ", ".join(f"<a{number}@@team.example>" for number in range(5000)),
+    ],
+)
+def test_warnings_stay_short_whatever_a_sender_wrote(header: str) -> None:
+    warnings = parse_message(f"{header}\r\n\r\nHello".encode()).warnings
+    assert warnings
+    assert max(map(len, warnings)) < 1000
+    assert len(warnings) < 100
+
+
 def test_senders_that_pretend_are_said() -> None:
     pretending = parse_message(b'From: "boss@team.example" <x91@freemail.example>\r\n\r\nHello')
     assert warned(pretending, "display-name-address")
