@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from mailassist.context.clean import data_text, one_line
-from mailassist.context.language import reply_language
+from mailassist.context.language import detect, reply_language
 
 if TYPE_CHECKING:
     from mailassist.config import Identity
@@ -28,12 +30,24 @@ LOOKED_BACK = 40  # characters before the end of a sentence that tell whether it
 _NAME = re.compile(r"[^\W\d_][\w .'’·-]{0,58}", re.UNICODE)
 # The end of a sentence: a mark before white space, closing quotes included; marks of CJK need no space behind them.
 _SENTENCE_END = re.compile(r"[.!?…؟।;\u037e]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]?")
-# Points that end no sentence: single letters, numbers, dotted letters (z.B.), and what is commonly shortened.
+# Points that end no sentence, whatever follows: after single letters, numbers, dotted letters (z.B., but not the hours'
+# a.m. and p.m.), titles, and what stands before a noun. A small letter behind a point tells the others (etc., ca.).
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[^\W\d_]|\d{1,2}|[^\W\d_](?:\.[^\W\d_])+|dr|mrs?|ms|prof|no|nr|núm|st|str|hr|fr|frl|sr|sra|mme|bzw|ca|inkl"
-    r"|approx|max|min|evtl|ggf|vs|t[eé]l|art|p[aá]g|jan|feb|mar|apr|aug|sept?|o[ck]t|nov|de[cz]|стр|им)\.$",
+    r"(?:^|[\s(/«„\"“])(?:[^\W\d_]|\d{1,2}|(?![ap]\.m\.)[^\W\d_]{1,2}(?:\.[^\W\d_]{1,3})+|[^\W\d_]-[^\W\d_]"
+    r"|p\.\s?e[jx]|dra?|mrs?|ms|mx|messrs|mme|mmes|mlle|mgr|prof|st|ste|sra?|srta|sres|sig|sigg|dott|avv|ing|geom|spett|egr|exm[oa]"
+    r"|dhr|mevr|drs|hr|fr|frl|dipl|dña|judr|mudr|phdr|rndr|inż|sn|doç|κκ|κα|κος|bzw|resp|inkl|incl|exkl|excl|zzgl|abzgl"
+    r"|evtl|evt|ggfs?|vgl|insb|sog|bijv|zgn|esim|np|tzn|tj|tzv|např|napr|příp|popř|eks|approx|ca|cca|aprox|env|örn|pl|cf"
+    r"|viz|vs|betr|lt|bez|attn|ul|avda|blvd|т\.?е|т\.?к|им|ул|г-н|г-жа|проф|гр)\.$",
     re.IGNORECASE,
 )
+# The same where a number follows.
+_BEFORE_NUMBER = re.compile(
+    r"(?:^|[\s(/])(?:nos?|nrs?|nro|núm|num|arts?|abs|abt|kap|figs?|abb|tab|vol|ref|réf|pp|pgs?|p[aá]gs?|str|t[eé]ls?|tlf"
+    r"|max|min|mind|est|ext|kl|klo|godz|ok|čj|č\.?p|sz|stk|av|gem|αρ|τηλ|σελ|стр|тел|ст|кв"
+    r"|jan|feb|febr|mar|apr|aug|sept?|o[ck]t|nov|de[cz])\.$",
+    re.IGNORECASE,
+)
+_NUMBER_FOLLOWS = re.compile(r"\s*[#+€$£¥№]?\s?\d")
 _QUESTION = re.compile(r"[?？؟\u055e\u037e]")
 # What a reply must not carry on unseen: addresses of the web and of mail, in the other side's words.
 _ADDRESS = re.compile(
@@ -42,6 +56,10 @@ _ADDRESS = re.compile(
 )
 _GONE = "\ufffc"  # stands for an address while sentences are told apart
 _GREEK = re.compile("[\u0370-\u03ff]")
+# Where a clause begins, after a mark; where a word begins, after the conjunctions that Hebrew and Arabic write onto it.
+_CLAUSE = r"(?:^|[,:;(…、，：；،؛]|\s[-–—])[\s\"'“„«¡¿]*"
+_WORD_BEGINS = r"(?<!\w)[וفو]?"
+_WITHOUT_SPACES = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 
 
@@ -55,19 +73,17 @@ def outline(conversation: Conversation, identity: Identity, language: str = "") 
     name = _called(conversation.own.correspondent(asked.message), given=bool(words.get("given"))) if asked else ""
     greeting = str(words["named"]).format(name=name) if name else str(words["plain"])
     gap = str(words["gap"])
-    lines = [f"{ask} {gap}" for ask in asks(conversation, words["asks"])] or [gap]
+    lines = [f"{ask} {gap}" for ask in asks(conversation)] or [gap]
     return "\n\n".join([greeting, *lines, str(words["closing"])])
 
 
-def asks(conversation: Conversation, requests: list[str]) -> list[str]:
-    """The questions and requests of the messages that came after the user's last one, in order, each once.
-
-    `requests`: what a sentence without a question mark holds when it asks for something.
-    """
+def asks(conversation: Conversation) -> list[str]:
+    """The questions and requests of the messages that came after the user's last one, in order, each once."""
     found: dict[str, str] = {}
     for text in _latest(conversation):
+        requests = _requests(detect(text))
         for sentence in sentences(_ADDRESS.sub(_GONE, text)):
-            if _is_question(sentence) or _is_request(sentence, requests):
+            if _is_question(sentence) or requests.holds(sentence):
                 asked = one_line(sentence, LONGEST_ASK).replace(_GONE, "[...]")
                 found.setdefault(asked.casefold(), asked)
     return list(found.values())[:MOST_ASKS]
@@ -79,7 +95,7 @@ def sentences(text: str) -> Iterator[str]:
         rest = " ".join(_LIST_MARK.sub("", paragraph).split())
         start = 0
         for end in _SENTENCE_END.finditer(rest):
-            if _goes_on(rest[max(start, end.end() - LOOKED_BACK) : end.end()], rest[end.end() : end.end() + 2]):
+            if _goes_on(rest[max(start, end.end() - LOOKED_BACK) : end.end()], rest[end.end() : end.end() + 4]):
                 continue
             yield rest[start : end.end()].strip()
             start = end.end()
@@ -93,17 +109,51 @@ def _goes_on(before: str, following: str) -> bool:
         return not _GREEK.search(before)
     if not before.endswith("."):
         return False
-    return following.lstrip()[:1].islower() or bool(_ABBREVIATION.search(before) and following.strip())
+    if not following.strip():
+        return False
+    shortened = _ABBREVIATION.search(before) or (_NUMBER_FOLLOWS.match(following) and _BEFORE_NUMBER.search(before))
+    return following.lstrip()[:1].islower() or bool(shortened)
 
 
 def _is_question(sentence: str) -> bool:
     return bool(_QUESTION.search(sentence)) or (sentence.endswith(";") and bool(_GREEK.search(sentence)))
 
 
-def _is_request(sentence: str, requests: list[str]) -> bool:
-    """Whether `sentence` holds one of `requests` (at the beginning of a word, where the script has spaces)."""
-    lower = " " + re.sub(r"[,:(]", " ", sentence.casefold()).replace("’", "'")
-    return any((" " + ask if ask.isascii() or " " in ask else ask) in lower for ask in requests)
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """What tells a request without a question mark in one language."""
+
+    asks: tuple[re.Pattern[str], ...]
+    no_asks: tuple[re.Pattern[str], ...]
+
+    def holds(self, sentence: str) -> bool:
+        """Whether one of `asks` stands in `sentence`, and none of `no_asks` goes on with it or around it."""
+        lower = normalize("NFC", sentence).casefold().replace("’", "'")
+        ends = {match.end(1) for ask in self.asks for match in ask.finditer(lower)}
+        formulas = [match.span(1) for formula in self.no_asks for match in formula.finditer(lower)] if ends else []
+        return any(not any(start < end <= last for start, last in formulas) for end in ends)
+
+
+@cache
+def _requests(language: str) -> _Requests:
+    """Those of `language`; of a text too short to tell (""), those of every language."""
+    tables = [_words(language)] if language else list(_table().values())
+    asks, no_asks = (
+        tuple(_phrase(phrase) for table in tables for phrase in table.get(key, ())) for key in ("asks", "no_asks")
+    )
+    return _Requests(asks, no_asks)
+
+
+def _phrase(entry: str) -> re.Pattern[str]:
+    """The pattern of an entry of `asks` or `no_asks`; its group is the phrase."""
+    phrase = re.escape(normalize("NFC", entry.strip("^* ")).casefold())
+    if _WITHOUT_SPACES.match(entry.strip("^")):
+        return re.compile(f"{_CLAUSE if entry.startswith('^') else ''}({phrase})")
+    if entry.startswith("*"):
+        return re.compile(rf"\w({phrase})(?!\w)")
+    before = _CLAUSE if entry.startswith("^") else _WORD_BEGINS
+    after = r"(?!\w)" if entry.endswith(" ") else ""
+    return re.compile(f"{before}({phrase}){after}")
 
 
 def _latest(conversation: Conversation) -> list[str]:

@@ -19,6 +19,12 @@ def outlined(said: str, name: str = "Anna Meyer", language: str = "") -> str:
     return outline(talk(message(0, said, from_=(Address(name, "anna@example.net"),), subject="-")), TOM, language)
 
 
+def one_ask(said: str) -> str:
+    """The one line between greeting and closing, without the gap."""
+    _, line, _ = outlined(said).split("\n\n")
+    return line[: line.rindex("[")].strip()
+
+
 def test_each_question_and_request_is_a_line_with_a_gap() -> None:
     said = """Hi Tom,
 
@@ -110,6 +116,219 @@ def test_it_is_written_in_the_language_of_the_mail(said: str, greeting: str, ask
     assert lines[0] == greeting
     assert lines[1].endswith(asked)
     assert lines[-1] == closing
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Vi prego di confermare la consegna entro venerdì.",
+        "Vi prego di confermare.",
+        "Le chiedo cortesemente di inviarmi la fattura aggiornata.",
+        "Si prega di restituire il modulo firmato.",
+        "Vahvistattehan toimituspäivän.",
+        "Hei, lähetättehän meille uuden tarjouksen.",
+        "Muistathan palauttaa avaimet maanantaina.",
+        "Pyydämme teitä vahvistamaan tilauksen.",
+        "Merci de confirmer votre présence.",
+        "Merci de bien vouloir nous renvoyer le devis signé.",
+        "Veuillez nous indiquer le délai de livraison.",
+        "Je vous prie de me communiquer le numéro de commande.",
+        "Le ruego que confirme la recepción del pedido.",
+        "Les rogamos que nos envíen la factura.",
+        "Solicito que me envíen el presupuesto.",
+        "Solicito que confirmem o envio da encomenda.",
+        "Peço que me envie o orçamento até sexta.",
+        "Agradeço que confirme a morada.",
+        "Graag ontvang ik de offerte voor vrijdag.",
+        "Graag uw bevestiging.",
+        "Wij verzoeken u de factuur te corrigeren.",
+        "Gelieve het formulier terug te sturen.",
+        "Proszę o potwierdzenie terminu.",
+        "Uprzejmie proszę o przesłanie faktury.",
+        "Mam prośbę o zmianę adresu.",
+        "Vänligen bekräfta mötet på torsdag.",
+        "Var vänlig och skicka ritningen.",
+        "Tacksam för svar innan fredag.",
+        "Venligst send os en ny faktura.",
+        "Vi beder jer bekræfte leveringen.",
+        "Vennligst bekreft datoen.",
+        "Vi ber dere sende oss fakturaen.",
+        "Prosím o potvrzení objednávky.",
+        "Žádáme o zaslání faktury.",
+        "Прошу подтвердить получение документов.",
+        "Прошу Вас выслать счёт до пятницы.",
+        "Будем признательны за быстрый ответ.",
+        "Прошу надіслати рахунок.",
+        "Göndermenizi rica ederim.",
+        "Faturayı tekrar göndermenizi rica ederiz.",
+        "Παρακαλώ επιβεβαιώστε την παραλαβή.",
+        "Παρακαλούμε να μας στείλετε το τιμολόγιο.",
+        "ご確認をお願いします。",
+        "明日までにご返信ください。",
+        "ご確認のほどよろしくお願いいたします。",
+        "見積書をお送りいただけますと幸いです。",
+        "请尽快确认订单。",
+        "烦请告知交货日期。",
+        "麻烦您把合同发给我。",
+        "확인 부탁드립니다.",
+        "견적서를 보내 주세요.",
+        "회신 주시면 감사하겠습니다.",
+        "يرجى تأكيد موعد التسليم.",
+        "نرجو منكم إرسال الفاتورة.",
+        "אנא אשרו את קבלת ההזמנה.",
+        "נא לשלוח את החשבונית עד יום ראשון.",
+        "אבקש לקבל הצעת מחיר.",
+        "กรุณาส่งใบเสนอราคา",
+        "ขอใบเสนอราคาใหม่",
+        "Kérem, erősítse meg a rendelést.",
+        "Vă rog să confirmați primirea comenzii.",
+        "Моля, потвърдете поръчката.",
+        "Molim vas da potvrdite narudžbu.",
+        "Prosim, potrdite naročilo.",
+        "Prosím o potvrdenie objednávky.",
+        "Lūdzu, apstipriniet pasūtījumu.",
+        "Prašome patvirtinti užsakymą.",
+        "Palun kinnitage tellimus.",
+        "Vui lòng xác nhận đơn hàng.",
+        "Mohon konfirmasi pesanan ini.",
+        "कृपया आदेश की पुष्टि करें।",
+        "Us prego que confirmeu la recepció.",
+        "Ich bitte um Rückmeldung bis Montag.",
+        "Wir bitten Sie, den Vertrag zu unterschreiben.",
+        "Könnten Sie mir die Rechnung schicken.",
+        "Kindly send the signed contract by Monday.",
+        "We would be grateful if you sent the drawings again.",
+        "I need the figures by Friday.",
+        "Please confirm.",
+        "Bitte um Bestätigung.",
+        "لطفاً فاکتور را ارسال کنید.",
+    ],
+)
+def test_a_request_is_known_without_a_question_mark(said: str) -> None:
+    assert said in one_ask(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Grazie mille per la conferma.",
+        "La macchina può lavorare anche di notte.",
+        "Vorrei ringraziarvi per l'ospitalità.",
+        "Kiitos tilauksesta.",
+        "Haluaisin kiittää teitä avusta.",
+        "Toimitus lähtee huomenna.",
+        "Merci de votre réponse rapide.",
+        "Merci d'avoir répondu si vite.",
+        "Je vous prie d'agréer mes salutations distinguées.",
+        "Veuillez agréer, Madame, l'expression de mes sentiments distingués.",
+        "Vous trouverez le devis ci-joint.",
+        "El pedido puede salir mañana.",
+        "Le ruego disculpe el retraso.",
+        "Gracias por su paciencia.",
+        "O pedido pode sair amanhã.",
+        "Agradeço a sua resposta.",
+        "Peço desculpa pelo atraso.",
+        "Graag gedaan.",
+        "Ik stuur u morgen de factuur.",
+        "Wij helpen u graag verder.",
+        "Dziękuję za szybką odpowiedź.",
+        "W odpowiedzi na Państwa prośbę przesyłam fakturę.",
+        "Uprzejmie informuję, że paczka została wysłana.",
+        "Jag vill tacka för hjälpen.",
+        "Tack för fakturan.",
+        "Jeg ønsker deg en fin helg.",
+        "Vi sender fakturaen i morgen.",
+        "Děkuji za rychlou odpověď.",
+        "Fakturu pošleme zítra.",
+        "Прошу прощения за задержку.",
+        "Спасибо за быстрый ответ.",
+        "Мы сможем отправить заказ завтра.",
+        "Hızlı yanıtınız için teşekkür ederim.",
+        "Σας ευχαριστώ για την απάντηση.",
+        "ご連絡ありがとうございます。",
+        "資料をお送りします。",
+        "どうぞよろしくお願いいたします。",
+        "今後ともよろしくお願いいたします。",
+        "我们已经收到您的申请。",
+        "谢谢您的邀请。",
+        "祝您一切顺利。",
+        "빠른 답변 감사합니다.",
+        "요청하신 자료를 보내드립니다.",
+        "좋은 하루 되시기 바랍니다.",
+        "شكراً على ردكم السريع.",
+        "أرجو أن تكونوا بخير.",
+        "תודה על התשובה המהירה.",
+        "אשמח לעזור בכל עת.",
+        "ขอบคุณ",
+        "ขอบคุณมากค่ะ",
+        "ขอแสดงความนับถือ",
+        "ขออภัยในความล่าช้า",
+        "Köszönöm a gyors választ.",
+        "Vă mulțumesc pentru răspuns.",
+        "Hvala na brzom odgovoru.",
+        "Chúng tôi có thể giao hàng vào thứ Hai.",
+        "Terima kasih atas jawabannya.",
+        "Ich schicke Ihnen morgen die Rechnung.",
+        "Morgen können Sie die Ware abholen.",
+        "Ich möchte mich herzlich bedanken.",
+        "Das war eine bittere Erfahrung.",
+        "Please find attached the invoice.",
+        "We would like to thank you for the visit.",
+        "As you can see, the parts have arrived.",
+        "I need to leave early today.",
+        "The parts will be sent tomorrow.",
+        "Please let me know if you have any questions.",
+        "मुझे खुशी है कि सब ठीक है।",
+    ],
+)
+def test_thanks_formulas_and_statements_ask_for_nothing(said: str) -> None:
+    assert one_ask(said) == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Please send the offer incl. VAT and shipping.",
+        "Could you check the parts, e.g. Type B or Type C?",
+        "Können Sie die Teile, z. B. Schrauben und Muttern, schicken?",
+        "Könnten Sie Preise bzw. Rabatte nennen?",
+        "¿Puede enviarlo, p. ej. Correos o SEUR?",
+        "Pourriez-vous appeler M. Dupont demain ?",
+        "Please ask Dr. Meyer about it.",
+        "What about order No. 4711 from May?",
+        "It needs approx. 5 days, right?",
+        "Ist die Rechnung Nr. 12 bezahlt?",
+        "Potrebbe chiamare il Sig. Rossi?",
+        "Kunt u dhr. Jansen bellen?",
+        "Proszę przekazać to p. Kowalskiemu, tj. Kierownikowi.",
+        "Kan du skicka t.ex. Modell B?",
+        "Можете позвонить г. Иванову?",
+        "Ist der 3. Mai recht?",
+        "Prosím o zaslání, např. Poštou.",
+        "Παρακαλώ καλέστε τον κ. Παπαδόπουλο.",
+        "Voisitteko lähettää esim. Mallin A?",
+    ],
+)
+def test_an_abbreviation_ends_no_sentence(said: str) -> None:
+    assert one_ask(said) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("We close at 5 p.m. Could you come earlier?", "Could you come earlier?"),
+        ("I said no. Please wait.", "Please wait."),
+        ("We have paper, pens, etc. Please send ink.", "Please send ink."),
+        ("Thanks Jan. Please call.", "Please call."),
+    ],
+)
+def test_what_looks_like_an_abbreviation_may_end_a_sentence(said: str, asked: str) -> None:
+    assert one_ask(said) == asked
+
+
+def test_a_request_is_known_in_the_language_of_the_mail_whatever_language_the_reply_is_in() -> None:
+    said = "Bonjour, merci de nous renvoyer le devis signé. Nous vous remercions de votre confiance."
+    assert "merci de nous renvoyer le devis signé. [answer]" in outlined(said, language="en")
 
 
 @pytest.mark.parametrize("code", WORDS)
