@@ -13,11 +13,14 @@ DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
 
 # What programs write for "wrote": English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Swedish,
 # Danish, Norwegian, Finnish, Czech, Russian, Turkish, Greek, Japanese, Chinese, Korean, Arabic, Hebrew, and a few more.
-_WROTE = re.compile(
-    r"\b(?:wrote|writes|schrieb|schreibt|geschrieben|a\s+écrit|écrit|escribió|escreveu|ha\s+scritto|scrive|schreef"
+_WROTE_VERBS = (
+    r"wrote|writes|schrieb|schreibt|geschrieben|a\s+écrit|écrit|escribió|escreveu|ha\s+scritto|scrive|schreef"
     r"|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|píše|написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?"
     r"|написав|пише|yazdı|yazmış|έγραψε|írta|a\s+scris|napísal(?:\(a\)|a)?|napisao|napisal(?:\(a\)|a)?"
-    r"|đã\s+viết|menulis|написа|va\s+escriure|ha\s+escrit|rašė|parašė|rakstīja|kirjutas)\b"
+    r"|đã\s+viết|menulis|написа|va\s+escriure|ha\s+escrit|rašė|parašė|rakstīja|kirjutas"
+)
+_WROTE = re.compile(
+    rf"\b(?:{_WROTE_VERBS})\b"
     r"|書きました|書いた|のメール|写道|寫道|님이\s*작성|작성했습니다|작성|님의\s*말|كتب|تمت\s+كتابة|كتبت|כתב|เขียนว่า|さんは",
     re.IGNORECASE,
 )
@@ -31,9 +34,20 @@ _OPENER = re.compile(
 _DATE = re.compile(
     r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|\d{4}\s*[年년]|\d{1,2}\s*月",
 )
+# What only a person writes above what somebody said: a sentence before it, "I wrote", "as he wrote".
+_SENTENCE_ENDS = re.compile(r"[^\W\d_]{5,}[.!?]\s+[^\W\d_a-z]")
+_PRONOUN = (
+    "(?:i|you|he|she|we|they|ich|du|er|sie|ik|je|u|hij|zij|jag|du|han|hon|jeg|hun|il|elle|ele|ela|você|я|ты|он|она)"
+)
+_PRONOUN_WROTE = re.compile(rf"\b{_PRONOUN}\s+(?:{_WROTE_VERBS})\b|\b(?:{_WROTE_VERBS})\s+{_PRONOUN}\b", re.IGNORECASE)
+_WHOLE_DATE = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}\b|\d{4}\s*[年년]")
+_TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d\d(?![.\d])|\d\s*[時时시]|\b\d{1,2}\s?[ap]\.?m\b", re.IGNORECASE)
+# Archives of lists write "x at y.example".
+_BRACKETED_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+(?:@| at (?=\S+\.))[^\s<>()\[\]]+[>)\]]")
 _EMAIL = re.compile(r"[^\s<>\"'()\[\]]+@[^\s<>\"'()\[\]]+")
 _ENDS_WITH_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]\s*[,;]?\s*[:：]\s*$")
 _LONGEST_ATTRIBUTION = 400
+_LOOKED_BACK = 20  # lines above an attribution
 
 _FROM = (
     "from|von|de|da|van|od|från|fra|lähettäjä|от|от кого|kimden|gönderen|από|差出人|送信者|发件人|寄件者"
@@ -161,7 +175,8 @@ def _by_program(kinds: dict[str, str]) -> bool:
 def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, bool] | None:
     """The attribution that ends with line `last`: where it begins (at `first` or after), and whether it is certain.
 
-    Certain means that it names a date or an address besides saying "wrote"; None where there is none.
+    Certain means that a program wrote it, so that what follows without quote marks is an earlier message: it names
+    date and time or an address, and stands where a program puts it, below a finished text. None where there is none.
     """
     end = lines[last].rstrip()
     if len(end) > _LONGEST_ATTRIBUTION:
@@ -177,9 +192,8 @@ def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, b
             if not line.strip() or len(line) + len(text) > _LONGEST_ATTRIBUTION or line.lstrip().startswith(">"):
                 break
             text = f"{DIRECTION.sub('', line).strip()} {text.strip()}"
-        verdict = _attributes(text)
-        if verdict:
-            return start, True
+        if _attributes(text):
+            return start, _certain(text, lines[max(first, start - _LOOKED_BACK) : start])
     return (last, False) if _short_attribution(end) else None
 
 
@@ -192,6 +206,20 @@ def _attributes(text: str) -> bool:
     if _WROTE.search(text):
         return bool(dated) or (bool(addressed) and len(text) < 200)
     return bool(dated) and bool(addressed) and _ENDS_WITH_ADDRESS.search(text) is not None
+
+
+def _certain(text: str, above: Sequence[str]) -> bool:
+    """Whether a program wrote the attribution `text` below the lines `above`, and not the author about somebody."""
+    if _SENTENCE_ENDS.search(text) or _PRONOUN_WROTE.search(text):
+        return False
+    if _BRACKETED_ADDRESS.search(text):
+        return True
+    if not _WHOLE_DATE.search(text) or not (_TIME.search(text) or _EMAIL.search(text)):
+        return False
+    if above and above[-1].strip():
+        return False  # it goes on with a paragraph
+    written = [line for line in above if line.strip()]
+    return len(written) != 1 or not written[0].rstrip().endswith((",", "，", "،"))  # a greeting alone is no answer
 
 
 def _short_attribution(line: str) -> bool:

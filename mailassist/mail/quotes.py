@@ -31,6 +31,7 @@ _LOOKED_BACK = 40  # lines above "--" in which another one makes a rule of it
 _LONGEST_BARE = 8  # lines after "--" without its space
 _POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|\s*PS\s", re.IGNORECASE)
 _IN_NO_SIGNATURE = re.compile(r"[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
+_LEFT_OUT = re.compile(r"\s*[<\[(]?(?:\.\s?\.\s?\.+|…|snip|snipped|cut|schnipp)[>\])]?\s*", re.IGNORECASE)  # of a quote
 _MOST_TRIES = 5_000  # lines looked at closely; no real mail has as many, and time stays linear
 _CODE = re.compile(r"<-|[({\[;$=]|^\s*>\s*(?:\.|/|\w+\.\w)")
 
@@ -162,7 +163,7 @@ def _signature(lines: Sequence[str], start: int, end: int) -> _Segment | None:
         if line.lstrip()[:1] == ">" or markers.is_separator(line) or markers.header_block(lines, number):
             break
         found = markers.attribution(lines, number, start + 1)
-        if found and found[1]:
+        if found and _after_attribution(lines, number, *found, end):
             number = found[0]
             break
         if filled and _POSTSCRIPT.match(line):
@@ -192,7 +193,7 @@ def _history(lines: Sequence[str], start: int, content: int, own: int, end: int)
 
 def _after_attribution(lines: Sequence[str], last: int, start: int, certain: bool, end: int) -> _Segment | None:
     number = last + 1
-    while number < end and not lines[number].strip() and number - last < 8:
+    while number < end and number - last < 8 and (not lines[number].strip() or _LEFT_OUT.fullmatch(lines[number])):
         number += 1
     mark = lines[number].lstrip()[:1] if number < end else ""
     if mark in (">", "|", "}"):  # some programs quote with other marks; what follows the marked lines is the author's

@@ -137,6 +137,62 @@ def test_what_the_author_typed_is_kept(text: str) -> None:
     assert split(text).reply == text
 
 
+PROSE = (
+    "On 3 Nov 2026 Tom wrote:",
+    "On 3 Nov Tom wrote:",
+    "On 3 November 2026 at 10:15 I wrote:",
+    "Am 3.11.2026 um 10:15 Uhr schrieb ich:",
+    "Den 3 november 2026 kl. 10:15 skrev jag:",
+    "El 3 de noviembre de 2026 Tomás escribió:",
+    "Le 3 novembre 2026 Thomas a écrit :",
+)
+
+
+@pytest.mark.parametrize("line", PROSE)
+def test_what_the_author_says_that_somebody_wrote_is_kept(line: str) -> None:
+    text = f"The price has changed.\n\n{line}\nForty euros a piece.\n\nNow it is fifty. Why?"
+    assert split(text).reply == text
+
+
+@pytest.mark.parametrize("line", PROSE[:2])
+def test_a_line_that_may_be_prose_is_an_attribution_above_quote_marks(line: str) -> None:
+    parted = split(f"Fifty, please.\n\n{line}\n> Forty euros a piece.")
+    assert (parted.reply, line in parted.quoted) == ("Fifty, please.", True)
+    parted = split(f"Fifty, please.\n\n-- \nAnna\n\n{line}\n> Forty euros a piece.")
+    assert (parted.reply, parted.signature) == ("Fifty, please.", "-- \nAnna")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There was an agreement.\nOn 3 Nov 2026 at 10:15 Tom Vidal wrote:\nForty euros.\n\nIs that so?",
+        "Hi Anna,\n\nOn 3 Nov 2026 at 10:15 Tom Vidal wrote:\nForty euros.\n\nIs that so?",
+        "On the phone it was forty euros.\nThen, on 3 Nov 2026 at 10:15, Tom wrote:\nFifty.\n\nWhich one is it?",
+    ],
+)
+def test_a_program_writes_its_attribution_below_a_finished_text_only(text: str) -> None:
+    assert split(text).reply == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "On 3 Nov 2026 at 10:15, Tomás Vidal wrote:",
+        "    On Tuesday 3 November 2026 at 10:15:14 CET, Tomás Vidal <tomas at vidal.example> wrote:",
+        "2026/11/3 Tomás Vidal <tomas@vidal.example>:",
+    ],
+)
+def test_text_without_marks_below_a_programs_attribution_is_history(line: str) -> None:
+    parted = split(f"Yes, please.\n\n{line}\n\nForty euros a piece.\n\nTomás")
+    assert (parted.reply, "Forty euros" in parted.quoted) == ("Yes, please.", True)
+
+
+@pytest.mark.parametrize("gap", ["...", "[...]", "<snip>", "[…]"])
+def test_answers_below_a_quote_whose_beginning_was_left_out_are_kept(gap: str) -> None:
+    line = ATTRIBUTIONS["en"]
+    assert split(f"Hi,\n\n{line}\n{gap}\n\n> Is Friday free?\n\nYes, from six.").reply == "Hi,\n\nYes, from six."
+
+
 def test_answers_between_quoted_lines_keep_what_they_answer() -> None:
     text = "Tom wrote:\n> Thursday?\n\nYes.\n\n> The budget?\n\nOpen.\n\n> Regards\n> Tom\n"
     parted = split(text)
