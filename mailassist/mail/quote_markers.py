@@ -44,6 +44,7 @@ _WHOLE_DATE = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{
 _TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d\d(?![.\d])|\d\s*[時时시]|\b\d{1,2}\s?[ap]\.?m\b", re.IGNORECASE)
 # Archives of lists write "x at y.example".
 _BRACKETED_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+(?:@| at (?=\S+\.))[^\s<>()\[\]]+[>)\]]")
+_WRITTEN_OUT = re.compile(r"[:：][*_]{0,2}\s*\S+ at (?:[\w-]+\.)+[a-z]{2,24}[,;]?(?:\s|$)")
 _EMAIL = re.compile(r"[^\s<>\"'()\[\]]+@[^\s<>\"'()\[\]]+")
 _ENDS_WITH_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]\s*[,;]?\s*[:：]\s*$")
 _LONGEST_ATTRIBUTION = 400
@@ -166,7 +167,8 @@ def header_block(lines: Sequence[str], start: int) -> int:
 
 def _by_program(kinds: dict[str, str]) -> bool:
     """Whether the lines of a header block hold what a mail program puts there."""
-    if any(_EMAIL.search(kinds.get(kind, "")) for kind in ("from", "to")):
+    addressed = (kinds.get(kind, "") for kind in ("from", "to"))
+    if any(form.search(line) for line in addressed for form in (_EMAIL, _BRACKETED_ADDRESS, _WRITTEN_OUT)):
         return True
     first = next(iter(kinds))
     return first in ("from", "date") and "subject" in kinds and bool(_DATE.search(kinds.get("date", "")))

@@ -255,6 +255,7 @@ def test_endless_marks_are_split() -> None:
     [
         "Request:\n\nFrom: Anna M\nE-mail: a@x.example\nDate: 3.11.2026\nSubject: Table\nMessage: Is Friday free?",
         "Hello,\n\nFrom: London Heathrow\nTo: Brighton\nDate: 3 November 2026, 10:00\n\nWhat does it cost?",
+        "Hello,\n\nFrom: noon at the station\nTo: two at no. 10.30\nSubject: a walk\n\nDoes that suit you?",
         "Hello,\n\nDate: 3.11.2026\nFrom: 10:00\nTo: 12:30\n\nDoes that suit you?",
         "Hello,\n\nThis email is intended to confirm an order, for the recipient below. Will it be Friday?",
         "We see two options:\n--\nOption A: 10\nOption B: 20\n--\nWhich one do you recommend?\n\nAnna",
@@ -271,6 +272,9 @@ def test_header_blocks_of_mail_programs_are_found_with_and_without_addresses() -
         "Von: Anna Meyer\nGesendet: Montag, 3. November 2026 10:00\nAn: Jim\nBetreff: Tisch",
         "*From:* Anna Meyer <anna@x.example>\n*Sent:* Monday, 3 November\n*To:* Jim\n*Subject:* Table",
         "From: anna@x.example\nTo: jim@y.example\nSubject: Table",
+        "From: Anna Meyer <anna at x.example>\nTo: Jim\nSubject: Table",
+        "*De :* anna at x.example\n*À :* Jim\n*Objet :* Table",
+        "Von: Anna\nAn: jim at y.example, tom at y.example\nBetreff: Tisch",
     )
     for block in blocks:
         found = split(f"Yes.\n\n{block}\n\nIs Friday free?")
