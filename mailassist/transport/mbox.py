@@ -1,7 +1,7 @@
 """An mbox file as a source (RFC 4155): one folder, read only.
 
 A message's UID is its place in the file. Files that only grow keep their UIDVALIDITY; one whose old part changed gets
-a new one, by a digest that we keep of what was there.
+a new one, by a digest that we keep of what was there, without the fields that Thunderbird rewrites in place.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from mailassist.transport.source import Folder, FolderState, Location, Role
 
 _STATUS = {"R": "\\Seen", "A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}
 _STATUS_FIELD = re.compile(rb"^(?:X-)?Status:[ \t]*([A-Z]*)", re.IGNORECASE | re.MULTILINE)
+# Thunderbird's flags, in hexadecimal; it rewrites them in place, and what is expunged goes when it compacts the file.
+_MOZILLA = {0x0001: "\\Seen", 0x0002: "\\Answered", 0x0004: "\\Flagged"}
+_MOZILLA_EXPUNGED = 0x0008
+_MOZILLA_FIELD = re.compile(rb"^X-Mozilla-Status:[ \t]*([0-9A-F]{1,8})\b", re.IGNORECASE | re.MULTILINE)
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FIRST_BYTES = 4096
 
@@ -58,9 +62,10 @@ class MboxSource(LocalSource):
         now = status.st_size, status.st_mtime_ns
         if self._known is None or self._known[0] != now:
             spans, digests = _spans(self._path)
-            state = FolderState("INBOX", self._epoch(digests), len(spans) + 1, len(spans))
             written = datetime.fromtimestamp(status.st_mtime, UTC)
-            entries = {uid: self._entry(uid, span, written) for uid, span in enumerate(spans, 1)}
+            found = (self._entry(uid, span, written) for uid, span in enumerate(spans, 1))
+            entries = {entry.uid: entry for entry in found if entry is not None}
+            state = FolderState("INBOX", self._epoch(digests), len(spans) + 1, len(entries))
             self._known = now, state, entries
         return self._known[1], self._known[2]
 
@@ -82,13 +87,19 @@ class MboxSource(LocalSource):
         except OSError as error:
             raise MailboxError(f"{self._path} cannot be read: {error.strerror}", cure="Check `mbox`.") from error
 
-    def _entry(self, uid: int, span: _Span, written: datetime) -> Entry:
+    def _entry(self, uid: int, span: _Span, written: datetime) -> Entry | None:
+        """The message in `span`; None where Thunderbird has expunged it."""
         start = _END_OF_HEADER.split(self._read(span, _FIRST_BYTES), maxsplit=1)[0]
         letters = b"".join(_STATUS_FIELD.findall(start)).decode("ascii").upper()
-        flags = frozenset(_STATUS[letter] for letter in letters if letter in _STATUS)
+        flags = {_STATUS[letter] for letter in letters if letter in _STATUS}
+        for digits in _MOZILLA_FIELD.findall(start):
+            bits = int(digits, 16)
+            if bits & _MOZILLA_EXPUNGED:
+                return None
+            flags |= {flag for bit, flag in _MOZILLA.items() if bits & bit}
         size = span.end - span.start
         received = span.received or written
-        return Entry(uid, flags, received, size, partial(self._read, span), partial(self._read, span, size))
+        return Entry(uid, frozenset(flags), received, size, partial(self._read, span), partial(self._read, span, size))
 
     def _read(self, span: _Span, most: int) -> bytes:
         with self._path.open("rb") as file:
@@ -126,7 +137,7 @@ def _spans(path: Path) -> tuple[list[_Span], list[str]]:
                 start, received = position + len(line), from_line_date(line)
                 running.update(line)
                 digests.append(running.hexdigest())
-            elif start >= 0 and position - start < _FIRST_BYTES:
+            elif start >= 0 and position - start < _FIRST_BYTES and not line.startswith(b"X-Mozilla-"):
                 running.update(line)
                 digests[-1] = running.hexdigest()
             position += len(line)

@@ -139,6 +139,36 @@ def test_an_mbox_is_one_inbox_that_is_only_read(tmp_path: Path) -> None:
             refused()
 
 
+def test_thunderbirds_flags_are_read_and_what_it_expunged_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "Inbox"
+    values = ("0000", "0001", "0003", "1005", "0009")
+    path.write_bytes(
+        mbox(
+            *(
+                raw(f"<{value}@x>", more=f"X-Mozilla-Status: {value}\nX-Mozilla-Status2: 00000008\n")
+                for value in values
+            ),
+            raw("<a@x>", more="Status: RO\nX-Mozilla-Status: 000a\n"),
+            raw("<b@x>") + b"X-Mozilla-Status: 0008\n",
+        )
+    )
+    source = MboxSource(path, tmp_path / "data")
+    assert {record.location.uid: set(record.flags) for record in source.newest_headers("INBOX", 9)} == {
+        1: set(),
+        2: {"\\Seen"},
+        3: {"\\Seen", "\\Answered"},
+        4: {"\\Seen", "\\Flagged"},
+        7: set(),
+    }
+    state = source.examine("INBOX")
+    assert (state.exists, state.uidnext) == (5, 8)
+    assert list(source.raw("INBOX", [5])) == []
+    path.write_bytes(path.read_bytes().replace(b"X-Mozilla-Status: 0000", b"X-Mozilla-Status: 0001"))
+    marked = MboxSource(path, tmp_path / "data")
+    assert marked.examine("INBOX") == state
+    assert "\\Seen" in next(marked.headers("INBOX", [1])).flags
+
+
 def test_an_mbox_that_grows_keeps_its_epoch_and_a_rewritten_one_does_not(tmp_path: Path) -> None:
     path = tmp_path / "mail.mbox"
     path.write_bytes(mbox(raw("<1@x>"), raw("<2@x>")))
