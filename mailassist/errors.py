@@ -127,3 +127,17 @@ class InputError(MailassistError):
     """A file or an argument is not what it should be."""
 
     exit_code = 15
+
+
+class OutputFailed(MailassistError):
+    """What was asked for could not be written to standard output, or a message to standard error.
+
+    `reader_left`: whoever read it has closed it, which is no failure of ours.
+    """
+
+    exit_code = 16
+
+    def __init__(self, message: str = "", *, cure: str = "", reader_left: bool = False) -> None:
+        """See the class."""
+        super().__init__(message, cure=cure)
+        self.reader_left = reader_left

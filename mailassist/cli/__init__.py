@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from mailassist import __version__
-from mailassist.errors import MailassistError
+from mailassist.errors import MailassistError, OutputFailed
 
 # name -> what it does, in one line. The command itself is `command` in mailassist/cli/NAME.py.
 COMMANDS = {
@@ -76,23 +76,33 @@ def group(ctx: click.Context, config_path: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line; every error with a name becomes one line and its exit code (docs/CLI.md)."""
+    from mailassist.cli.output import prepare_streams, warn
+
+    prepare_streams()
     try:
-        result = group.main(standalone_mode=False)
-        sys.exit(result if isinstance(result, int) else 0)
-    except MailassistError as error:
-        _fail(str(error), error.exit_code)
-    except click.ClickException as error:
-        error.show()
+        sys.exit(_run())
+    except OutputFailed as error:
+        if error.reader_left:
+            sys.exit(141)
+        with suppress(OutputFailed):  # standard error fails as well: nobody is left to tell, but for the exit code
+            warn(f"mailassist: {error}")
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def _run() -> int:
+    """The exit code of what the command line asks for. Raises OutputFailed."""
     from mailassist.cli.output import warn
 
-    warn(f"mailassist: {message}")
-    sys.exit(code)
+    try:
+        result = group.main(standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except OutputFailed:
+        raise
+    except MailassistError as error:
+        warn(f"mailassist: {error}")
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
