@@ -17,19 +17,18 @@ if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft, DraftRequest
     from mailassist.drafting.prompt import Prompt
     from mailassist.intake.pull import Pulled
-    from mailassist.mail.addresses import OwnAddresses
     from mailassist.mail.compose import ReplyPlan
     from mailassist.mail.message import Message
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is to be drafted, and, for a mailbox, what is needed to keep it."""
+    """What is to be drafted, to whom, and, for a mailbox, what is needed to keep it."""
 
     request: DraftRequest
+    plan: ReplyPlan
     account: str = ""  # "": a file, no mailbox
     pulled: Pulled | None = None
-    plan: ReplyPlan | None = None
 
 
 @click.command()
@@ -38,6 +37,7 @@ class _Task:
 @click.option("--thread", "message_id", metavar="MESSAGE-ID", help="Any message of the conversation to answer.")
 @click.option("--latest", is_flag=True, help="The conversation that began to wait last (the default).")
 @click.option("--instruct", "instruction", default="", metavar="TEXT", help='What you want, e.g. "shorter; say no".')
+@click.option("--reply-all", is_flag=True, help="To all who are in the conversation, not to the sender alone.")
 @click.option("--model", default="", metavar="NAME", help="Another model than the configured one.")
 @click.option(
     "--show-prompt", is_flag=True, help="Print exactly what would be sent, its tokens and price; call nobody."
@@ -53,6 +53,7 @@ def command(
     message_id: str | None,
     latest: bool,
     instruction: str,
+    reply_all: bool,
     model: str,
     show_prompt: bool,
     save: bool,
@@ -69,7 +70,10 @@ def command(
     desk = _desk(model, file is not None)
     ctx.call_on_close(desk.close)
     _warm_up(desk, show_prompt)
-    task = _of_file(desk, file, account, instruction) if file else _of_mailbox(desk, account, message_id, instruction)
+    if file is not None:
+        task = _of_file(desk, file, account, instruction, reply_all)
+    else:
+        task = _of_mailbox(desk, account, message_id, instruction, reply_all)
     if show_prompt:
         _show_prompt(desk, desk.prepare(task.request), as_json)
         return
@@ -107,23 +111,30 @@ def _warm_up(desk: Desk, show_prompt: bool) -> None:
         Thread(target=connection.warm_up, name="load-model-client", daemon=True).start()
 
 
-def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: str) -> _Task:
+def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: str, reply_all: bool) -> _Task:
     name, _ = desk.config.account(account)
     pulled = desk.pull(name, f"<{message_id.strip().strip('<>')}>") if message_id else desk.latest(name)
-    return _Task(desk.request(name, pulled, instruction), name, pulled, desk.plan(name, pulled, reply_all=False))
+    return _Task(desk.request(name, pulled, instruction), desk.plan(name, pulled, reply_all), name, pulled)
 
 
-def _of_file(desk: Desk, file: str, account: str, instruction: str) -> _Task:
+def _of_file(desk: Desk, file: str, account: str, instruction: str, reply_all: bool) -> _Task:
     """The message alone is the conversation; who answers is who it was written to."""
     from mailassist.drafting.pipeline import DraftRequest
+    from mailassist.mail.addresses import OwnAddresses
+    from mailassist.mail.compose import plan_reply
     from mailassist.mail.parse import parse_message
     from mailassist.mail.threads import thread
 
     message = parse_message(read_message_file(file)[0])
     accounts = _accounts(desk.config, account)
     own = own_addresses(accounts)
+    conversation = thread([message], own)[0]
     faces = [face for one in accounts for face in one.faces]
-    return _Task(DraftRequest("", thread([message], own)[0], _addressed(message, faces, own), instruction))
+    if not faces:
+        faces = [_first_recipient(message)]
+        own = OwnAddresses.of([(faces[0].address, [])])
+    plan = plan_reply(conversation, message, own, faces, reply_all=reply_all)
+    return _Task(DraftRequest("", conversation, faces[plan.identity], instruction), plan)
 
 
 def _accounts(config: Config, account: str) -> list[Account]:
@@ -133,24 +144,17 @@ def _accounts(config: Config, account: str) -> list[Account]:
     return [config.account(account)[1]] if account else [*config.accounts.values()]
 
 
-def _addressed(message: Message, faces: list[Identity], own: OwnAddresses) -> Identity:
-    """The identity that `message` was written to, else the first one, else one made of its first recipient."""
+def _first_recipient(message: Message) -> Identity:
+    """Who answers where no account is configured."""
     from mailassist.config import Identity
 
-    recipients = [*message.to, *message.cc]
-    for address in recipients:
-        which = own.which(address.email)
-        if which is not None:
-            return faces[which]
-    if faces:
-        return faces[0]
-    first = recipients[0] if recipients else None
+    first = next(iter((*message.to, *message.cc)), None)
     return Identity(name=first.name if first else "", address=first.email if first else "me")
 
 
 def _save(desk: Desk, task: _Task, made: Draft, instruction: str) -> str:
     """Keep the draft in the store, and in the Drafts folder if it is whole; where it lies, in one line."""
-    assert task.pulled is not None and task.plan is not None
+    assert task.pulled is not None
     desk.keep(task.account, task.pulled, made, instruction)
     if not made.complete:
         return "Kept here only, not in Drafts: it is not complete"
@@ -207,26 +211,28 @@ def _price_line(shown: dict[str, Any]) -> str:
 def _show_draft(task: _Task, made: Draft, saved: str, as_json: bool) -> None:
     answered = task.request.conversation.newest_from_others
     plan, usage = task.plan, made.usage
+    notices = [*dict.fromkeys((*made.notices, *plan.notes, *plan.needs_confirmation))]
     if as_json:
         dump_json(
             {
                 "account": task.account,
                 "answers": answered.message.message_id if answered else "",
-                "to": [str(address) for address in plan.to] if plan else [],
-                "cc": [str(address) for address in plan.cc] if plan else [],
-                "subject": plan.subject if plan else "",
+                "to": [str(address) for address in plan.to],
+                "cc": [str(address) for address in plan.cc],
+                "subject": plan.subject,
+                "in_reply_to": plan.in_reply_to,
                 "model": made.model,
                 "text": made.text,
                 "complete": made.complete,
                 "usage": {"input": usage.input, "cached": usage.cached, "output": usage.output} if usage else None,
                 "cost": made.cost,
-                "notices": list(made.notices),
+                "notices": notices,
                 "saved": saved,
                 "error": str(made.failure) if made.failure else "",
             }
         )
         return
-    for notice in (*made.notices, *(plan.notes if plan else ()), saved):
+    for notice in (*notices, saved):
         if notice:
             warn(notice)
     say(made.text)

@@ -210,8 +210,8 @@ def run(model_server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         '[model.key]\nkeyring = false\npassword_env = "OPENAI_API_KEY"\n'
     )
 
-    def invoke(*arguments: str, config: Path = file) -> Result:
-        return CliRunner().invoke(group, ["--config", str(config), *arguments], input=EML)
+    def invoke(*arguments: str, config: Path = file, mail: bytes = EML) -> Result:
+        return CliRunner().invoke(group, ["--config", str(config), *arguments], input=mail)
 
     return invoke
 
@@ -248,6 +248,31 @@ def test_draft_of_standard_input_sends_what_show_prompt_showed(
     assert made["complete"]
     (asked,) = model_server.requests
     assert (asked.body["instructions"], asked.body["input"]) == (shown["instructions"], shown["input"])
+
+
+def test_a_file_is_answered_to_the_same_people_as_a_mailbox(run: Callable[..., Result], tmp_path: Path) -> None:
+    file, config = tmp_path / "all.eml", tmp_path / "accounts.toml"
+    people = b"To: Tom Berg <tom@example.org>, Ben <ben@example.net>\nCc: team@example.org, Eva <eva@example.com>"
+    file.write_bytes(EML.replace(b"To: Tom Berg <tom@example.org>", people))
+    config.write_text(
+        f'data_folder = "{tmp_path / "data"}"\n[accounts.home]\naddress = "tom@example.org"\nmaildir = "{tmp_path}"\n'
+        '[[accounts.home.identities]]\naddress = "tom@example.org"\naliases = ["team@example.org"]\n'
+    )
+    draft = ("draft", str(file), "--json", "--model", "outline")
+    alone = json.loads(run(*draft).stdout)
+    assert (alone["to"], alone["cc"]) == (["Anna Meyer <anna@example.net>"], [])
+    assert (alone["subject"], alone["in_reply_to"]) == ("Re: Offer", "<offer@example.net>")
+    everybody = json.loads(run(*draft, "--reply-all", config=config).stdout)
+    assert everybody["to"] == ["Anna Meyer <anna@example.net>"]
+    assert everybody["cc"] == ["Ben <ben@example.net>", "Eva <eva@example.com>"]
+    assert "tom@example.org" not in json.loads(run(*draft, "--reply-all").stdout)["cc"]
+
+
+def test_where_only_a_person_can_choose_whom_to_answer_the_draft_names_nobody(run: Callable[..., Result]) -> None:
+    two = EML.replace(b"<anna@example.net>", b"<anna@example.net>, Eve <eve@example.net>")
+    result = run("draft", "-", "--json", "--model", "outline", mail=two)
+    told = json.loads(result.stdout)
+    assert told["to"] == [] and any("multiple From" in notice for notice in told["notices"])
 
 
 def test_the_outline_needs_no_key_and_no_network(run: Callable[..., Result], model_server: ModelServer) -> None:

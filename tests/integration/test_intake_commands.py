@@ -1,7 +1,8 @@
-"""`mailassist sync`, `list` and `forget` on a Maildir: no network, everything else real."""
+"""`mailassist sync`, `list`, `draft` and `forget` on a Maildir: no network, everything else real."""
 
 from __future__ import annotations
 
+import email
 import json
 import time
 from datetime import UTC, datetime
@@ -60,6 +61,26 @@ def test_list_shows_who_waits_and_with_all_why_the_others_do_not(config: Path) -
     assert "List-Id" in every and "1 of 2 conversations wait" in every
     found = json.loads(run(config, "list", "--all", "--json").stdout)
     assert {one["message_id"]: one["waits"] for one in found} == {"<q@test>": True, "<n@test>": False}
+
+
+def test_a_draft_goes_to_the_sender_and_with_reply_all_to_everybody(config: Path) -> None:
+    box = config.parent / "Maildir"
+    for folder in (".Drafts", ".Trash"):
+        for part in ("cur", "new", "tmp"):
+            (box / folder / part).mkdir(parents=True)
+    everybody = "Cc: Ben <ben@example.net>, tom@example.org\n"
+    (box / "cur" / "3.g:2,S").write_text(message("g", more=everybody, days=0.5))
+    run(config, "sync")
+
+    def saved(*words: str) -> tuple[dict[str, object], set[str | None]]:
+        told = json.loads(run(config, "draft", "--model", "outline", "--save", "--json", *words).stdout)
+        kept = [email.message_from_bytes(file.read_bytes()) for file in (box / ".Drafts" / "cur").iterdir()]
+        return told, {one["Cc"] for one in kept}
+
+    told, copied = saved()
+    assert (told["in_reply_to"], told["cc"], copied) == ("<g@test>", [], {None})
+    told, copied = saved("--reply-all")
+    assert (told["cc"], copied) == (["Ben <ben@example.net>"], {"Ben <ben@example.net>"})
 
 
 def test_forget_says_what_is_gone_and_list_shows_it_no_more(config: Path) -> None:
