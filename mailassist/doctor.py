@@ -95,7 +95,7 @@ def _store(desk: Desk) -> Iterator[Finding]:
     folder = desk.data_folder
     problem = desk.store.damage()
     if problem:
-        yield Finding("fail", f"the store is damaged: {problem}", "Move it away; it is rebuilt, drafts are not.", 11)
+        yield Finding("fail", f"{desk.store.path} is damaged: {problem}", desk.store.way_back, 11)
     else:
         yield Finding("ok", f"the store in {folder} is whole")
     free = shutil.disk_usage(folder).free

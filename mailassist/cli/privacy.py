@@ -78,7 +78,7 @@ def _show_kept(desk: Desk) -> None:
     say()
     say("Kept on this machine, readable by you alone:")
     table([(f"  {what}", f"{rows:,}", how_long) for what, rows, how_long in _kept(desk)])
-    say(f"  in {desk.store.path}")
+    say(f"  in {desk.store.path}, with a daily copy of drafts, replies and calls beside it")
     say(f"  settings: {config_path()}; passwords and keys: where `mailassist config show` says, never in these files")
     say()
     say("`mailassist forget ADDRESS` removes what is kept of a person.")

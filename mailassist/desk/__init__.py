@@ -82,6 +82,7 @@ class Desk:
         self.config_path = config_path
         self.data_folder = (config.data_folder or default_data_folder()).expanduser()
         self._now = now
+        self._warn = warn
         self._keeper = Keeper(warn)
         self._delivering = threading.Lock()
 
@@ -99,7 +100,13 @@ class Desk:
         """What is remembered. Raises StoreError."""
         from mailassist.store.database import Store
 
-        return Store(self.data_folder / STORE_FILE)
+        store = Store(self.data_folder / STORE_FILE)
+        if store.restored_from is not None:
+            self._warn(
+                f"drafts, approved replies and costs are as in {store.restored_from}; run `mailassist sync`, and see "
+                "`mailassist outbox` for replies that may have been sent since"
+            )
+        return store
 
     def close(self) -> None:
         """Log out, hang up, close the store."""
@@ -161,9 +168,10 @@ class Desk:
         progress: Callable[[SyncProgress], None] | None = None,
         stopped: Callable[[], bool] = never,
     ) -> SyncResult:
-        """Bring the header index up to date."""
+        """Bring the header index up to date; once a day, the store is backed up first."""
         from mailassist.intake.sync import sync
 
+        self.store.back_up(now=self._now())
         settings, own = self.account(account), self.own(account)
         with self.source(account) as source:
             return sync(source, self.store, account, settings, own, now=self._now, progress=progress, stopped=stopped)

@@ -12,19 +12,21 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
 from mailassist.errors import StoreError
-from mailassist.store import schema
+from mailassist.store import backup, schema
 
 
 class Store:
     """The open database. Thread-safe: each transaction uses its own connection of the pool.
 
-    `Store(path)` creates file and tables when they are missing (file mode 0600). `Store.in_memory()` is for look-ups
-    that keep nothing. Raises StoreError, with the cure, for a file that is damaged, locked, full or too new.
+    `Store(path)` creates file and tables when they are missing (file mode 0600), with what a backup beside it holds.
+    `Store.in_memory()` is for look-ups that keep nothing. Raises StoreError, with the cure, for a file that is damaged,
+    locked, full or too new.
     """
 
     def __init__(self, path: Path | None) -> None:
         """`path`: the SQLite file; None keeps everything in memory."""
         self.path = path
+        self.restored_from: Path | None = None  # the backup that this new store was filled from
         if path is not None:
             _prepare_file(path)
         self._engine = sa.create_engine(
@@ -91,11 +93,25 @@ class Store:
                 cure="Close the other mailassist and run the same command again.",
             )
 
+    def back_up(self, *, now: float) -> None:
+        """Copy what no mailbox has into the backup beside the store, unless that was done today. Raises StoreError."""
+        if self.path is None or not backup.due(self.path, now=now):
+            return
+        with self.read() as connection:
+            rows = backup.rows(connection)
+        with _named_errors(self.path):
+            backup.write(self.path, rows, now=now)
+
     def damage(self) -> str:
         """What SQLite's quick_check says; "" for a whole file."""
         with self.read() as connection:
             said = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
         return "" if said == "ok" else said
+
+    @property
+    def way_back(self) -> str:
+        """What to do where the file is damaged."""
+        return _way_back(self.path)
 
     def close(self) -> None:
         """Close every connection."""
@@ -112,6 +128,7 @@ class Store:
                 _keep_drafts(connection)
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)
+                self.restored_from = backup.restore(connection, self.path) if self.path else None
                 connection.exec_driver_sql(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
 
 
@@ -161,6 +178,15 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _way_back(path: Path | None) -> str:
+    """What to do about a damaged store, and what is lost then."""
+    found = backup.files(path) if path else []
+    lost = "drafts, approved replies and costs are lost: there is no backup yet"
+    if found:
+        lost = f"drafts, approved replies and costs come back from the backup of {backup.day(found[0])}"
+    return f"Close every mailassist, move this file elsewhere and start again: the mailbox is read anew, {lost}."
+
+
 @contextmanager
 def _named_errors(path: Path | None) -> Iterator[None]:
     """SQLite's errors as one line with the cure."""
@@ -171,8 +197,8 @@ def _named_errors(path: Path | None) -> Iterator[None]:
         cures = {
             "full": "Free some disk space; nothing that was saved is lost.",
             "locked": "Another mailassist is writing; try again.",
-            "malformed": "Restore a backup, or move the file away: it is rebuilt from the mailbox, drafts are not.",
-            "not a database": "Move the file away: it is rebuilt from the mailbox.",
+            "malformed": _way_back(path),
+            "not a database": _way_back(path),
             "readonly": "Check who owns the file.",
         }
         cure = next((cure for word, cure in cures.items() if word in text), "")

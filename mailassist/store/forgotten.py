@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailassist.mail.message import Address
-from mailassist.store import links, schema
+from mailassist.store import backup, links, schema
 from mailassist.store.database import Store
 from mailassist.store.index import IndexRow
 
@@ -82,6 +82,8 @@ def forget(store: Store, address: str, *, now: float) -> Removed:
         removed = _Removal(connection, _spellings(address)).run()
         values = {"address_hash": _hash(key, address), "until": now}
         connection.execute(schema.forgotten.insert().prefix_with("OR REPLACE").values(**values))
+    if store.path is not None:
+        backup.remove(store.path)
     store.compact()
     return removed
 

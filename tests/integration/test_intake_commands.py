@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailassist.cli import group
+from mailassist.errors import StoreError
 
 ANNA = "Anna \x1b[31mMeyer <anna@example.net>"
 
@@ -44,6 +45,15 @@ def run(config: Path, *words: str) -> Result:
     return result
 
 
+def with_drafts(config: Path) -> Path:
+    """The Maildir, with folders that a draft needs."""
+    box = config.parent / "Maildir"
+    for folder in (".Drafts", ".Trash"):
+        for part in ("cur", "new", "tmp"):
+            (box / folder / part).mkdir(parents=True)
+    return box
+
+
 def test_sync_says_what_it_did(config: Path) -> None:
     assert run(config, "sync").stdout.startswith("home: 2 new, 0 gone")
     (described,) = json.loads(run(config, "sync", "--json").stdout)
@@ -64,10 +74,7 @@ def test_list_shows_who_waits_and_with_all_why_the_others_do_not(config: Path) -
 
 
 def test_a_draft_goes_to_the_sender_and_with_reply_all_to_everybody(config: Path) -> None:
-    box = config.parent / "Maildir"
-    for folder in (".Drafts", ".Trash"):
-        for part in ("cur", "new", "tmp"):
-            (box / folder / part).mkdir(parents=True)
+    box = with_drafts(config)
     everybody = "Cc: Ben <ben@example.net>, tom@example.org\n"
     (box / "cur" / "3.g:2,S").write_text(message("g", more=everybody, days=0.5))
     run(config, "sync")
@@ -81,6 +88,23 @@ def test_a_draft_goes_to_the_sender_and_with_reply_all_to_everybody(config: Path
     assert (told["in_reply_to"], told["cc"], copied) == ("<g@test>", [], {None})
     told, copied = saved("--reply-all")
     assert (told["cc"], copied) == (["Ben <ben@example.net>"], {"Ben <ben@example.net>"})
+
+
+def test_a_damaged_store_costs_no_draft(config: Path) -> None:
+    with_drafts(config)
+    run(config, "sync")
+    run(config, "draft", "--model", "outline", "--save")
+    run(config, "sync")
+    store = config.parent / "data" / "mailassist.sqlite"
+    store.write_bytes(b"damaged" * 1000)
+    failed = CliRunner().invoke(group, ["--config", str(config), "list"])
+    assert isinstance(failed.exception, StoreError) and "come back from the backup" in str(failed.exception)
+    store.rename(config.parent / "elsewhere")
+    assert "are as in" in run(config, "list").stderr
+    run(config, "sync")
+    assert "About q" in run(config, "list").stdout
+    kept = {one["what"]: one["count"] for one in json.loads(run(config, "privacy", "--json").stdout)["kept"]}
+    assert kept["drafts"] == 1
 
 
 def test_forget_says_what_is_gone_and_list_shows_it_no_more(config: Path) -> None:
