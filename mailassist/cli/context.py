@@ -87,6 +87,14 @@ def open_desk(*, config_is_optional: bool = False) -> Desk:
     return desk
 
 
+def use_terminal(*, otherwise: str) -> None:
+    """Make ready for a UI; `otherwise`: what works without a terminal. Raises InputError."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
+        raise InputError("The review UI needs a terminal", cure=f"Without one use {otherwise}.")
+    if sys.stderr is None or not sys.stderr.isatty():  # Textual draws there, which a person redirects to keep a log
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]
+
+
 def _remember(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
         ctx.find_root().obj = value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, load_config
+from mailassist.cli.context import config_option, load_config, use_terminal
 from mailassist.cli.output import say
-from mailassist.errors import ConfigError, DeliveryError, InputError, NothingWaiting
+from mailassist.errors import ConfigError, DeliveryError, NothingWaiting
 
 if TYPE_CHECKING:
     from mailassist.config import ModelSettings
@@ -75,8 +74,8 @@ def _check(*, interactive: bool) -> None:
     """Raise before anything is started when something is missing."""
     if not (find_spec("pymap") and find_spec("aiosmtpd")):
         raise ConfigError("The sample servers are not installed", cure="Run: pip install 'mailassist[demo]'")
-    if interactive and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError("The review UI needs a terminal", cure="Without one use `mailassist demo --once`.")
+    if interactive:
+        use_terminal(otherwise="`mailassist demo --once`")
 
 
 def _with_desk(path: Path, work: Callable[[Desk], None]) -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from mailassist.cli.context import config_option, open_desk
+from mailassist.cli.context import config_option, open_desk, use_terminal
 
 
 @click.command("review")
 @config_option
 def command() -> None:
     """Read, edit and approve drafts in the terminal."""
-    from mailassist.errors import InputError
-
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError(
-            "The review UI needs a terminal", cure="Without one use `mailassist list` and `mailassist draft --latest`."
-        )
+    use_terminal(otherwise="`mailassist list` and `mailassist draft --latest`")
     desk = open_desk()
     from mailassist.review.app import review
 

@@ -12,7 +12,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pyte
@@ -79,15 +79,17 @@ def _without_modes(data: bytes) -> bytes:
 
 
 @contextmanager
-def terminal(*arguments: str, environment: dict[str, str] | None = None) -> Iterator[Terminal]:
+def terminal(*arguments: str, environment: dict[str, str] | None = None, log: Path | None = None) -> Iterator[Terminal]:
+    """Run Python with `arguments` in a pseudo-terminal, with standard error in `log` if there is one."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     size = {"COLUMNS": str(COLUMNS), "LINES": str(LINES)}
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-        env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **size, **(environment or {})},
-    )  # fmt: skip
+    with log.open("wb") if log else nullcontext(follower) as errors:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=follower, stdout=follower, stderr=errors, start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **size, **(environment or {})},
+        )  # fmt: skip
     os.close(follower)
     try:
         yield Terminal(process, leader)
@@ -161,6 +163,40 @@ def test_a_termination_saves_and_restores_the_terminal() -> None:
         person.process.terminate()
         person.until(lambda: person.process.poll() is not None, "the end")
         assert person.process.returncode == 0 and b"\x1b[?1049l" in person.written
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> tuple[str, ...]:
+    """`--config` for a mailbox with nothing in it."""
+    (tmp_path / "config.toml").write_text(
+        f'data_folder = "{tmp_path}"\n[accounts.home]\naddress = "me@example.org"\nmaildir = "{tmp_path / "box"}"\n'
+    )
+    for part in ("cur", "new", "tmp"):
+        (tmp_path / "box" / part).mkdir(parents=True)
+    return "-m", "mailassist", "--config", str(tmp_path / "config.toml")
+
+
+def test_the_ui_is_seen_while_standard_error_goes_to_a_file(settings: tuple[str, ...], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with terminal(*settings, log=log) as person:
+        person.until(lambda: "0 waiting" in person.screen, "the list")
+        person.press("q")
+        person.until(lambda: person.process.poll() is not None, "the end")
+        assert person.process.returncode == 0 and b"\x1b[?1049l" in person.written
+    assert log.read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_without_a_terminal_the_ui_says_what_to_use(settings: tuple[str, ...], name: str) -> None:
+    leader, follower = pty.openpty()
+    streams = {"stdin": follower, "stdout": follower, "stderr": subprocess.PIPE, name: subprocess.DEVNULL}
+    done = subprocess.run([sys.executable, *settings], **streams, check=False, timeout=60)  # type: ignore[call-overload]
+    os.close(follower)
+    os.close(leader)
+    assert done.returncode == 15
+    assert done.stderr.decode().splitlines() == [
+        "mailassist: The review UI needs a terminal. Without one use `mailassist list` and `mailassist draft --latest`."
+    ]
 
 
 def test_without_colours_every_state_is_still_told() -> None:
