@@ -81,8 +81,11 @@ def _read(path: Path) -> str:
             f"There is no configuration at {path}",
             cure="Run `mailassist setup you@example.org`, or name a file with --config.",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        cure = "Name a file that you may read with --config."
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", cure=cure) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} cannot be read: {error}", cure="Save it as UTF-8.") from error
 
 
 def _problem(text: str, name: str, details: ErrorDetails) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mailassist.mail.addresses import OwnAddresses
 
 READ_AT_MOST = 50_000_000  # bytes of one message; what is longer is read up to here
+DAYS = click.IntRange(1, 36_500)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -69,6 +70,8 @@ def read_message_file(file: str) -> tuple[bytes, bool]:
 
     Raises InputError.
     """
+    if file == "-" and sys.stdin is None:
+        raise InputError("Standard input is closed", cure="Name a file with one message.")
     try:
         with sys.stdin.buffer if file == "-" else Path(file).open("rb") as opened:
             raw = opened.read(READ_AT_MOST)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, open_desk
+from mailassist.cli.context import DAYS, config_option, open_desk
 from mailassist.cli.output import dump_json, say, table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _HEADER = ("Day", "Account", "Model", "Calls", "Input", "Cached", "Output", "Cos
 
 
 @click.command()
-@click.option("--days", default=30, show_default=True, type=click.IntRange(min=1), help="How many days, with today.")
+@click.option("--days", default=30, show_default=True, type=DAYS, help="How many days, with today.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @config_option
 def command(days: int, as_json: bool) -> None:

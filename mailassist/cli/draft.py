@@ -67,6 +67,8 @@ def command(
         raise click.UsageError("Use one of --thread, --latest and FILE.")
     if file is not None and save:
         raise click.UsageError("--save needs a mailbox; a FILE has none.")
+    if show_prompt and save:
+        raise click.UsageError("--show-prompt calls nobody: there is no draft to --save.")
     desk = _desk(model, file is not None)
     ctx.call_on_close(desk.close)
     _warm_up(desk, show_prompt)
@@ -113,7 +115,7 @@ def _warm_up(desk: Desk, show_prompt: bool) -> None:
 
 def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: str, reply_all: bool) -> _Task:
     name, _ = desk.config.account(account)
-    pulled = desk.pull(name, f"<{message_id.strip().strip('<>')}>") if message_id else desk.latest(name)
+    pulled = desk.pull(name, f"<{message_id.strip().strip('<>')}>") if message_id is not None else desk.latest(name)
     return _Task(desk.request(name, pulled, instruction), desk.plan(name, pulled, reply_all), name, pulled)
 
 

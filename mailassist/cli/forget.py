@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,10 @@ def command(address: str, undo: bool, as_json: bool) -> None:
     """
     from mailassist.store import forgotten
 
-    if address.count("@") != 1 or any(letter.isspace() for letter in address):
+    if not re.fullmatch(r"[^\s@]{1,64}@[^\s@]{1,255}", address) or not address.isprintable():
         raise InputError(f"{address!r} is no mail address", cure="Give one like anna@example.org.")
+    if undo and as_json:
+        raise click.UsageError("--json says what was removed, and --undo removes nothing.")
     desk = open_desk()
     if undo:
         known = forgotten.remember_again(desk.store, address)

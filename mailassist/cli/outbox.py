@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mailassist.store.database import Store
     from mailassist.store.outbox import OutboxRow
 
+_ID = click.IntRange(max=2**63 - 1)  # what SQLite can compare
+
 
 @click.group(invoke_without_command=True)
 @click.option("--all", "through", is_flag=True, help="Also those that are through or taken back.")
@@ -47,7 +49,7 @@ def _list(account: str, through: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("row_id", metavar="ID", type=int)
+@click.argument("row_id", metavar="ID", type=_ID)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @config_option
 def show(row_id: int, as_json: bool) -> None:
@@ -67,7 +69,7 @@ def show(row_id: int, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("row_id", metavar="ID", type=int)
+@click.argument("row_id", metavar="ID", type=_ID)
 @config_option
 def retry(row_id: int) -> None:
     """Send one reply now: refused, waiting, or unknown (say so only if it did not arrive)."""
@@ -80,7 +82,7 @@ def retry(row_id: int) -> None:
 
 
 @command.command()
-@click.argument("row_id", metavar="ID", type=int)
+@click.argument("row_id", metavar="ID", type=_ID)
 @config_option
 def cancel(row_id: int) -> None:
     """Take one reply back; its text is a draft again."""
@@ -93,7 +95,7 @@ def cancel(row_id: int) -> None:
 
 
 @command.command()
-@click.argument("row_id", metavar="ID", type=int)
+@click.argument("row_id", metavar="ID", type=_ID)
 @config_option
 def sent(row_id: int) -> None:
     """Say that an unknown reply did arrive: it is filed, never sent again."""

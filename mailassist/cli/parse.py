@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option
+from mailassist.cli.context import READ_AT_MOST, config_option, read_message_file
 from mailassist.cli.output import dump_json, say
-from mailassist.errors import InputError
 
 if TYPE_CHECKING:
     from mailassist.mail.message import Address, Message
-
-READ_AT_MOST = 50_000_000  # bytes; what is longer is read up to here, with a warning
 
 
 @click.command()
@@ -29,7 +24,7 @@ def command(file: str, as_json: bool) -> None:
     """
     from mailassist.mail.parse import parse_message
 
-    raw, cut = _read(file)
+    raw, cut = read_message_file(file)
     message = parse_message(raw)
     del raw
     value = as_object(message, cut)
@@ -37,19 +32,6 @@ def command(file: str, as_json: bool) -> None:
         dump_json(value)
     else:
         _show(message, value)
-
-
-def _read(file: str) -> tuple[bytes, bool]:
-    """The first `READ_AT_MOST` bytes, and whether there are more."""
-    try:
-        if file == "-":
-            raw = sys.stdin.buffer.read(READ_AT_MOST)
-            return raw, bool(sys.stdin.buffer.read(1))
-        with Path(file).open("rb") as opened:
-            raw = opened.read(READ_AT_MOST)
-            return raw, bool(opened.read(1))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}", cure="Name a file with one message.") from error
 
 
 def as_object(message: Message, cut: bool = False) -> dict[str, object]:

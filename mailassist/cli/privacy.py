@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, config_path, open_desk
+from mailassist.cli.context import DAYS, config_option, config_path, open_desk
 from mailassist.cli.output import dump_json, say, table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _EACH_HEADER = ("When", "Mailbox", "Went to", "Model", "For", "Messages", "Token
 
 
 @click.command()
-@click.option("--days", default=30, show_default=True, type=click.IntRange(min=1), help="How many days, with today.")
+@click.option("--days", default=30, show_default=True, type=DAYS, help="How many days, with today.")
 @click.option("--each", is_flag=True, help="Each call with its time, not the days.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; `calls` lists each call.")
 @config_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailassist.cli.context import config_option
-from mailassist.cli.output import dump_json, say
+from mailassist.cli.output import dump_json, say, warn
 from mailassist.mail.safe_text import SafeText
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def command(path: Path, as_json: bool) -> None:
     if as_json:
         dump_json([[entry.message.message_id for entry in found.entries] for found in conversations])
         return
+    if not conversations:
+        warn(f"{path} has no messages")
     for found in conversations:
         say(f"{SafeText(found.entries[0].message.subject).line() or '(no subject)'}  [{len(found.entries)}]")
         for entry in found.entries:

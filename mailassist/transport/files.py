@@ -24,15 +24,19 @@ _QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
 def read_messages(path: Path) -> Iterator[bytes]:
     """Every message of an mbox file, a Maildir, a single message file, or a folder of them, one after the other.
 
-    Raises InputError where there is nothing to read.
+    Raises InputError where there is nothing to read, or something cannot be read.
     """
-    if path.is_dir():
-        yield from _read_folder(path)
-    elif path.is_file():
-        with path.open("rb") as file:
-            yield from mbox_messages(file)
-    else:
-        raise InputError(f"There is no file or folder {path}", cure="Name an mbox file or a Maildir.")
+    try:
+        if path.is_dir():
+            yield from _read_folder(path)
+        elif path.is_file():
+            with path.open("rb") as file:
+                yield from mbox_messages(file)
+        else:
+            raise InputError(f"There is no file or folder {path}", cure="Name an mbox file or a Maildir.")
+    except OSError as error:
+        named = error.filename or path
+        raise InputError(f"{named} cannot be read: {error.strerror}", cure="Check who may read it.") from error
 
 
 def is_maildir(path: Path) -> bool:

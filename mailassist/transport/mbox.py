@@ -83,9 +83,12 @@ class MboxSource(LocalSource):
 
     def _status(self) -> os.stat_result:
         try:
-            return self._path.stat()
+            status = self._path.stat()
         except OSError as error:
             raise MailboxError(f"{self._path} cannot be read: {error.strerror}", cure="Check `mbox`.") from error
+        if not self._path.is_file() or not os.access(self._path, os.R_OK):
+            raise MailboxError(f"{self._path} is no file that you may read", cure="Check `mbox`.")
+        return status
 
     def _entry(self, uid: int, span: _Span, written: datetime) -> Entry | None:
         """The message in `span`; None where Thunderbird has expunged it."""

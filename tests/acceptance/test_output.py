@@ -90,6 +90,13 @@ def test_what_the_encoding_lacks_is_shown_by_its_number(home: Path, command: str
     assert "Grüße \\u4f60" in shown
 
 
+@pytest.mark.parametrize("command", ["parse", "draft"])
+def test_a_closed_standard_input_is_named(home: Path, command: str) -> None:
+    closed = ["sh", "-c", '"$@" <&-', "sh", sys.executable, "-m", "mailassist", command, "-"]
+    done = subprocess.run(closed, cwd=home, env={**os.environ, "HOME": str(home)}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.decode().count("\n")) == (15, 1) and b"input is closed" in done.stderr
+
+
 def test_an_error_is_told_whatever_the_encoding(home: Path) -> None:
     done = run(home, ["parse", "你.eml"], env=ENCODINGS["cp1252"])
     assert done.returncode == 15 and b"\\u4f60.eml cannot be read" in done.stderr

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailassist.cli import group
-from mailassist.errors import StoreError
+from mailassist.errors import InputError, MailassistError, MailboxError, StoreError
 
 ANNA = "Anna \x1b[31mMeyer <anna@example.net>"
 
@@ -118,6 +118,41 @@ def test_forget_says_what_is_gone_and_list_shows_it_no_more(config: Path) -> Non
     assert "About q" in run(config, "list").stdout
 
 
-def test_forget_refuses_what_is_no_address(config: Path) -> None:
-    result = CliRunner().invoke(group, ["--config", str(config), "forget", "anna"])
-    assert result.exit_code != 0 and "no mail address" in str(result.exception)
+@pytest.mark.parametrize("address", ["anna", "", "@", "anna@", "@example.net", "a@b@c", "a b@c", "anna@\x1b[31m"])
+def test_forget_refuses_what_is_no_address(config: Path, address: str) -> None:
+    result = CliRunner().invoke(group, ["--config", str(config), "forget", address])
+    assert isinstance(result.exception, InputError) and "no mail address" in str(result.exception)
+
+
+TOO_LARGE = str(10**21)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["cost", "--days", TOO_LARGE], 2, "1<=x<=36500"),
+        (["privacy", "--days", "99999999"], 2, "1<=x<=36500"),
+        (["outbox", "show", TOO_LARGE], 2, "ID"),
+        (["outbox", "retry", "77"], 12, "no reply 77"),
+        (["draft", "--thread", ""], 7, "no message <>"),
+        (["draft", "--show-prompt", "--save"], 2, "no draft to --save"),
+        (["forget", "--undo", "--json", "a@b"], 2, "removes nothing"),
+        (["--config", ".", "list"], 3, "Is a directory. Name a file"),
+    ],
+)
+def test_odd_arguments_have_a_clear_error_and_their_exit_code(
+    config: Path, words: list[str], code: int, said: str
+) -> None:
+    run(config, "sync")
+    result = CliRunner().invoke(group, ["--config", str(config), *words])
+    error = result.exception
+    if isinstance(error, MailassistError):
+        assert (error.exit_code, len(str(error).splitlines())) == (code, 1) and said in str(error)
+    else:
+        assert result.exit_code == code and said in result.stderr
+
+
+def test_an_mbox_that_is_a_folder_is_named(config: Path) -> None:
+    config.write_text(config.read_text().replace("maildir =", "mbox ="))
+    result = CliRunner().invoke(group, ["--config", str(config), "sync"])
+    assert isinstance(result.exception, MailboxError) and "no file that you may read" in str(result.exception)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mailassist.cli import group, parse
+from mailassist.cli import context, group
 from mailassist.errors import InputError
 from mailassist.transport.files import read_messages
 
@@ -54,7 +54,7 @@ def test_parse_for_people_is_safe() -> None:
 
 
 def test_parse_reads_the_beginning_of_what_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parse, "READ_AT_MOST", 200)
+    monkeypatch.setattr(context, "READ_AT_MOST", 200)
     value = json.loads(run("parse", "-", "--json", stdin=b"Subject: big\r\n\r\n" + b"x" * 10_000))
     assert value["subject"] == "big" and value["warnings"][0].startswith("structure-limit")
 
@@ -62,6 +62,18 @@ def test_parse_reads_the_beginning_of_what_is_too_large(monkeypatch: pytest.Monk
 def test_parse_of_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         run("parse", str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("command", ["threads", "pack"])
+def test_a_file_that_breaks_off_is_one_clear_error(command: str) -> None:
+    more = ["--thread", "<1@x>"] if command == "pack" else []
+    with pytest.raises(InputError, match="/proc/self/mem cannot be read: Input/output error"):
+        run(command, "/proc/self/mem", *more)
+
+
+def test_threads_of_nothing_says_so(tmp_path: Path) -> None:
+    result = CliRunner().invoke(group, ["threads", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "") and "has no messages" in result.stderr
 
 
 def chain(count: int) -> list[bytes]:
