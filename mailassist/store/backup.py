@@ -21,7 +21,7 @@ from mailassist.store import schema
 
 EVERY = 86_400.0  # seconds
 _TABLES = (
-    schema.facts, schema.forgotten, schema.conversations, schema.drafts, schema.outbox, schema.ledger,
+    schema.facts, schema.forgotten, schema.conversations, schema.drafts, schema.versions, schema.outbox, schema.ledger,
 )  # fmt: skip
 _WORK = (schema.drafts, schema.outbox, schema.ledger)  # without any of these there is nothing to lose
 
@@ -40,8 +40,13 @@ def due(store: Path, *, now: float) -> bool:
 
 
 def rows(connection: sa.Connection) -> Rows:
-    """What belongs into a backup."""
-    return {table: [dict(row._mapping) for row in connection.execute(_select(table))] for table in _TABLES}
+    """What belongs into a backup; of one that an older mailassist wrote, what it had then."""
+    found: dict[sa.Table, list[Mapping[str, Any]]] = {}
+    for table in _TABLES:
+        there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+        names = [column.name for column in table.c if column.name in there]
+        found[table] = [dict(row._mapping) for row in connection.execute(_select(table, names))] if names else []
+    return found
 
 
 def write(store: Path, rows: Rows, *, now: float) -> None:
@@ -110,12 +115,12 @@ def _connected(file: Path) -> sa.Connection:
     return sa.create_engine(f"sqlite+pysqlite:///{file}", poolclass=sa.NullPool).connect()
 
 
-def _select(table: sa.Table) -> sa.Select[Any]:
+def _select(table: sa.Table, names: Sequence[str]) -> sa.Select[Any]:
     if table is not schema.outbox:
-        return sa.select(table)
+        return sa.select(*(table.c[name] for name in names))
     through = table.c.state.in_(("done", "cancelled"))
     raw = sa.case((through, b""), else_=table.c.raw).label("raw")
-    return sa.select(*(raw if column is table.c.raw else column for column in table.c))
+    return sa.select(*(raw if name == "raw" else table.c[name] for name in names))
 
 
 def _fill(file: Path, rows: Rows, now: float) -> None:

@@ -128,7 +128,8 @@ class Store:
                 _keep_drafts(connection)
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)
-                self.restored_from = backup.restore(connection, self.path) if self.path else None
+                if version == 0 and self.path:
+                    self.restored_from = backup.restore(connection, self.path)
                 connection.exec_driver_sql(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
 
 

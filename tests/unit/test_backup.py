@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mailassist.errors import StoreError
-from mailassist.store import drafts, forgotten, ledger, outbox
+from mailassist.store import backup, drafts, forgotten, ledger, outbox, versions
 from mailassist.store.database import Store
 
 NOW = 1_800_000_000.0
@@ -62,16 +63,28 @@ def texts(store: Store) -> list[str]:
 
 def test_drafts_replies_and_costs_come_back(store: Store) -> None:
     key = store.key()
-    drafts.save_text(store, "a", "<q@test>", "My own words", now=NOW)
+    drafts.save_text(store, "a", "<q@test>", "A draft", written_by="model", now=NOW)
+    drafts.save_text(store, "a", "<q@test>", "My own words", written_by="person", now=NOW)
     call, spent = ledger.Call("a", "m", "x", "h", 1), ledger.Spent("x", 1, 0, 1, 0.25)
     ledger.reserve(store, call, spent, now=NOW, daily_budget=None, day=0.0)
     store.back_up(now=NOW)
     again = anew(store)
     assert texts(again) == ["My own words"] and again.key() == key
+    assert versions.others(again, "a", "<q@test>", "") == [versions.Version("A draft", "model")]
     assert [entry.cost for entry in ledger.entries(again, since=0.0)] == [0.25]
     assert again.restored_from is not None and again.damage() == ""
     again.close()
     assert Store(again.path).restored_from is None
+
+
+def test_a_backup_of_an_older_mailassist_gives_what_it_has(store: Store, path: Path) -> None:
+    drafts.save_text(store, "a", "<q@test>", "My own words", written_by="person", now=NOW)
+    store.back_up(now=NOW)
+    (saved,) = backup.files(path)
+    with sqlite3.connect(saved) as older:
+        older.execute("DROP TABLE versions")
+        older.execute("ALTER TABLE drafts DROP COLUMN reply_all")
+    assert texts(anew(store)) == ["My own words"]
 
 
 def test_a_reply_that_may_have_been_sent_since_is_left_to_the_person(store: Store) -> None:
@@ -86,7 +99,7 @@ def test_a_reply_that_may_have_been_sent_since_is_left_to_the_person(store: Stor
 
 
 def test_without_a_backup_the_error_says_what_is_lost(store: Store, path: Path) -> None:
-    drafts.save_text(store, "a", "<q@test>", "My own words", now=NOW)
+    drafts.save_text(store, "a", "<q@test>", "My own words", written_by="person", now=NOW)
     store.close()
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreError, match=r"store\.sqlite: file is not a database.*are lost: there is no backup yet"):
@@ -97,7 +110,7 @@ def test_one_backup_a_day_two_are_kept_and_nobody_else_can_read_them(store: Stor
     store.back_up(now=NOW)
     assert [file.name for file in path.parent.glob("*backup*")] == []  # nothing to lose yet
     for hours, text in ((0, "first"), (23, "not yet"), (24, "second"), (48, "third")):
-        drafts.save_text(store, "a", "<q@test>", text, now=NOW)
+        drafts.save_text(store, "a", "<q@test>", text, written_by="person", now=NOW)
         store.back_up(now=NOW + hours * 3600)
     kept = sorted(path.parent.glob("*backup*"))
     assert [file.name for file in kept] == ["store.sqlite.backup", "store.sqlite.backup-older"]
@@ -107,7 +120,7 @@ def test_one_backup_a_day_two_are_kept_and_nobody_else_can_read_them(store: Stor
 
 
 def test_a_store_is_not_begun_anew_beside_backups_that_cannot_be_read(store: Store, path: Path) -> None:
-    drafts.save_text(store, "a", "<q@test>", "My own words", now=NOW)
+    drafts.save_text(store, "a", "<q@test>", "My own words", written_by="person", now=NOW)
     store.back_up(now=NOW)
     (backup,) = path.parent.glob("*backup*")
     backup.write_bytes(b"no database")
@@ -117,7 +130,7 @@ def test_a_store_is_not_begun_anew_beside_backups_that_cannot_be_read(store: Sto
 
 def test_who_is_forgotten_is_in_no_backup(store: Store, path: Path) -> None:
     for day, text in enumerate(("Dear anna@example.net", "Dear anna@example.net, again")):
-        drafts.save_text(store, "a", "<q@test>", text, now=NOW)
+        drafts.save_text(store, "a", "<q@test>", text, written_by="person", now=NOW)
         store.back_up(now=NOW + day * DAY)
     forgotten.forget(store, "anna@example.net", now=NOW + 2 * DAY)
     store.back_up(now=NOW + 2 * DAY)
@@ -125,7 +138,7 @@ def test_who_is_forgotten_is_in_no_backup(store: Store, path: Path) -> None:
 
 
 def test_a_backup_that_cannot_be_put_in_its_place_is_named_and_leaves_nothing(store: Store, path: Path) -> None:
-    drafts.save_text(store, "a", "<q@test>", "My own words", now=NOW)
+    drafts.save_text(store, "a", "<q@test>", "My own words", written_by="person", now=NOW)
     store.back_up(now=NOW)
     (path.parent / "store.sqlite.backup-older").mkdir()
     with pytest.raises(StoreError, match="No backup can be made"):
