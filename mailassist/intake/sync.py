@@ -8,7 +8,7 @@ more than a batch, and the next run goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -53,7 +53,7 @@ class SyncResult:
     complete: bool = True  # False: it was stopped; the next run goes on
     texts: int = 0  # messages whose text was fetched and kept
     flags: int = 0  # messages whose flags or labels had changed
-    unread: tuple[str, ...] = ()  # why a folder was left out, one line each
+    unread: tuple[str, ...] = ()  # why a folder or some of its messages were left out, one line each
     unknown: tuple[str, ...] = ()  # names of the configuration that no folder has, one line each
 
     @property
@@ -101,9 +101,19 @@ def sync(
         not stopped(),
         kept,
         run.flags,
-        tuple(run.unread.values()),
+        (*run.unread.values(), *_unreadable(source)),
         tuple(str(error) for error in unknown_folders(source, account.folders)),
     )
+
+
+def _unreadable(source: MailSource) -> Iterator[str]:
+    """A line for each folder with messages that the server fails at."""
+    uids: dict[str, list[int]] = {}
+    for place in source.take_unreadable():
+        uids.setdefault(place.folder, []).append(place.uid)
+    for folder, found in uids.items():
+        messages = "1 message" if len(found) == 1 else f"{len(found)} messages"
+        yield f"{messages} of {folder} could not be read (UID {', '.join(map(str, sorted(found)))})"
 
 
 def _silent(progress: SyncProgress) -> None:

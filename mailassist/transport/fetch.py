@@ -15,7 +15,7 @@ from imapclient.exceptions import ProtocolError
 from imapclient.response_parser import parse_fetch_response
 
 from mailassist.errors import MailboxError
-from mailassist.transport.arguments import Argument, items, keyword, number_sets
+from mailassist.transport.arguments import Argument, items, keyword, number_sets, span
 from mailassist.transport.folders import decoded_name
 from mailassist.transport.session import Session
 from mailassist.transport.source import HEADER_FIELDS, HeaderRecord, Location
@@ -39,6 +39,10 @@ _ESCAPED = re.compile(rb'\\(["\\])')
 _DATE = re.compile(rb"([ \d]\d)-([A-Z][a-z]{2})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _MONTHS = {name: number for number, name in enumerate(
     (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"), 1)}  # fmt: skip
+
+
+class Unreadable(MailboxError):
+    """The server sent a FETCH answer that cannot be read."""
 
 
 def line_limit(session: Session) -> int:
@@ -75,6 +79,11 @@ def newest(session: Session, count: int, wanted: Argument) -> Iterator[Attribute
         yield from _fetch(session, "FETCH", numbers, wanted)
 
 
+def numbered(session: Session, number: int, wanted: Argument) -> Iterator[Attributes]:
+    """The message with that sequence number in the open folder."""
+    yield from _fetch(session, "FETCH", span(number, number), wanted)
+
+
 def records(session: Session, found: Iterable[Attributes]) -> Iterator[HeaderRecord]:
     """HeaderRecords of what was fetched; answers without headers (flag changes that nobody asked for) are left out."""
     folder = session.selected
@@ -104,15 +113,23 @@ def header_bytes(attributes: Attributes) -> bytes | None:
 
 
 def _fetch(session: Session, name: str, *parts: Argument) -> Iterator[Attributes]:
+    unreadable: Unreadable | None = None
     for answer in session.responses("FETCH", name, *parts):
         if isinstance(answer, list):
-            yield from read(answer)
+            try:
+                found = read(answer)
+            except Unreadable as error:
+                unreadable = error  # raised once the whole answer was taken from the connection
+                continue
+            yield from found
+    if unreadable is not None:
+        raise unreadable
 
 
 def read(data: Sequence[Any]) -> list[Attributes]:
     """The attributes of FETCH responses as imaplib gives them: (text, literal) pairs and texts.
 
-    Raises MailboxError when not even imapclient can read them.
+    Raises Unreadable when not even imapclient can read them.
     """
     attributes = read_exactly(data)
     return [attributes] if attributes is not None else _read_anything(data)
@@ -168,7 +185,7 @@ def _read_anything(data: Sequence[Any]) -> list[Attributes]:
     try:
         parsed = parse_fetch_response(list(data), normalise_times=False, uid_is_key=False)
     except (ProtocolError, ValueError, AssertionError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise MailboxError(f"The server sent a FETCH answer that cannot be read: {error}") from error
+        raise Unreadable(f"The server sent a FETCH answer that cannot be read: {error}") from error
     return [{_text(name): value for name, value in one.items()} for one in parsed.values()]
 
 

@@ -62,6 +62,7 @@ class ImapSource:
         self._folders: tuple[Folder, ...] = ()
         self._epochs: dict[str, int] = {}  # UIDVALIDITY of each folder, as this source has told it
         self._found = conversation.Found()
+        self._unreadable: list[Location] = []
 
     def open(self) -> None:
         """Connect and log in; a server that asks to wait is waited for, any other failure is raised at once."""
@@ -114,12 +115,12 @@ class ImapSource:
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
         """Headers in batches; each batch is read again if the connection breaks in the middle of it."""
         for start in range(0, len(uids), fetch.BATCH):
-            batch = uids[start : start + fetch.BATCH]
+            yield from self._batch(folder, uids[start : start + fetch.BATCH])
 
-            def read(session: Session, batch: Sequence[int] = batch) -> list[HeaderRecord]:
-                return list(fetch.records(session, fetch.by_uid(session, batch, fetch.header_items(session))))
-
-            yield from self._in_folder(folder, read)
+    def take_unreadable(self) -> list[Location]:
+        """What `headers` left out because the server fails at it, since the last call."""
+        taken, self._unreadable = self._unreadable, []
+        return taken
 
     def newest_headers(self, folder: str, count: int) -> list[HeaderRecord]:
         """The last `count` messages by sequence number, newest first."""
@@ -254,6 +255,56 @@ class ImapSource:
         except ConnectionFailed:
             self._drop()
             raise
+
+    def _batch(self, folder: str, uids: Sequence[int], *, again: bool = True) -> list[HeaderRecord]:
+        """Headers of one batch. Where the server fails at it, the halves of it, down to the message that is to blame.
+
+        The parts are tried once: the connection may break at each of them.
+        """
+        try:
+            return self._headers(folder, uids, again=again)
+        except (Refused, fetch.Unreadable, ConnectionFailed) as error:
+            if again and isinstance(error, Throttled):
+                raise
+            self._read(_alive)  # raises where it is not the message but the network
+            if len(uids) == 1 and not self._reads_another(folder):
+                raise
+        if len(uids) == 1:
+            return self._headers_or_none(folder, uids[0])
+        half = len(uids) // 2
+        return [record for part in (uids[:half], uids[half:]) for record in self._batch(folder, part, again=False)]
+
+    def _headers(self, folder: str, uids: Sequence[int], *, again: bool = True) -> list[HeaderRecord]:
+        def read(session: Session) -> list[HeaderRecord]:
+            return list(fetch.records(session, fetch.by_uid(session, uids, fetch.header_items(session))))
+
+        return self._in_folder(folder, read, again=again)
+
+    def _headers_or_none(self, folder: str, uid: int) -> list[HeaderRecord]:
+        """The last try at a message while the server gives others: one more failure, and the message is left out."""
+        try:
+            return self._headers(folder, [uid])
+        except (Refused, fetch.Unreadable, ConnectionFailed) as error:
+            if isinstance(error, Throttled):
+                raise
+            self._read(_alive)
+            self._unreadable.append(Location(folder, self._epochs[folder], uid))
+            return []
+
+    def _reads_another(self, folder: str) -> bool:
+        """Whether the server gives headers in this folder at all: the first message's, the last's or one's between."""
+        exists = self._in_folder(folder, lambda session: session.selected.exists if session.selected else 0)
+        for number in dict.fromkeys((1, exists, (exists + 1) // 2) if exists > 1 else ()):
+
+            def read(session: Session, number: int = number) -> list[fetch.Attributes]:
+                return list(fetch.numbered(session, number, fetch.header_items(session)))
+
+            try:
+                self._in_folder(folder, read, again=False)
+            except (Refused, fetch.Unreadable, ConnectionFailed):
+                continue
+            return True
+        return exists <= 1
 
     def _in_folder(self, folder: str, read: Callable[[Session], Result], *, again: bool = True) -> Result:
         def opened(session: Session) -> Result:

@@ -82,6 +82,10 @@ class LocalSource(ABC):
         state, entries = self.look(folder)
         yield from (_record(state, entries[uid]) for uid in uids if uid in entries)
 
+    def take_unreadable(self) -> list[Location]:
+        """Nothing: whatever lies on disk can be read."""
+        return []
+
     def newest_headers(self, folder: str, count: int) -> list[HeaderRecord]:
         """Headers of the last `count` messages, newest first."""
         state, entries = self.look(folder)

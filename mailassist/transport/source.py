@@ -101,6 +101,10 @@ class MailSource(Protocol):
         """Headers of `uids` of `folder`, fetched in batches, in any order; a missing UID is gone: left out."""
         ...
 
+    def take_unreadable(self) -> list[Location]:
+        """The messages that `headers` left out since the last call because the server fails at each of them."""
+        ...
+
     def newest_headers(self, folder: str, count: int) -> list[HeaderRecord]:
         """Headers of the `count` messages that arrived last, newest first, in one round trip after EXAMINE."""
         ...

@@ -12,9 +12,13 @@ import pytest
 from pydantic import SecretStr
 from servers.scripted_imap import ScriptedServer, mailbox, scripted
 
-from mailassist.config import FolderSettings, LoginMethod, ServerSettings
+from mailassist.config import Account, FolderSettings, LoginMethod, ServerSettings, SyncSettings
 from mailassist.desk.watching import watch
 from mailassist.errors import ConnectionFailed, LoginError, MailboxError
+from mailassist.intake.sync import SyncResult, sync
+from mailassist.mail.addresses import OwnAddresses
+from mailassist.store import index
+from mailassist.store.database import Store
 from mailassist.transport import idle
 from mailassist.transport.arguments import UnsafeArgument
 from mailassist.transport.imap import ImapSource, connect
@@ -287,6 +291,93 @@ def test_answers_that_nobody_asked_for_are_not_taken_for_messages() -> None:
     with scripted(answer) as server, reach(server) as source:
         assert list(source.headers("INBOX", [1, 2])) == []
         assert list(source.raw("INBOX", [1, 2])) == []
+
+
+class Six:
+    """An INBOX of the messages 1 to 6, in which the server fails at some; asked with `answer`."""
+
+    def __init__(self, bad: set[int], failing: list[str] | None) -> None:
+        self.bad, self.failing, self.failures = bad, failing, 0
+
+    def answer(self, command: str) -> list[str] | None:
+        if command.startswith("EXAMINE"):
+            return ["* 6 EXISTS", "* OK [UIDVALIDITY 5] .", "* OK [UIDNEXT 7] .", "OK done"]
+        if command.startswith("UID SEARCH"):
+            return ["* SEARCH 1 2 3 4 5 6", "OK done"]
+        if (asked := re.match(r"(?:UID )?FETCH (\S+)", command)) is None:
+            return mailbox(command, {"LIST": ['* LIST () "/" INBOX', "OK done"]})
+        ranges = [list(map(int, part.split(":"))) for part in asked[1].split(",")]
+        numbers = [number for one in ranges for number in range(one[0], one[-1] + 1)]
+        if self.bad.intersection(numbers):
+            self.failures += 1
+            return self.failing and [*self.failing[:-1], *map(self._message, numbers[1:]), self.failing[-1]]
+        return [*map(self._message, numbers), "OK done"]
+
+    @staticmethod
+    def _message(number: int) -> str:
+        date = time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime())
+        header = f"Message-ID: <{number}@x>\r\n\r\n"
+        fields = f'INTERNALDATE "{date}" BODY[HEADER.FIELDS (X)] {{{len(header)}}}'
+        return f"* {number} FETCH (UID {number} FLAGS () {fields}\r\n{header})"
+
+
+def synced(source: ImapSource, store: Store, server: ScriptedServer) -> SyncResult:
+    settings = ServerSettings(host=server.host, port=server.port, security="none")
+    account = Account(address="me@here.example", imap=settings, sync=SyncSettings(keep_text="none"))
+    return sync(source, store, "a", account, OwnAddresses.of([("me@here.example", [])]), now=time.time)
+
+
+@pytest.mark.parametrize("bad", [{4}, {6}, {1, 6}])
+@pytest.mark.parametrize(
+    "failing", [None, ["NO [SERVERBUG] x"], ["BAD x"], ["* 4 FETCH (UID 4 FLAGS (", "OK done"]],
+    ids=["hangs up", "no", "bad", "unreadable"],
+)  # fmt: skip
+def test_a_message_that_the_server_fails_at_is_told_once_and_costs_that_message_only(
+    failing: list[str] | None, bad: set[int]
+) -> None:
+    store = Store.in_memory()
+    there = Six(bad, failing)
+    with scripted(there.answer) as server, reach(server) as source:
+        first = synced(source, store, server)
+        failures = there.failures
+        second = synced(source, store, server)
+    assert there.failures == failures
+    assert set(index.uids(store, "a", "INBOX", 1, 9)) == {1, 2, 3, 4, 5, 6} - bad
+    uids = ", ".join(map(str, sorted(bad)))
+    assert first.unread == (
+        f"{'1 message' if len(bad) == 1 else '2 messages'} of INBOX could not be read (UID {uids})",
+    )
+    assert second.unread == () and second.complete
+
+
+def test_an_outage_in_the_middle_of_a_message_is_not_taken_for_the_messages_fault() -> None:
+    there, store = Six({4}, None), Store.in_memory()
+    broken = threading.Event()
+
+    def answer(command: str) -> list[str] | None:
+        lines = None if broken.is_set() else there.answer(command)
+        if lines is None:
+            broken.set()
+        return lines
+
+    with scripted(answer) as server:
+        with reach(server) as source, pytest.raises(ConnectionFailed):
+            synced(source, store, server)
+        there.bad.clear()
+        broken.clear()
+        with reach(server) as source:
+            assert synced(source, store, server).unread == ()
+    assert index.uids(store, "a", "INBOX", 1, 9) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_server_that_refuses_every_message_for_now_loses_none() -> None:
+    there, store = Six({1, 2, 3, 4, 5, 6}, ["NO [SERVERBUG] The disk is away"]), Store.in_memory()
+    with scripted(there.answer) as server, reach(server) as source:
+        with pytest.raises(MailboxError, match="The disk is away"):
+            synced(source, store, server)
+        there.bad.clear()
+        assert synced(source, store, server).unread == ()
+    assert index.uids(store, "a", "INBOX", 1, 9) == [1, 2, 3, 4, 5, 6]
 
 
 def test_long_lists_of_uids_are_cut_into_commands_that_every_server_takes() -> None:
