@@ -23,7 +23,6 @@ from mailassist.transport.arguments import (
     message_id,
     number,
     object_id,
-    span,
 )
 from mailassist.transport.bodies import BEGINNING, FIRST_BYTES, beginning
 from mailassist.transport.fetch import by_uid, header_items, line_limit, records
@@ -129,16 +128,16 @@ class _Search:
         for folder in _from_the_open_one(self._session, self._folders):
             state = self._session.open_folder(folder)
             narrow = is_recent and state.exists > bound.uids and state.uidnext > bound.uids
-            window = [keyword("UID"), span(state.uidnext - bound.uids, 0xFFFFFFFF)] if narrow else []
+            first = state.uidnext - bound.uids if narrow else 1
             if state.exists:
-                _collect(self._session, self.found, self._naming(ids, headers, [*window, *dates]))
+                _collect(self._session, self.found, self._naming(ids, headers, dates, first))
         self._known += [one.received for one in self.found.records.values() if one.received]
 
-    def _naming(self, ids: Sequence[str], headers: Sequence[str], bounds: Criterion) -> set[int]:
+    def _naming(self, ids: Sequence[str], headers: Sequence[str], dates: Criterion, first: int) -> set[int]:
         """UIDs in the open folder; iCloud refuses a whole search for one header that it does not know."""
         usable = [one for one in headers if one not in self._refused]
         try:
-            return self._matching(_criteria(ids, usable), bounds)
+            return self._matching(_criteria(ids, usable), dates, first)
         except Refused as error:
             if len(usable) == 1:
                 raise
@@ -146,17 +145,17 @@ class _Search:
         uids: set[int] = set()
         for header in usable:
             try:
-                uids |= self._matching(_criteria(ids, [header]), bounds)
+                uids |= self._matching(_criteria(ids, [header]), dates, first)
             except Refused:
                 self._refused.add(header)
         if self._refused.issuperset(usable):
             raise refusal
         return uids
 
-    def _matching(self, criteria: Sequence[Criterion], bounds: Criterion) -> set[int]:
+    def _matching(self, criteria: Sequence[Criterion], dates: Criterion, first: int) -> set[int]:
         uids: set[int] = set()
         for chunk in _chunks(criteria, line_limit(self._session)):
-            uids.update(self._session.search(*bounds, *any_of(chunk)))
+            uids.update(self._session.search(*dates, *any_of(chunk), first=first))
         return uids
 
 

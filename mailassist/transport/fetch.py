@@ -50,6 +50,12 @@ def line_limit(session: Session) -> int:
     return _SHORT_LINE if any(name in session.host.lower() for name in ("yahoo", "aol.")) else LINE
 
 
+def _message_limit(session: Session) -> int:
+    """How many messages this server handles in one command (RFC 9738); of more it would tell a part only."""
+    told = [name.partition(b"=")[2] for name in session.capabilities() if name.startswith(b"MESSAGELIMIT=")]
+    return min([BATCH, *(int(number) for number in told if number.isdigit() and 0 < int(number) < BATCH)])
+
+
 def header_items(session: Session, *more: str) -> Argument:
     """What is asked of each message for the index, with the thread id by this server's name for it."""
     extra: tuple[str, ...] = ()
@@ -62,7 +68,7 @@ def header_items(session: Session, *more: str) -> Argument:
 
 def by_uid(session: Session, uids: Iterable[int], wanted: Argument) -> Iterator[Attributes]:
     """UID FETCH in batches from the open folder; only what was asked for, in any order. A missing UID is gone."""
-    for numbers, held in number_sets(uids, line_limit(session), BATCH):
+    for numbers, held in number_sets(uids, line_limit(session), _message_limit(session)):
         expected = set(held)
         for attributes in _fetch(session, "UID", keyword("FETCH"), numbers, wanted):
             uid = attributes.get("UID")

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from mailassist.config import FolderSettings, ServerSettings
 from mailassist.errors import CertificateError, ConnectionFailed, MailboxError
 from mailassist.transport import bodies, conversation, fetch, folders, idle, writing
-from mailassist.transport.arguments import Argument, day, header_search, items, keyword, span
+from mailassist.transport.arguments import Argument, day, header_search, items, keyword
 from mailassist.transport.login import log_in
 from mailassist.transport.sasl import Credential
 from mailassist.transport.session import BrokenConnection, Refused, Session
@@ -106,7 +106,7 @@ class ImapSource:
             start = max(1, first)
             while start <= last:
                 end = last if start >= following else min(last, start + _SEARCH_WINDOW - 1)
-                found += _all_of(session, start, end, *arrived)
+                found += session.search(*arrived, first=start, last=end)
                 start = end + 1
             return found
 
@@ -343,15 +343,6 @@ def _line(attributes: Any, delimiter: Any, name: Any) -> folders.Listed:
     words = (word.decode("ascii", "replace") for word in attributes or () if isinstance(word, bytes))
     sent = name if isinstance(name, bytes) else str(name).encode("ascii", "replace")  # a number is a name too
     return folders.as_listed(sent, delimiter.decode("ascii", "replace") if delimiter else "", words)
-
-
-def _all_of(session: Session, first: int, last: int, *criteria: Argument) -> list[int]:
-    """UIDs from `first` to `last`; where the server looks at a part only, in halves until it looks at everything."""
-    found = session.search(keyword("UID"), span(first, last), *criteria)
-    if not session.partial or first >= last:
-        return found
-    middle = (first + last) // 2
-    return _all_of(session, first, middle, *criteria) + _all_of(session, middle + 1, last, *criteria)
 
 
 def _scan(session: Session, name: str, value: str) -> list[int]:

@@ -20,7 +20,7 @@ from imapclient import IMAPClient
 
 from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, MailboxError
-from mailassist.transport.arguments import Argument, Literal, folder, keyword
+from mailassist.transport.arguments import Argument, Literal, folder, keyword, span
 from mailassist.transport.network import failures, open_socket, start_tls
 from mailassist.transport.refusals import known_cure
 from mailassist.transport.sasl import concealed, oauth_failure
@@ -31,6 +31,8 @@ Answer = dict[str, list[Any]]  # untagged responses by name, as imaplib keeps th
 
 _LONGEST_LINE = 16 * 1024 * 1024  # a SEARCH answer of a million messages has 8 MB
 _LONGEST_NUMBER = 20  # digits: 64 bits
+_HIGHEST_UID = 0xFFFFFFFF
+_MESSAGE_LIMIT = re.compile(rb"\[MESSAGELIMIT \d+(?: (\d{1,10}))?\]", re.IGNORECASE)
 _OUR_IDENTITY = Argument(b'("name" "mailassist")')
 _LITERAL_MINUS = 4096  # RFC 7888: up to here LITERAL- servers wait for no go-ahead
 
@@ -140,7 +142,6 @@ class Session(IMAPClient):  # type: ignore[misc]
         self._cached_capabilities: tuple[bytes, ...] | None
         self.selected: FolderState | None = None
         self.writable = False
-        self.partial = False  # the last search was of a part only
         self.news = False  # what the last IDLE brought
         self.secrets: Sequence[str] = ()  # never to be repeated in an error
         with self._connection_errors():
@@ -334,16 +335,31 @@ class Session(IMAPClient):  # type: ignore[misc]
             self.identify()
             return self.run(command, name)
 
-    def search(self, *criteria: Argument | Literal) -> list[int]:
-        """UID SEARCH in the open folder, ascending.
+    def search(self, *criteria: Argument | Literal, first: int = 1, last: int = _HIGHEST_UID) -> list[int]:
+        """UID SEARCH among the UIDs from `first` to `last` of the open folder, ascending.
 
-        `partial` says afterwards whether the server looked at a part only (RFC 9738: Yahoo, AOL).
+        A server that looks at a part only, at the newest messages (RFC 9738: Yahoo, AOL), is asked for the rest: below
+        the UID that it names, in halves where it names none.
         """
         charset = [keyword("CHARSET"), keyword("UTF-8")] if any(isinstance(part, Literal) for part in criteria) else []
-        answer = self.run("UID", keyword("SEARCH"), *charset, *criteria)
-        self.partial = any(b"[MESSAGELIMIT" in line.upper() for line in answer.get("tagged", ()) if line)
-        words = (word for line in answer.get("SEARCH", []) for word in line.split())
-        return sorted({int(word) for word in words if word.isdigit() and len(word) <= _LONGEST_NUMBER})
+        found: set[int] = set()
+        spans = [(first, last)]
+        while spans:
+            low, high = spans.pop()
+            within = [] if (low, high) == (1, _HIGHEST_UID) else [keyword("UID"), span(low, high)]
+            answer = self.run("UID", keyword("SEARCH"), *charset, *within, *criteria)
+            words = (word for line in answer.get("SEARCH", []) for word in line.split())
+            found.update(int(word) for word in words if word.isdigit() and len(word) <= _LONGEST_NUMBER)
+            limited = _MESSAGE_LIMIT.search(answer["tagged"][0])
+            if limited is None or low == high:
+                continue
+            lowest = int(limited[1] or 0)
+            if low <= lowest <= high:
+                spans += [(low, lowest - 1)] if lowest > low else []
+            else:
+                middle = (low + high) // 2
+                spans += [(low, middle), (middle + 1, high)]
+        return sorted(found)
 
     @contextmanager
     def idling(self) -> Iterator[Callable[[float], bytes | None]]:

@@ -61,7 +61,7 @@ def add_flags(session: Session, place: Location, wanted: Sequence[str]) -> bool:
 def _open_for(session: Session, place: Location) -> bool:
     """SELECT the folder; whether the message still is the one that `place` meant."""
     state = session.open_folder(place.folder, writable=True)
-    return state.uidvalidity == place.uidvalidity and session.search(keyword("UID"), span(place.uid, place.uid)) != []
+    return state.uidvalidity == place.uidvalidity and session.search(first=place.uid, last=place.uid) != []
 
 
 def _store(session: Session, uid: Argument, wanted: Sequence[str]) -> None:

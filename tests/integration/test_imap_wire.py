@@ -475,22 +475,29 @@ def test_an_answer_that_makes_no_sense_is_an_error_with_a_name() -> None:
             source.folders()
 
 
-def test_a_search_that_the_server_cut_short_is_asked_in_parts() -> None:
-    """RFC 9738: Yahoo and AOL look at a thousand messages and say so."""
-    there, most = list(range(1, 41)), 10
+@pytest.mark.parametrize("told", [True, False], ids=["with its UID", "without"])
+def test_a_search_of_which_the_server_did_a_part_goes_on_below_it(told: bool) -> None:
+    """RFC 9738: Yahoo and AOL look at the newest thousand messages and say so."""
+    there, most = list(range(3, 43)), 10
 
     def answer(command: str) -> list[str] | None:
+        state = ["* 40 EXISTS", "* OK [UIDVALIDITY 5] .", "* OK [UIDNEXT 43] .", "OK done"]
         if not command.startswith("UID SEARCH"):
-            return mailbox(
-                command, {"EXAMINE": ["* 40 EXISTS", "* OK [UIDVALIDITY 5] .", "* OK [UIDNEXT 41] .", "OK done"]}
-            )
-        first, last = map(int, re.findall(r"UID (\d+):(\d+)", command)[0])
+            return mailbox(command, {"EXAMINE": state})
+        first, last = map(int, next(iter(re.findall(r"UID (\d+):(\d+)", command)), (1, 99)))
         asked = [uid for uid in there if first <= uid <= last]
-        cut = f"OK [MESSAGELIMIT {most} {asked[most - 1]}] done" if len(asked) > most else "OK done"
-        return [f"* SEARCH {' '.join(map(str, asked[-most:]))}", cut]
+        lowest = f" {asked[-most]}" if told and len(asked) > most else ""
+        done = f"OK [MESSAGELIMIT {most}{lowest}] done" if len(asked) > most else "OK done"
+        return [f"* SEARCH {' '.join(map(str, asked[-most:]))}", done]
 
     with scripted(answer, "* OK [CAPABILITY IMAP4rev1 MESSAGELIMIT=10] x") as server, reach(server) as source:
-        assert source.uids("INBOX", 1, 40) == there
+        assert source.uids("INBOX", 1, 42) == there
+        searches = [command for command in server.commands if "SEARCH" in command]
+        assert list(source.headers("INBOX", range(3, 43))) == []
+        assert not told or len(searches) == 4
+        assert source.search_header("INBOX", "Message-ID", "<a@b>") == there
+    fetched = [command.split()[2] for command in server.commands if command.startswith("UID FETCH")]
+    assert fetched == ["3:12", "13:22", "23:32", "33:42"]
 
 
 def test_a_header_that_icloud_does_not_know_is_looked_for_in_the_newest_messages() -> None:
