@@ -127,6 +127,10 @@ class MemorySource:
             found |= {one.location: one for one in new}
             wanted |= set().union(*map(self._ids, new))
 
+    def earlier(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
+        self.asked.append("earlier")
+        return []
+
     def search_header(self, folder: str, name: str, value: str) -> list[int]:
         self.asked.append(f"search {folder}")
         return [

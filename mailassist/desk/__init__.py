@@ -324,7 +324,7 @@ class Desk:
 
         plan = self.plan(account, pulled, reply_all=False)
         identity = self.account(account).faces[plan.identity]
-        return DraftRequest(account, pulled.conversation, identity, instruction, previous)
+        return DraftRequest(account, pulled.conversation, identity, instruction, previous, pulled.unknown)
 
     @property
     def _overrides(self) -> Path | None:

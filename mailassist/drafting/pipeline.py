@@ -46,6 +46,7 @@ class DraftRequest:
     identity: Identity
     instruction: str = ""
     previous: str = ""  # the draft to revise
+    unknown: int = 0  # earlier messages that nobody could find
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def draft(
         paid.cost,
         prompt,
         answer.complete,
-        (*cut, *answer.notices, *notices(request.conversation)),
+        (*cut, *answer.notices, *notices(request)),
     )
 
 
@@ -172,7 +173,7 @@ def _outlined(
     text = outline(request.conversation, request.identity)
     on_text(text)
     why = (f"No model wrote this: {failure}",) if failure else ()
-    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *notices(request.conversation)), failure)
+    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *notices(request)), failure)
 
 
 def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
@@ -218,17 +219,21 @@ def refuse_undraftable(conversation: Conversation) -> None:
         )
 
 
-def notices(conversation: Conversation) -> tuple[str, ...]:
+def notices(request: DraftRequest) -> tuple[str, ...]:
     """What the person should know of the mail that was answered, one line each."""
-    answered = _answered(conversation)
-    return tuple(dict.fromkeys(_notices(conversation, answered))) if answered else ()
+    answered = _answered(request.conversation)
+    return tuple(dict.fromkeys(_notices(request, answered))) if answered else ()
 
 
-def _notices(conversation: Conversation, answered: Message) -> Iterator[str]:
+def _notices(request: DraftRequest, answered: Message) -> Iterator[str]:
+    conversation = request.conversation
     reason = automatic(answered, conversation.own)
     if reason:
         yield f"Perhaps nobody waits for this answer: {reason}"
     yield from answered.warnings
+    if request.unknown:
+        counted = "1 earlier message" if request.unknown == 1 else f"{request.unknown} earlier messages"
+        yield f"{counted} of this conversation could not be found; perhaps deleted or never in this mailbox"
     hidden = sum(len(text) for entry in conversation.entries for text in entry.message.hidden)
     if hidden:
         yield f"{hidden} hidden characters removed"

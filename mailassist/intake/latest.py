@@ -8,7 +8,7 @@ from mailassist.config import Account
 from mailassist.errors import NothingWaiting
 from mailassist.intake.folders import inbox_folders
 from mailassist.intake.grouping import containing, conversations
-from mailassist.intake.pull import Pulled, from_copies, linked_ids
+from mailassist.intake.pull import Pulled, from_records, linked_ids, with_earlier
 from mailassist.intake.records import index_row, is_draft
 from mailassist.intake.waiting import Judge
 from mailassist.mail.addresses import OwnAddresses
@@ -46,7 +46,7 @@ def pull_latest(
         conversation, copies = found
         known.update(entry.message.message_id for entry in conversation.entries)
         if conversation.newest.message.message_id == message.message_id and not judge.at_a_glance(conversation, copies):
-            return from_copies(source, copies, own, message.message_id)
+            return from_records(source, with_earlier(source, candidate, records), own, message.message_id)
     raise NothingWaiting(cure="After `mailassist sync`, `mailassist list --all` says of each conversation why.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from mailassist.intake.grouping import by_message, containing, conversations, ge
 from mailassist.intake.records import index_row, is_draft, location
 from mailassist.intake.waiting import Judge
 from mailassist.mail.addresses import OwnAddresses
+from mailassist.mail.message import Message
 from mailassist.mail.parse import parse_headers, parse_message
 from mailassist.mail.threads import Conversation, thread
 from mailassist.store import index, texts
@@ -34,6 +35,7 @@ class Pulled:
     locations: Mapping[str, tuple[Location, ...]]  # where the copies of each message lie, by Message-ID
     raw: Mapping[str, bytes]  # the messages as sent, by Message-ID
     missing: tuple[str, ...] = ()  # messages that are in the index but could not be fetched any more
+    unknown: int = 0  # earlier messages that are named and were not found, not even as the quoted text of an answer
 
 
 def pull(
@@ -56,12 +58,13 @@ def pull(
     if known is not None:
         kept = texts.get(store, name, known.places, now=now())
         fetched = fetch(source, {one: places for one, places in known.places.items() if one not in kept})
-        pulled = _pulled({**kept, **fetched}, known.places, own, message_id)
+        pulled = _pulled({**kept, **fetched}, known.places, own, message_id, known.ids)
         if pulled is not None and not pulled.missing:
             _keep(store, name, account, own, known, fetched, now())
             return pulled
     record = _known_record(store, name, known, message_id) or _search(source, account, message_id)
-    return from_records(source, source.thread(record, linked_ids(record)), own, message_id)
+    records = source.thread(record, linked_ids(record))
+    return from_records(source, with_earlier(source, record, records), own, message_id)
 
 
 def pull_kept(
@@ -72,8 +75,23 @@ def pull_kept(
     if known is None:
         return None
     kept = texts.get(store, name, known.places, now=now())
-    pulled = _pulled(kept, known.places, own, message_id)
+    pulled = _pulled(kept, known.places, own, message_id, known.ids)
     return pulled if pulled is not None and not pulled.missing else None
+
+
+def with_earlier(source: MailSource, record: HeaderRecord, found: list[HeaderRecord]) -> list[HeaderRecord]:
+    """What a look-up for `record` has found, and the messages that it names and did not find.
+
+    A search of everything, for a conversation that is wanted: not for each that is looked at. A server that groups
+    conversations itself has told all of them.
+    """
+    if record.thread_id:
+        return found
+    messages = [parse_headers(one.headers) for one in found]
+    known = {message.message_id for message in messages}
+    named = dict.fromkeys(one for message in messages for one in (*message.references, *message.in_reply_to))
+    missing = [one for one in named if one not in known]
+    return [*found, *source.earlier(record, missing)] if missing else found
 
 
 def from_records(source: MailSource, records: Iterable[HeaderRecord], own: OwnAddresses, message_id: str) -> Pulled:
@@ -83,13 +101,8 @@ def from_records(source: MailSource, records: Iterable[HeaderRecord], own: OwnAd
     """
     rows = [index_row("", record) for record in records if not is_draft(record.flags, record.labels)]
     found = containing(conversations(rows, own), message_id)
-    return from_copies(source, found[1] if found else (), own, message_id)
-
-
-def from_copies(source: MailSource, copies: Iterable[IndexRow], own: OwnAddresses, message_id: str) -> Pulled:
-    """The conversation that `copies` are all of, with its bodies. Raises MailboxError when the message is gone."""
-    places = places_of(copies)
-    pulled = _pulled(fetch(source, places), places, own, message_id)
+    places = places_of(found[1] if found else ())
+    pulled = _pulled(fetch(source, places), places, own, message_id, {row.message_id for row in rows})
     if pulled is None:
         raise MailboxError(f"The message {message_id} is not in the mailbox any more", cure="Run `mailassist sync`.")
     return pulled
@@ -124,12 +137,13 @@ class _Known:
     conversation: Conversation
     copies: list[IndexRow]
     places: Places
+    ids: Set[str]  # of these messages and of others that are linked to them
 
 
 def _indexed(store: Store, name: str, own: OwnAddresses, message_id: str) -> _Known | None:
     rows = index.conversation_of(store, name, message_id)
     found = containing(conversations(rows, own), message_id)
-    return _Known(*found, places_of(found[1])) if found else None
+    return _Known(*found, places_of(found[1]), {row.message_id for row in rows}) if found else None
 
 
 def places_of(rows: Iterable[IndexRow]) -> Places:
@@ -139,15 +153,24 @@ def places_of(rows: Iterable[IndexRow]) -> Places:
     }
 
 
-def _pulled(raw: Mapping[str, bytes], places: Places, own: OwnAddresses, message_id: str) -> Pulled | None:
-    """The conversation of the messages in `raw`; None without the message asked for."""
+def _pulled(
+    raw: Mapping[str, bytes], places: Places, own: OwnAddresses, message_id: str, there: Set[str]
+) -> Pulled | None:
+    """The conversation of the messages in `raw`; None without the message asked for. `there`: ids of the mailbox."""
     conversation = next(
         (one for one in thread(map(parse_message, raw.values()), own) if one.message(message_id) is not None), None
     )
     if conversation is None:
         return None
     missing = tuple(one for one in places if one not in raw)
-    return Pulled(conversation, places, raw, missing)
+    return Pulled(conversation, places, raw, missing, len(_unquoted(conversation) - there))
+
+
+def _unquoted(conversation: Conversation) -> set[str]:
+    """The ids that the messages of `conversation` name, without those whose text an answer to them quotes."""
+    messages = [entry.message for entry in conversation.entries]
+    named = {one for message in messages for one in (*message.references, *message.in_reply_to)}
+    return named - {one for message in messages if message.quoted for one in _answered(message)}
 
 
 def _keep(
@@ -189,6 +212,11 @@ def _search(source: MailSource, account: Account, message_id: str) -> HeaderReco
             if parse_headers(record.headers).message_id == message_id:
                 return record
     raise MailboxError(f"There is no message {message_id} in the mailbox", cure="Check the Message-ID.")
+
+
+def _answered(message: Message) -> Sequence[str]:
+    """The ids of the messages that `message` answers directly."""
+    return message.in_reply_to or message.references[-1:]
 
 
 def linked_ids(record: HeaderRecord) -> list[str]:

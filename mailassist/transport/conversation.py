@@ -32,6 +32,7 @@ from mailassist.transport.source import HeaderRecord, Location
 Criterion = Sequence[Argument | Literal]
 
 _MOST_PASSES = 12
+_MOST_MISSING = 20  # ids that EVERYTHING is searched for
 _MOST_IDS = 60  # of one message's References; the first and the last ones are what others refer to
 _HEADERS = ("MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
 
@@ -49,6 +50,7 @@ class Bound:
 
 NEAR = Bound(days=180, uids=2_500)
 FAR = Bound(days=730, uids=6_000)  # for ids that were named and not found; only their own messages are looked for
+EVERYTHING = Bound(days=730, uids=0xFFFFFFFF)  # its price grows with the mailbox: for ids that FAR did not find
 _RECENT = timedelta(days=45)  # a conversation older than this is not among the newest UIDs
 
 
@@ -104,6 +106,15 @@ def by_ids(
             sought.update(missing)
             search.run(missing, ("MESSAGE-ID",), FAR)
         wanted = sorted((search.found.message_ids | search.found.mentioned) - asked)
+    return search.found
+
+
+def by_message_ids(
+    session: Session, folders: Sequence[str], record: HeaderRecord, ids: Sequence[str], *, now: datetime
+) -> Found:
+    """The messages with these Message-IDs themselves, which belong to the conversation of `record`."""
+    search = _Search(session, folders, record.received or now, now)
+    search.run(list(dict.fromkeys(ids))[-_MOST_MISSING:], ("MESSAGE-ID",), EVERYTHING)
     return search.found
 
 

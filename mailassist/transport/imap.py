@@ -157,6 +157,17 @@ class ImapSource:
             self._epochs.setdefault(place.folder, place.uidvalidity)
         return list(self._found.records.values())
 
+    def earlier(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
+        """The messages `ids` by their Message-IDs, among all that arrived since two years before `record`."""
+        everywhere = folders.holding_conversations(self.folders(), self._folder_settings)
+        found = self._read(
+            lambda session: conversation.by_message_ids(session, everywhere, record, ids, now=datetime.now(UTC))
+        )
+        self._found.bodies |= found.bodies
+        for place in found.records:
+            self._epochs.setdefault(place.folder, place.uidvalidity)
+        return list(found.records.values())
+
     def search_header(self, folder: str, name: str, value: str) -> list[int]:
         """UIDs whose header `name` contains `value`; a server that refuses the search is read instead."""
 

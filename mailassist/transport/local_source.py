@@ -120,6 +120,10 @@ class LocalSource(ABC):
                 wanted |= {message.message_id, *message.in_reply_to, *message.references}
         return found
 
+    def earlier(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
+        """Nothing: `thread` has looked at every message."""
+        return []
+
     def search_header(self, folder: str, name: str, value: str) -> list[int]:
         """UIDs whose header contains `value`."""
         entries = self.look(folder)[1]

@@ -119,6 +119,10 @@ class MailSource(Protocol):
         """
         ...
 
+    def earlier(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
+        """Headers of the messages `ids` that `thread` did not find for `record`. Slow in a large mailbox."""
+        ...
+
     def search_header(self, folder: str, name: str, value: str) -> list[int]:
         """UIDs of `folder` whose header `name` contains `value`; for finding our own drafts and sent replies again."""
         ...

@@ -57,7 +57,7 @@ def drafted(model_server: ModelServer, store: Store) -> Callable[..., Draft]:
     def run(conversation: Conversation, **other: Any) -> Draft:
         config = other.pop("config", Config())
         request = DraftRequest(
-            "work", conversation, TOM, **{k: other.pop(k) for k in ("instruction", "previous") if k in other}
+            "work", conversation, TOM, **{k: other.pop(k) for k in ("instruction", "previous", "unknown") if k in other}
         )
         url = other.pop("base_url", model_server.base_url)
         writer = Writer(Endpoint(url, api="responses", key=SecretStr("k"), retries=0), find("gpt-4o-mini"))
@@ -85,6 +85,14 @@ def test_the_prompt_shown_is_to_the_byte_what_reaches_the_model(
     (asked,) = model_server.requests
     assert (asked.body["instructions"], asked.body["input"]) == (shown.instructions, shown.input)
     assert made.prompt == shown
+
+
+@pytest.mark.parametrize(("unknown", "said"), [(0, []), (1, ["1 earlier message"]), (3, ["3 earlier messages"])])
+def test_earlier_messages_that_were_not_found_are_told(
+    drafted: Callable[..., Draft], unknown: int, said: list[str]
+) -> None:
+    notices = drafted(talk("And now?"), unknown=unknown).notices
+    assert [one.partition(" of ")[0] for one in notices if "could not be found" in one] == said
 
 
 def test_nothing_that_came_by_mail_is_in_the_instructions(

@@ -28,6 +28,7 @@ from mailassist.intake.waiting import waiting
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.store import index
 from mailassist.store.database import Store
+from mailassist.transport import conversation
 from mailassist.transport.imap import ImapSource, connect
 
 ME = "me@here.example"
@@ -124,6 +125,36 @@ def test_cold_the_newest_conversation_takes_at_most_16_commands(place: Place, wi
     assert sorted(pulled.raw) == IN_ORDER
     assert len(wire.commands) <= 16, wire.words()
     assert not {"SELECT", "UID STORE", "STORE"} & set(wire.words())
+
+
+def test_cold_a_beginning_far_below_the_newest_messages_is_found(
+    dovecot: Dovecot, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bounds as small as the mailbox: what is left out by them in a large one."""
+    monkeypatch.setattr(conversation, "NEAR", conversation.Bound(days=180, uids=3))
+    monkeypatch.setattr(conversation, "FAR", conversation.Bound(days=730, uids=5))
+    mailbox = dovecot.user("busy")
+    mailbox.deliver(raw("<1@x>", days=400), "Archive", received=NOW - 400 * DAY)
+    mailbox.deliver(raw("<2@x>", "<1@x>", sender=ME, to=ADA, days=390), "Archive", received=NOW - 390 * DAY)
+    for number in range(10):
+        mailbox.deliver(raw(f"<a{number}@x>", days=9), "Archive", received=NOW - 9 * DAY)
+    mailbox.deliver(raw("<3@x>", "<1@x>", "<2@x>", days=1), received=NOW - DAY)
+    with CountingProxy(dovecot.host, dovecot.port) as wire:
+        pulled = Place("127.0.0.1", wire.port, mailbox.name, "secret", store).latest()
+    assert (ids(pulled), pulled.unknown) == (IN_ORDER, 0)
+    assert len(wire.commands) <= 16 + 6 + 6, wire.words()
+
+
+def test_earlier_messages_that_are_nowhere_are_counted_unless_they_are_quoted(
+    place: Place, mailbox: Mailbox, store: Store
+) -> None:
+    mailbox.deliver(raw("<6@x>", "<4@x>", "<5@x>", days=0.5), received=NOW - DAY / 2)
+    cold = place.latest()
+    assert (ids(cold), cold.unknown) == (["<6@x>"], 2)
+    quoting = raw("<7@x>", "<4@x>", "<5@x>", days=0.4, body="Yes.\r\n\r\nOn Monday, Ada wrote:\r\n> Shall we go?")
+    mailbox.deliver(quoting, received=NOW - DAY / 3)
+    place.sync()
+    assert [place.pull(one).unknown for one in ("<6@x>", "<3@x>")] == [1, 0]
 
 
 def test_warm_the_same_conversation_takes_no_search(place: Place, wire: CountingProxy) -> None:
