@@ -316,14 +316,20 @@ class Session(IMAPClient):  # type: ignore[misc]
                 f"{self.host} does not open the folder {name!r}: {error.text}",
                 cure=error.cure or "Check the folder names under [accounts.NAME.folders].",
             ) from error
+        exists = _number(answer, "EXISTS", 0)
+        uidnext = _number(answer, "UIDNEXT", 0) or self._after_the_last(exists)
         self.writable = writable
-        self.selected = FolderState(
-            name,
-            uidvalidity=_number(answer, "UIDVALIDITY", 0),
-            uidnext=_number(answer, "UIDNEXT", 0),
-            exists=_number(answer, "EXISTS", 0),
-        )
+        self.selected = FolderState(name, _number(answer, "UIDVALIDITY", 0), uidnext, exists)
         return self.selected
+
+    def _after_the_last(self, exists: int) -> int:
+        """UIDNEXT by the last message, where a server does not tell it (RFC 3501, 6.3.1, lets it)."""
+        if not exists:
+            return 1
+        last = self.search(span(exists, exists))
+        if not last:
+            raise MailboxError(f"{self.host} tells no UIDs of the folder that was opened")
+        return last[-1] + 1
 
     def _opening(self, command: str, name: Argument | Literal) -> Answer:
         """163, 126 and their like open nothing before they know the client's name, and say so in these words."""

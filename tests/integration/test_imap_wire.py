@@ -380,6 +380,21 @@ def test_a_server_that_refuses_every_message_for_now_loses_none() -> None:
     assert index.uids(store, "a", "INBOX", 1, 9) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_folder_whose_next_uid_is_not_told_is_read_all_the_same() -> None:
+    there, store = Six(set(), None), Store.in_memory()
+
+    def answer(command: str) -> list[str] | None:
+        if command == "UID SEARCH 6:6":
+            return ["* SEARCH 6", "OK done"]
+        return [line for line in there.answer(command) or [] if "UIDNEXT" not in line]
+
+    with scripted(answer) as server, reach(server) as source:
+        assert source.examine("INBOX").uidnext == 7
+        assert synced(source, store, server).new == 6
+        assert synced(source, store, server).new == 0
+    assert index.uids(store, "a", "INBOX", 1, 9) == [1, 2, 3, 4, 5, 6]
+
+
 def test_long_lists_of_uids_are_cut_into_commands_that_every_server_takes() -> None:
     with scripted(mailbox) as server, reach(server) as source:
         list(source.headers("INBOX", range(1, 200_000, 2)[:3000]))
