@@ -70,6 +70,13 @@ def folder(name: str) -> Argument | Literal:
         raise UnsafeArgument(f"Refused to use {name!r} as a folder's name: it is no valid Unicode") from None
 
 
+def folder_as_sent(name: bytes) -> Argument | Literal:
+    """A folder's name as the server itself wrote it, where that is no modified UTF-7. Raises UnsafeArgument."""
+    if not name or any(mark in name for mark in b"\r\n\0"):
+        raise UnsafeArgument(f"Refused to use {name!r} as a folder's name")
+    return string(name.decode("ascii")) if name.isascii() else Literal(name)
+
+
 def keyword(text: str) -> Argument:
     """A word of the protocol (`UID`, `SEARCH`, `BODY.PEEK[HEADER.FIELDS (SUBJECT)]`), written by us."""
     if not _KEYWORD.fullmatch(text):

@@ -6,7 +6,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imapclient.imap_utf7 import decode as decode_utf7
@@ -30,6 +30,7 @@ class Listed:
     name: str
     delimiter: str
     attributes: frozenset[str]  # as sent, any case
+    sent: bytes = b""  # the name as sent, where that is no modified UTF-7
 
 
 def decoded_name(sent: bytes) -> str:
@@ -41,10 +42,27 @@ def decoded_name(sent: bytes) -> str:
 
 
 def as_listed(sent: bytes, delimiter: str, attributes: Iterable[str]) -> Listed:
-    """A line of LIST; a folder whose name would not come back as it was sent cannot be opened."""
+    """A line of LIST. A name that its decoding does not lead back to is shown as it is and kept as it was sent."""
     name = decoded_name(sent)
-    comes_back = name.isprintable() and encode_utf7(name) == sent
-    return Listed(name, delimiter, frozenset(attributes) if comes_back else frozenset({*attributes, "\\Noselect"}))
+    if name.isprintable() and encode_utf7(name) == sent:
+        return Listed(name, delimiter, frozenset(attributes))
+    shown = "".join(one if one.isprintable() else "\ufffd" for one in sent.decode("utf-8", "replace"))
+    cannot_be_sent = ["\\Noselect"] if any(mark in sent for mark in b"\r\n\0") else []
+    return Listed(shown, delimiter, frozenset([*attributes, *cannot_be_sent]), sent)
+
+
+def distinct(lines: Iterable[Listed]) -> list[Listed]:
+    """The same lines, with a number behind a name as sent that looks like another's."""
+    lines = list(lines)
+    taken = {line.name for line in lines if not line.sent}
+    found = []
+    for line in lines:
+        if line.sent:
+            names = (line.name, *(f"{line.name} ({number})" for number in range(2, len(lines) + 2)))
+            line = replace(line, name=next(name for name in names if name not in taken))
+            taken.add(line.name)
+        found.append(line)
+    return found
 
 
 def assign_roles(listed: Iterable[Listed], settings: FolderSettings) -> tuple[Folder, ...]:

@@ -60,6 +60,7 @@ class ImapSource:
         self._patience = patience
         self._session: Session | None = None
         self._folders: tuple[Folder, ...] = ()
+        self._names_as_sent: dict[str, bytes] = {}
         self._epochs: dict[str, int] = {}  # UIDVALIDITY of each folder, as this source has told it
         self._found = conversation.Found()
         self._unreadable: list[Location] = []
@@ -84,7 +85,7 @@ class ImapSource:
     def folders(self) -> Sequence[Folder]:
         """Every folder with its role; asked once."""
         if not self._folders:
-            self._folders = folders.assign_roles(self._read(_listed), self._folder_settings)
+            self._read(self._list)
         return self._folders
 
     def examine(self, folder: str) -> FolderState:
@@ -223,6 +224,7 @@ class ImapSource:
 
     def _logged_in(self) -> Session:
         session = Session(self._settings)
+        session.names_as_sent = self._names_as_sent
         try:
             log_in(session, self._credential)
         except BaseException:
@@ -324,9 +326,22 @@ class ImapSource:
 
         return self._read(opened, again=again)
 
+    def _list(self, session: Session) -> None:
+        lines = folders.distinct(_listed(session))
+        self._folders = folders.assign_roles(lines, self._folder_settings)
+        self._names_as_sent.update((line.name, line.sent) for line in lines if line.sent)
+
     def _opened(self, session: Session, folder: str, *, again: bool = False) -> FolderState:
         """Open `folder`; UIDs that the caller holds must not come to mean other messages."""
-        state = session.open_folder(folder, again=again)
+        try:
+            state = session.open_folder(folder, again=again)
+        except MailboxError:
+            if self._folders:
+                raise
+            self._list(session)  # which tells whether the server writes this name in a way of its own
+            if folder not in self._names_as_sent:
+                raise
+            state = session.open_folder(folder, again=again)
         if self._epochs.setdefault(folder, state.uidvalidity) != state.uidvalidity:
             del self._epochs[folder]
             raise MailboxError(f"The folder {folder!r} was renumbered by the server", cure="Run `mailassist sync`.")

@@ -12,7 +12,7 @@ import re
 import selectors
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from imapclient import IMAPClient
 
 from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, MailboxError
-from mailassist.transport.arguments import Argument, Literal, folder, keyword, span
+from mailassist.transport.arguments import Argument, Literal, folder, folder_as_sent, keyword, span
 from mailassist.transport.network import failures, open_socket, start_tls
 from mailassist.transport.refusals import known_cure
 from mailassist.transport.sasl import concealed, oauth_failure
@@ -142,6 +142,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         self._cached_capabilities: tuple[bytes, ...] | None
         self.selected: FolderState | None = None
         self.writable = False
+        self.names_as_sent: Mapping[str, bytes] = {}  # of folders whose names are no modified UTF-7
         self.news = False  # what the last IDLE brought
         self.secrets: Sequence[str] = ()  # never to be repeated in an error
         with self._connection_errors():
@@ -301,6 +302,10 @@ class Session(IMAPClient):  # type: ignore[misc]
             self.selected = None
             raise
 
+    def folder_argument(self, name: str) -> Argument | Literal:
+        """The folder `name` in a command. Raises UnsafeArgument."""
+        return folder_as_sent(self.names_as_sent[name]) if name in self.names_as_sent else folder(name)
+
     def open_folder(self, name: str, *, writable: bool = False, again: bool = False) -> FolderState:
         """EXAMINE (or SELECT, to write) `name`, unless it is open already and `again` is not wanted.
 
@@ -310,7 +315,7 @@ class Session(IMAPClient):  # type: ignore[misc]
             return self.selected
         self.selected = None
         try:
-            answer = self._opening("SELECT" if writable else "EXAMINE", folder(name))
+            answer = self._opening("SELECT" if writable else "EXAMINE", self.folder_argument(name))
         except Refused as error:
             raise MailboxError(
                 f"{self.host} does not open the folder {name!r}: {error.text}",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from mailassist.errors import MailboxError
-from mailassist.transport.arguments import Argument, Literal, flags, folder, keyword, span
+from mailassist.transport.arguments import Argument, Literal, flags, keyword, span
 from mailassist.transport.session import Answer, Refused, Session
 from mailassist.transport.source import Location
 
@@ -20,13 +20,13 @@ def append(session: Session, name: str, raw: bytes, wanted: Sequence[str]) -> Lo
     Raises MailboxError (over quota, read-only, too large), BrokenConnection (it may have happened).
     """
     session.offers("LITERAL+")  # asked before, never between a command and its literal
-    parts = (folder(name), *([flags(wanted)] if wanted else []), Literal(raw))
+    parts = (session.folder_argument(name), *([flags(wanted)] if wanted else []), Literal(raw))
     try:
         answer = session.run("APPEND", *parts)
     except Refused as error:
         if _NEEDED_AFTER_APPEND not in error.text.upper():
             raise _not_stored(session, name, error) from error
-        session.run("CREATE", folder(name))
+        session.run("CREATE", session.folder_argument(name))
         answer = session.run("APPEND", *parts)
     return _appended(answer, name)
 
@@ -41,9 +41,9 @@ def remove(session: Session, place: Location, trash: str) -> bool:
     uid = span(place.uid, place.uid)
     if trash and trash != place.folder:
         if session.offers("MOVE"):
-            session.run("UID", keyword("MOVE"), uid, folder(trash))
+            session.run("UID", keyword("MOVE"), uid, session.folder_argument(trash))
             return True
-        session.run("UID", keyword("COPY"), uid, folder(trash))
+        session.run("UID", keyword("COPY"), uid, session.folder_argument(trash))
     _store(session, uid, ["\\Deleted"])
     if session.offers("UIDPLUS"):
         session.run("UID", keyword("EXPUNGE"), uid)

@@ -417,6 +417,24 @@ def test_xlist_and_names_are_used_where_nothing_better_is_told() -> None:
         }  # fmt: skip
 
 
+def test_a_folder_whose_name_is_no_modified_utf7_is_opened_by_the_bytes_that_the_server_sent() -> None:
+    sent = ["R&D", "R&-D", "Größe", "Entw\udcfcrfe"]  # the last in ISO 8859-1
+
+    def answer(command: str) -> list[str] | None:
+        if command.startswith("EXAMINE") and command.split(" ", 1)[1].strip('"<>') not in sent:
+            return ["NO [NONEXISTENT] no such folder"]
+        listed = [f'* LIST () "/" "{name}"' for name in sent]
+        return mailbox(command, {"LIST": [*listed, '* LIST () "/" {3}\r\na\nb', "OK done"]})
+
+    with scripted(answer) as server, reach(server) as source:
+        found = [folder.name for folder in source.folders() if folder.selectable]
+    assert found == ["R&D (2)", "R&D", "Größe", "Entw\ufffdrfe"]
+    for name, wanted in zip(found, ["R&D", "R&-D", "<Größe>", "<Entw\udcfcrfe>"], strict=True):
+        with scripted(answer) as server, reach(server) as source:  # one that has not listed them
+            assert source.examine(name).exists == 2
+        assert [command for command in server.commands if command.startswith("EXAMINE")][-1][8:].strip('"') == wanted
+
+
 def test_a_missing_thread_id_leads_to_a_search_by_ids() -> None:
     def answer(command: str) -> list[str] | None:
         fetched = (
