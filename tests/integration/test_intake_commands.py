@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailassist.cli import group
-from mailassist.errors import InputError, MailassistError, MailboxError, StoreError
+from mailassist.errors import ConnectionFailed, InputError, MailassistError, MailboxError, StoreError
 
 ANNA = "Anna \x1b[31mMeyer <anna@example.net>"
 
@@ -58,6 +58,20 @@ def test_sync_says_what_it_did(config: Path) -> None:
     assert run(config, "sync").stdout.startswith("home: 2 new, 0 gone")
     (described,) = json.loads(run(config, "sync", "--json").stdout)
     assert (described["account"], described["new"], described["complete"]) == ("home", 0, True)
+
+
+def test_accounts_that_fail_are_told_and_the_others_are_synced(config: Path) -> None:
+    nobody_listens = (
+        '[accounts.a]\naddress = "a@example.org"\nimap = { host = "127.0.0.1", port = 1, security = "none" }\n'
+    )
+    no_such_folder = f'[accounts.b]\naddress = "b@example.org"\nmaildir = "{config.parent / "gone"}"\n'
+    config.write_text('default_account = "a"\n' + config.read_text() + nobody_listens + no_such_folder)
+    result = CliRunner().invoke(group, ["--config", str(config), "sync"], standalone_mode=False)
+    assert result.return_value == ConnectionFailed.exit_code
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["a", "b"]
+    assert "home: 2 new" in result.stdout
+    told = CliRunner().invoke(group, ["--config", str(config), "sync", "--json"], standalone_mode=False).stdout
+    assert [(one["account"], "error" in one) for one in json.loads(told)] == [("a", True), ("home", False), ("b", True)]
 
 
 def test_list_shows_who_waits_and_with_all_why_the_others_do_not(config: Path) -> None:
