@@ -60,10 +60,11 @@ STORE_FILE = "mailassist.sqlite"
 
 
 def say_on_stderr(line: str) -> None:
-    """How a warning reaches the person outside of the UI."""
+    """How a warning reaches the person outside of the UI; where a sync's progress stands, it takes the place of it."""
     from mailassist.mail.safe_text import SafeText
 
-    print(f"mailassist: {SafeText(line).line()}", file=sys.stderr)
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(f"{start}mailassist: {SafeText(line).line()}", file=sys.stderr)
 
 
 class Desk:
@@ -88,7 +89,7 @@ class Desk:
 
     @cached_property
     def _connections(self) -> Connections:
-        return Connections(self.config.accounts, self._keeper, self.data_folder)
+        return Connections(self.config.accounts, self._keeper, self.data_folder, self._warn)
 
     @cached_property
     def models(self) -> Models:

@@ -26,11 +26,14 @@ IDLE_LIMIT = 120.0  # seconds after which an unused connection is closed instead
 class Connections:
     """The sources of every account; thread-safe."""
 
-    def __init__(self, accounts: dict[str, Account], keeper: Keeper, data_folder: Path) -> None:
-        """`keeper` finds the passwords; `data_folder` holds the UID tables of Maildirs."""
+    def __init__(
+        self, accounts: dict[str, Account], keeper: Keeper, data_folder: Path, warn: Callable[[str], None]
+    ) -> None:
+        """`keeper` finds the passwords; `data_folder` holds the UID tables of Maildirs; `warn` tells the person."""
         self._accounts = accounts
         self._keeper = keeper
         self._data_folder = data_folder
+        self._warn = warn
         self._free: dict[str, list[tuple[float, MailSource]]] = {name: [] for name in accounts}
         self._limits = {name: threading.BoundedSemaphore(WORK_CONNECTIONS) for name in accounts}
         self._lock = threading.Lock()
@@ -76,10 +79,12 @@ class Connections:
 
     def _opened_imap(self, name: str, account: Account) -> MailSource:
         from mailassist.transport.imap import connect
+        from mailassist.transport.throttling import Patience
 
         assert account.imap is not None
+        secret, patience = self.secret(name, account.secret), Patience(warn=lambda line: self._warn(f"{name}: {line}"))
         try:
-            return connect(account.imap, account.address, self.secret(name, account.secret), account.folders)
+            return connect(account.imap, account.address, secret, account.folders, patience=patience)
         except LoginError:
             self._keeper.forget(name)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -35,6 +36,10 @@ class Throttled(ConnectionFailed):
         self.broken = broken
 
 
+def _silent(line: str) -> None:
+    """For a caller that tells nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How to wait: injected, so that tests need not."""
@@ -42,10 +47,14 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
     tries: int = 4
+    warn: Callable[[str], None] = _silent  # hears of a pause that the server asks for
 
     def pause(self, attempt: int, at_least: float = 0.0) -> None:
         """Wait before trying again: 1, 2, 4, ... s with jitter, so that clients do not come back all at once."""
-        self.sleep(min(LONGEST, max(at_least, 2.0**attempt * (0.5 + self.random()))))
+        seconds = min(LONGEST, max(at_least, 2.0**attempt * (0.5 + self.random())))
+        if at_least:
+            self.warn(f"The server asks to wait {math.ceil(seconds)} s")
+        self.sleep(seconds)
 
 
 def suggested_pause(text: str, *, of_all: bool = False) -> float | None:

@@ -31,16 +31,21 @@ INJECTED = "<a@b>\r\nX1 DELETE INBOX"
 
 
 def reach(
-    server: ScriptedServer, pauses: list[float] | None = None, *, secret: str = "secret", **settings: object
+    server: ScriptedServer,
+    pauses: list[float] | None = None,
+    *,
+    secret: str = "secret",
+    said: list[str] | None = None,
+    **settings: object,
 ) -> ImapSource:
-    waited = pauses if pauses is not None else []
+    waited, told = pauses if pauses is not None else [], said if said is not None else []
     values = {"host": server.host, "port": server.port, "security": "none", "login": "me", "read_timeout": 20.0}
     return connect(
         ServerSettings.model_validate(values | settings),
         "me@here.example",
         lambda: SecretStr(secret),
         FolderSettings(),
-        patience=Patience(sleep=waited.append, random=lambda: 0.5),
+        patience=Patience(sleep=waited.append, random=lambda: 0.5, warn=told.append),
     )
 
 
@@ -93,9 +98,11 @@ def test_a_server_that_asks_to_wait_is_obeyed_up_to_five_minutes() -> None:
         return mailbox(command, {"UID SEARCH": ["* SEARCH 7 9", "OK done"]})
 
     pauses: list[float] = []
-    with scripted(answer) as server, reach(server, pauses) as source:
+    said: list[str] = []
+    with scripted(answer) as server, reach(server, pauses, said=said) as source:
         assert source.uids("INBOX", 1, 29) == [7, 9]
     assert pauses == [92.415, LONGEST] and server.connections == 1
+    assert said == ["The server asks to wait 93 s", "The server asks to wait 300 s"]
 
 
 @pytest.mark.parametrize(
@@ -125,9 +132,10 @@ def test_a_broken_connection_is_opened_again_with_growing_pauses() -> None:
         return mailbox(command, {"UID SEARCH": ["* SEARCH 3", "OK done"]})
 
     pauses: list[float] = []
-    with scripted(answer) as server, reach(server, pauses) as source:
+    said: list[str] = []
+    with scripted(answer) as server, reach(server, pauses, said=said) as source:
         assert source.uids("INBOX", 1, 29) == [3]
-    assert server.connections == 3 and pauses == [1.0, 2.0]
+    assert server.connections == 3 and pauses == [1.0, 2.0] and said == []
 
 
 def test_a_renumbered_folder_after_a_reconnect_is_not_mixed_up() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import json
+import re
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from servers.scripted_imap import mailbox, scripted
 
 from mailassist.cli import group
 from mailassist.errors import ConnectionFailed, InputError, MailassistError, MailboxError, StoreError
@@ -72,6 +74,24 @@ def test_accounts_that_fail_are_told_and_the_others_are_synced(config: Path) -> 
     assert "home: 2 new" in result.stdout
     told = CliRunner().invoke(group, ["--config", str(config), "sync", "--json"], standalone_mode=False).stdout
     assert [(one["account"], "error" in one) for one in json.loads(told)] == [("a", True), ("home", False), ("b", True)]
+
+
+def test_sync_says_that_the_server_asks_to_wait(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = iter(["NO [THROTTLED] Suggested Backoff Time: 9 milliseconds"])
+
+    def answer(command: str) -> list[str] | None:
+        wait = command.startswith("EXAMINE") and next(asked, None)
+        return [wait] if wait else mailbox(command)
+
+    monkeypatch.setenv("THROTTLED_PASSWORD", "secret")
+    with scripted(answer) as server:
+        config.write_text(
+            f'data_folder = "{config.parent / "data"}"\n[accounts.home]\naddress = "tom@example.org"\n'
+            f'imap = {{ host = "{server.host}", port = {server.port}, security = "none" }}\n'
+            'secret = { password_env = "THROTTLED_PASSWORD", keyring = false }\n'
+        )
+        result = run(config, "sync")
+    assert re.fullmatch(r"mailassist: home: The server asks to wait [12] s", result.stderr.splitlines()[-1])
 
 
 def test_list_shows_who_waits_and_with_all_why_the_others_do_not(config: Path) -> None:
