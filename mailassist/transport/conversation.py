@@ -2,7 +2,8 @@
 
 Every command is a round trip, and a search by header reads every message it is not kept from. So folders are taken in
 the order that needs no second EXAMINE, headers and bodies come in the same FETCH, and each search is bounded by date
-and by a window of the newest UIDs: its cost does not grow with the mailbox.
+and by a window of the newest UIDs: its cost does not grow with the mailbox. Only for what is missing in the end is
+there one without the window.
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ from mailassist.transport.throttling import Patience, Throttled
 Result = TypeVar("Result")
 
 _SEARCH_WINDOW = 100_000  # UIDs a SEARCH; an answer must not grow without bound
-_BODIES_KEPT = 64 * 1024 * 1024  # bytes of bodies that came with a conversation
 
 
 def connect(
