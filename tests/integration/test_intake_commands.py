@@ -188,5 +188,5 @@ def test_odd_arguments_have_a_clear_error_and_their_exit_code(
 
 def test_an_mbox_that_is_a_folder_is_named(config: Path) -> None:
     config.write_text(config.read_text().replace("maildir =", "mbox ="))
-    result = CliRunner().invoke(group, ["--config", str(config), "sync"])
+    result = CliRunner().invoke(group, ["--config", str(config), "sync"], standalone_mode=False)
     assert result.return_value == MailboxError.exit_code and "no file that you may read" in result.stderr
