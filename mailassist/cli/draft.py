@@ -100,8 +100,7 @@ def _desk(model: str, config_is_optional: bool) -> Desk:
 
 def _warm_up(desk: Desk, show_prompt: bool) -> None:
     """Load in threads what is needed once the mail is here: it would cost more than the mail itself."""
-    from threading import Thread
-
+    from mailassist.context.loading import load_in_background
     from mailassist.drafting.pipeline import OUTLINE, warm_up
 
     if desk.config.model.name == OUTLINE and not show_prompt:
@@ -110,7 +109,7 @@ def _warm_up(desk: Desk, show_prompt: bool) -> None:
     if not show_prompt:
         from mailassist.model import connection
 
-        Thread(target=connection.warm_up, name="load-model-client", daemon=True).start()
+        load_in_background("load-model-client", connection.warm_up)
 
 
 def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: str, reply_all: bool) -> _Task:

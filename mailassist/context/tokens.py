@@ -10,10 +10,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from threading import Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
+from mailassist.context.loading import load_in_background
+
 if TYPE_CHECKING:
+    from threading import Thread
+
     from bpe_openai import Encoding
 
 # Tokenizers that bpe-openai carries; every model of OpenAI's since GPT-4o uses the first.
@@ -96,9 +100,7 @@ def counter_for(tokenizer: str, ask: Callable[[str], int] | None = None) -> Toke
 
 def warm_up(tokenizer: str) -> Thread:
     """Load what `counter_for(tokenizer)` needs in a thread of its own, which is returned, started."""
-    thread = Thread(target=_load, args=(tokenizer,), name="load-tokenizer", daemon=True)
-    thread.start()
-    return thread
+    return load_in_background("load-tokenizer", lambda: _load(tokenizer))
 
 
 def _load(tokenizer: str) -> None:

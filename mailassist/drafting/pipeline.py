@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from mailassist.config import Config, Identity
 from mailassist.context.language import detect, reply_language
+from mailassist.context.loading import load_in_background
 from mailassist.context.tokens import TokenCounter, counter_for
 from mailassist.context.tokens import warm_up as load_tokens
 from mailassist.drafting.budget import Paid, Payer, paid_write
@@ -179,8 +179,8 @@ def _outlined(
 def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
     """Load token tables and templates in threads, while something else waits for the network. Raises nothing."""
     load_tokens(info.tokenizer)
-    Thread(target=detect, args=("a",), name="load-languages", daemon=True).start()
-    Thread(target=load_templates, args=(overrides,), name="load-templates", daemon=True).start()
+    load_in_background("load-languages", lambda: detect("a"))
+    load_in_background("load-templates", lambda: load_templates(overrides))
 
 
 def token_budget(config: Config, info: ModelInfo) -> int:

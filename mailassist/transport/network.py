@@ -5,13 +5,15 @@ Shared by IMAP and SMTP. A socket from here has Nagle's algorithm off, since com
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mailassist.config import ServerSettings
 from mailassist.errors import CertificateError, ConfigError, ConnectionFailed
@@ -20,6 +22,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
 _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _UNVERIFIABLE, _NOT_YET, _EXPIRED = 18, 19, 20, 21, 9, 10
 _WRONG_NAMES = (62, 64)  # hostname, IP address
+_END_OF_HEADER = b"\r\n\r\n"
+_LONGEST_HEADER = 65_536
 
 
 def open_socket(settings: ServerSettings, *, environment: Mapping[str, str] = os.environ) -> socket.socket:
@@ -95,6 +99,8 @@ def _is_exempt(host: str, no_proxy: str) -> bool:
 
 
 def _through(url: str, settings: ServerSettings) -> socket.socket:
+    if url.startswith("http://"):
+        return _through_http(url, settings)
     from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
     from python_socks.sync import Proxy
 
@@ -112,12 +118,58 @@ def _through(url: str, settings: ServerSettings) -> socket.socket:
     try:
         opened = proxy.connect(settings.host, settings.port, timeout=settings.connect_timeout)
     except (ProxyError, ProxyConnectionError, ProxyTimeoutError, OSError) as error:
-        raise ConnectionFailed(
-            f"{settings.host}:{settings.port} could not be reached through {shown}: {error or type(error).__name__}",
-            cure='Check the proxy, or set proxy = "none" for this server.',
-        ) from error
+        raise _not_through(shown, settings, error) from error
     assert isinstance(opened, socket.socket)
     return opened
+
+
+def _not_through(proxy: str, settings: ServerSettings, error: object) -> ConnectionFailed:
+    return ConnectionFailed(
+        f"{settings.host}:{settings.port} could not be reached through {proxy}: {error or type(error).__name__}",
+        cure='Check the proxy, or set proxy = "none" for this server.',
+    )
+
+
+def _through_http(url: str, settings: ServerSettings) -> socket.socket:
+    """HTTP's CONNECT (RFC 9110, 9.3.6).
+
+    A mail server may greet in the same packet in which the proxy answers; libraries read both and lose the greeting.
+    """
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname or "", parts.port or 80
+    except ValueError as error:
+        raise ConfigError(f"The proxy is not usable: {error}", cure="Use http://host:port.") from error
+    target = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request += f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}\r\n"
+    try:
+        opened = socket.create_connection((host, port), timeout=settings.connect_timeout)
+        try:
+            opened.sendall(f"{request}\r\n".encode())
+            status = _http_header(opened).split(b"\r\n")[0].decode("ascii", "replace")
+            if not re.match(r"HTTP/1\.\d 2\d\d\b", status):
+                raise OSError(f"it answers {status[:100]!r}")
+        except BaseException:
+            opened.close()
+            raise
+    except OSError as error:
+        raise _not_through(f"the proxy {host}", settings, error) from error
+    return opened
+
+
+def _http_header(opened: socket.socket) -> bytes:
+    """The header of an HTTP answer; what follows it is left for whoever reads next. Raises OSError."""
+    header = b""
+    while not header.endswith(_END_OF_HEADER):
+        seen = opened.recv(4096, socket.MSG_PEEK)
+        if not seen or len(header) > _LONGEST_HEADER:
+            raise OSError("it hung up" if not seen else "its answer does not end")
+        end = (header + seen).find(_END_OF_HEADER)
+        header += opened.recv(len(seen) if end < 0 else end + len(_END_OF_HEADER) - len(header))
+    return header
 
 
 def _directly(settings: ServerSettings) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 import socket
@@ -676,17 +677,36 @@ def test_a_connection_goes_through_the_proxy_and_the_proxy_looks_up_the_name() -
         client, _ = listening.accept()
         while not asked.endswith(b"\r\n\r\n"):
             asked.extend(client.recv(1000))
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         server = socket.create_connection(target)
+        greeting = server.recv(1000)  # goes along in one packet
+        client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n" + greeting)
         for source, sink in ((client, server), (server, client)):
             threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
 
     with scripted(mailbox) as server, socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=relay, args=(listening, (server.host, server.port)), daemon=True).start()
-        proxy = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        proxy = f"http://me:p%40ss@127.0.0.1:{listening.getsockname()[1]}"
         with reach(server, host="localhost", proxy=proxy) as source:
             assert source.examine("INBOX").uidvalidity == 5
     assert asked.startswith(b"CONNECT localhost:")
+    assert b"Proxy-Authorization: Basic " + base64.b64encode(b"me:p@ss") in asked
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"", b"SSH-2.0\r\n\r\n"])
+def test_a_proxy_that_refuses_is_named_with_its_words(answer: bytes) -> None:
+    def refuse(listening: socket.socket) -> None:
+        client, _ = listening.accept()
+        client.recv(1000)
+        client.sendall(answer)
+        client.close()
+
+    with scripted(mailbox) as server, socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=refuse, args=(listening,), daemon=True).start()
+        proxy = f"http://me:secret@127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(ConnectionFailed, match=r"through the proxy 127\.0\.0\.1: ") as caught:
+            reach(server, host="localhost", proxy=proxy)
+    assert "secret" not in str(caught.value)
+    assert (answer.split(b"\r\n")[0].decode() or "hung up") in str(caught.value)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

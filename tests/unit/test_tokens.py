@@ -1,5 +1,8 @@
 """Token counts: exact where the tokenizer is known, never too low where it is not."""
 
+import subprocess
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,3 +54,13 @@ def test_a_count_during_warm_up_waits_for_the_tables() -> None:
     thread = warm_up("o200k_base")
     assert counter_for("o200k_base").count("hello") == 1
     thread.join()
+
+
+def test_loading_that_the_end_of_the_program_overtakes_says_nothing() -> None:
+    program = (
+        "import time; from mailassist.context.loading import load_in_background as load\n"
+        "def late():\n    time.sleep(0.3); raise RuntimeError('no imports any more')\n"
+        "import threading; load('late', late); threading.Thread(target=time.sleep, args=(0.6,)).start()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
