@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mailassist.mail.body import html_to_text
 from mailassist.mail.charsets import decode, inside
 from mailassist.mail.css_selectors import Budget
-from mailassist.mail.encryption import pgp, smime
+from mailassist.mail.encryption import pgp, rights_managed, smime
 from mailassist.mail.flowed import unflow
 from mailassist.mail.invisible import without_invisible
 from mailassist.mail.message import Attachment
@@ -148,7 +148,8 @@ class _Reader:
         if sealed == "signed":
             self.warnings.append("signed: an S/MIME part that is signed in one piece was not read")
         else:
-            self.encrypted = self.encrypted or sealed
+            protected = "Microsoft rights management" if rights_managed(part) else ""
+            self.encrypted = self.encrypted or sealed or protected
 
     def open_others(self) -> None:
         """Look at the attachments again in the light of the whole: what is encrypted, and what is the only text."""

@@ -1,4 +1,5 @@
-"""Parts that hold a message in a form that is not text: S/MIME (RFC 8551) and PGP/MIME (RFC 3156).
+"""Parts that hold a message in a form that is not text: S/MIME (RFC 8551), PGP/MIME (RFC 3156), Microsoft's rights
+management (MS-OXORMMS).
 
 Gateways and Exchange relabel such parts, so that their names and their first bytes count as well.
 """
@@ -27,6 +28,12 @@ def smime(raw: bytes, part: Part) -> str:
     beginning = decoded(raw, part, _BEGINNING)[0][:40]
     said = header.smime_type in ("signed-data", "certs-only") and _ENVELOPED not in beginning
     return "signed" if said or _SIGNED in beginning else "S/MIME"
+
+
+def rights_managed(part: Part) -> bool:
+    """Whether a part is a message that Outlook protected: what stands beside it only says how to open it."""
+    header = part.header
+    return header.content_type == "application/x-microsoft-rpmsg-message" or header.name.lower() == "message.rpmsg"
 
 
 def pgp(raw: bytes, part: Part, alone: bool) -> bool:

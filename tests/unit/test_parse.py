@@ -218,6 +218,12 @@ def test_flowed_text_is_joined_again() -> None:
         ),
         ("application/octet-stream; name=message.bin", b"\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n", "PGP/MIME"),
         ("application/octet-stream; name=encrypted.asc", b"hQ", "PGP/MIME"),
+        (
+            "multipart/mixed; boundary=b",
+            b"--b\r\n\r\nRead this protected message in your browser.\r\n"
+            b"--b\r\nContent-Type: application/x-microsoft-rpmsg-message; name=message.rpmsg\r\n\r\nv\xe8\r\n--b--",
+            "Microsoft rights management",
+        ),
         ("text/plain", b"See:\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n", "inline PGP"),
     ],
 )
