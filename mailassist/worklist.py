@@ -123,6 +123,10 @@ class ReviewDesk(Protocol):
     own. Every method raises MailassistError only.
     """
 
+    def tell(self, listener: Callable[[str], object]) -> None:
+        """Warnings (a server asks to wait, a secret lies badly) go to `listener`, one line each, from any thread."""
+        ...
+
     @property
     def account_names(self) -> Sequence[str]:
         """The configured accounts, the default first; empty where none is configured."""

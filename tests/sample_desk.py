@@ -119,6 +119,9 @@ class SampleDesk:
     def called(self, method: str) -> list[tuple[object, ...]]:
         return [call for call in self.calls if call[0] == method]
 
+    def tell(self, listener: Callable[[str], None]) -> None:
+        self.warn = listener
+
     def address(self, account: str) -> str:
         return ME.email
 

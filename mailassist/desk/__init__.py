@@ -83,9 +83,16 @@ class Desk:
         self.config_path = config_path
         self.data_folder = (config.data_folder or default_data_folder()).expanduser()
         self._now = now
-        self._warn = warn
-        self._keeper = Keeper(warn)
+        self._listener: Callable[[str], object] = warn
+        self._keeper = Keeper(self._warn)
         self._delivering = threading.Lock()
+
+    def tell(self, listener: Callable[[str], object]) -> None:
+        """Warnings go to `listener` from now on, one line each, from any thread."""
+        self._listener = listener
+
+    def _warn(self, line: str) -> None:
+        self._listener(line)
 
     @cached_property
     def _connections(self) -> Connections:

@@ -93,6 +93,7 @@ class ReadingRoom(Screen[None]):
     def on_mount(self) -> None:
         """List first; everything else in the background."""
         self._show_current()
+        self.session.desk.tell(lambda line: self.post_message(told.Noticed(line, "warning")))
         self.start(self._open, group="open")
         self.set_interval(0.08, self._stream)
         self.set_interval(0.5, self._tick)

@@ -415,3 +415,9 @@ async def test_a_folder_that_is_not_there_is_told_once() -> None:
         await person.until(lambda: person.notice == "Something else")
         await person.pilot.pause(0.2)
         assert person.notice == "Something else"
+
+
+async def test_what_the_desk_warns_of_is_seen() -> None:
+    async with reviewing() as person:
+        threading.Thread(target=person.desk.warn, args=("work: The server asks to wait 30 s",)).start()
+        await person.until(lambda: person.notice == "work: The server asks to wait 30 s")
