@@ -213,16 +213,24 @@ def _advance(connection: sa.Connection, row: OutboxRow, now: float, changes: Map
 
 
 def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
-    """The approved text as the current draft again; beside it, if the person has begun another one since."""
+    """The approved text as the current draft again; beside it, if the person has begun another one since.
+
+    Another window may have saved a text before this one was approved: it gives way, and stays among the versions.
+    """
     drafts = schema.drafts
     mine = drafts.c.account == row.account, drafts.c.answers == row.answers
-    found = connection.execute(sa.select(drafts.c.state, drafts.c.text).where(*mine)).first()
+    known = (drafts.c.state, drafts.c.text, drafts.c.written_by, drafts.c.changed_at, drafts.c.version)
+    found = connection.execute(sa.select(*known).where(*mine)).first()
     if found is None:
         again = {"account": row.account, "answers": row.answers, "conversation": row.conversation, "text": row.text}
         fresh = {"written_by": "person", "state": "kept", "created_at": now, "changed_at": now}
         connection.execute(drafts.insert().values(**again, **fresh))
     elif found.state == "approved" or not found.text:
-        _set_draft(connection, row.account, row.answers, {"text": row.text, "state": "kept"}, now)
+        changes: dict[str, Any] = {"state": "kept"}
+        if found.text != row.text:
+            versions.add(connection, row.account, row.answers, found.text, found.written_by, at=found.changed_at)
+            changes |= {"text": row.text, "written_by": "person", "complete": True, "version": found.version + 1}
+        _set_draft(connection, row.account, row.answers, changes, now)
     elif found.text != row.text:
         versions.add(connection, row.account, row.answers, row.text, "person", at=now)
 

@@ -72,6 +72,17 @@ def test_a_reply_taken_back_stands_beside_what_was_written_since(store: Store) -
     assert ("Approved.", "person") in replaced(store)
 
 
+def test_what_another_window_saved_before_an_approval_outlives_its_taking_back(store: Store) -> None:
+    save(store, "Mine.", base=0)
+    theirs = save(store, "Theirs.", base=0)
+    number = approve(store, TO, "Mine.")
+    assert outbox.decide(store, number, ("approved",), now=2.0, give_back=True, state="cancelled")
+    found = drafts.get(store, "a", TO)
+    assert found is not None
+    assert (found.text, found.version) == ("Mine.", theirs.version + 1)
+    assert ("Theirs.", "person") in replaced(store)
+
+
 def approve(store: Store, answers: str, text: str) -> int:
     values = dict.fromkeys(("conversation", "own_id", "fingerprint", "sender", "raw_hash", "message_id"), "x")
     values |= {"account": "a", "answers": answers, "recipients": "anna@test", "raw": b"", "text": text}
