@@ -1,8 +1,8 @@
 """A reply into the Drafts folder, once: intent, APPEND, read back, old revision away; each a commit of its own.
 
-`kept -> appending -> appended`. The bytes of the revision on its way are in the store, so that any process can go on
-after a crash: it looks for them in a new session before it appends again. A draft that the person edited or deleted in
-the mailbox is theirs: never overwritten, never recreated.
+`kept -> appending -> appended`, and `kept` again when the text changes. The bytes of the revision on its way are in the
+store, so that any process can go on after a crash: it looks for them in a new session before it appends again. A draft
+that the person edited or deleted in the mailbox is theirs: never overwritten, never recreated.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def append_revision(work: Work, row: DraftRow, build: Callable[[int], Revision],
         row, theirs = _look_after_old(work, source, row)
         if theirs and not anew:
             return theirs
-        if row.state == "appended" and row.folder and row.fingerprint == text:
+        if row.folder and row.fingerprint == text:
+            table.change(work.store, row, now=work.now(), state="appended")
             return DraftOutcome("unchanged", f"The same draft lies in {row.folder} already", location_of(row))
     work.mark("draft:checked")
     row = _intend(work, row, revision, text)
@@ -290,8 +291,7 @@ def _give_up(work: Work, row: DraftRow, error: MailassistError) -> None:
         "own_id": row.old_own_id, "fingerprint": row.old_fingerprint, "folder": row.old_folder,
         "uidvalidity": row.old_uidvalidity, "uid": row.old_uid,
     }  # fmt: skip
-    state = "appended" if row.old_folder else "kept"
-    table.change(work.store, row, now=work.now(), state=state, pending=b"", error=str(error), **old, **_NO_OLD)
+    table.change(work.store, row, now=work.now(), state="kept", pending=b"", error=str(error), **old, **_NO_OLD)
 
 
 def _wanted(row: DraftRow) -> Wanted:

@@ -112,7 +112,7 @@ class Outgoing:
             return False
         reply.problem = ""
         if approved.outbox_id is None:
-            reply.in_drafts = True
+            reply.in_drafts = reply.text == text
             session.post(Noticed(approved.said or "Saved to Drafts"))
         else:
             self._steps.append(_Step(reply, approved.outbox_id))

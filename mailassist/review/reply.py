@@ -67,6 +67,17 @@ class Figures:
     cost: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The text that a call is to replace, and what was known of it: comes back if the call brings nothing."""
+
+    text: SafeText = field(default_factory=SafeText)
+    written_by: Author = "model"
+    complete: bool = True
+    in_drafts: bool = False
+    overtaken: bool = False
+
+
 @dataclass(slots=True)
 class Reply:
     """A conversation that waits, and what is known of the reply to it."""
@@ -78,7 +89,7 @@ class Reply:
     text: SafeText = field(default_factory=SafeText)
     written_by: Author = "model"
     complete: bool = True
-    before: tuple[SafeText, Author] = field(default=(SafeText(), "model"))  # while writing: what comes back if it fails
+    before: _Before = field(default_factory=_Before)  # while writing
     version: int = 0  # of the saved text, as far as this window knows; 0: none is saved
     others: bool = False  # there are other texts for this reply
     in_drafts: bool = False
@@ -152,14 +163,15 @@ class Reply:
     def renew(self, waiting: Waiting) -> None:
         """A newer message came: the person's text stays, and is asked about; a model's answers what is past."""
         self.waiting, self.pulled, self.plans, self.outbox = waiting, None, {}, None
-        self.overtaken = self.edited or self.writing
+        in_hand = self.edited or (self.editing and bool(self.text))
+        self.overtaken = in_hand or self.writing
         self.version = 0
-        if not self.edited and self.text:
+        if self.text and not in_hand:
             self.text, self.complete, self.others = SafeText(), True, True
 
     def begin_writing(self) -> None:
         """A call starts; should it fail, the text so far comes back."""
-        self.before = self.text, self.written_by
+        self.before = _Before(self.text, self.written_by, self.complete, self.in_drafts, self.overtaken)
         self.text, self.pieces, self.writing = SafeText(), [], True
         self.written_by, self.complete, self.in_drafts = "model", False, False
         self.problem, self.notices, self.overtaken = "", (), False
@@ -167,10 +179,7 @@ class Reply:
     def take(self, draft: Draft) -> None:
         """The call's result; one that was stopped before its first word leaves the text from before."""
         self.text, self.complete = draft_text(draft.text), draft.complete
-        if not self.text.strip():
-            self._restore()
-        elif self.before[0]:
-            self.others = True
+        self._settle()
         self.notices = tuple(draft.notices)
         usage = draft.usage
         self.figures = Figures(
@@ -185,19 +194,22 @@ class Reply:
         """The call failed: what has streamed in stays, marked; else the text from before comes back."""
         self.problem = problem
         self.text = draft_text("".join(self.pieces))
-        if not self.text:
-            self._restore()
+        self._settle()
 
-    def _restore(self) -> None:
-        """The text from before comes back, and whose it was."""
-        if self.before[0]:
-            (self.text, self.written_by), self.complete = self.before, True
+    def _settle(self) -> None:
+        """After a call: where it brought no text, the one from before is as it was; else that one is a version."""
+        before = self.before
+        if self.text.strip():
+            self.others = self.others or bool(before.text)
+            return
+        self.text, self.written_by, self.complete = before.text, before.written_by, before.complete
+        self.in_drafts, self.overtaken = before.in_drafts, before.overtaken or self.overtaken
 
     def type(self, text: str) -> None:
         """The person changed the text."""
         self.others = self.others or (bool(self.text) and self.written_by == "model")
         self.text = draft_text(text)
-        self.written_by, self.complete, self.problem = "person", True, ""
+        self.written_by, self.complete, self.in_drafts, self.problem = "person", True, False, ""
 
     def step_back(self, versions: Sequence[Version]) -> tuple[int, int] | None:
         """The version before takes the text's place, after the oldest the newest; which one it is, of how many.

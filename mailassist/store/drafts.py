@@ -100,7 +100,8 @@ def save_text(
 
     `base`: the version that the writer knows, 0 for none; None: whichever there is. `apart`: the text is another one,
     not the one before, edited further. A text that gives way to one by somebody else, by another process, or to one
-    that is apart stays among the versions. What is known of a revision in the Drafts folder stays.
+    that is apart stays among the versions; the same text stays whose it was. What is known of a revision in the Drafts
+    folder stays, but it no longer holds the current text.
     """
     values = {"text": text, "written_by": written_by, "changed_at": now, **about}
     with store.write() as connection:
@@ -120,7 +121,9 @@ def save_text(
         overtaken = changed and base is not None and base != found.version
         if changed and (overtaken or apart or "model" in (written_by, found.written_by)):
             versions.add(connection, account, answers, found.text, found.written_by, at=found.changed_at)
-        if found.state == "approved":
+        if not changed:
+            values["written_by"] = found.written_by
+        if found.state == "approved" or (changed and found.state == "appended"):
             values["state"] = "kept"
         version = found.version + changed
         connection.execute(_drafts.update().where(*_key(account, answers)).values(**values, version=version))
@@ -142,7 +145,10 @@ def unfinished(store: Store, account: str) -> list[DraftRow]:
     """Drafts whose revision is on its way into the mailbox, or has come there beside the one it replaces."""
     query = sa.select(*_COLUMNS).where(
         _drafts.c.account == account,
-        sa.or_(_drafts.c.state == "appending", sa.and_(_drafts.c.state == "appended", _drafts.c.old_folder != "")),
+        sa.or_(
+            _drafts.c.state == "appending",
+            sa.and_(_drafts.c.state.in_(("appended", "kept")), _drafts.c.old_folder != ""),
+        ),
     )
     with store.read() as connection:
         return [DraftRow(**found._mapping) for found in connection.execute(query.order_by(_drafts.c.id))]

@@ -128,7 +128,8 @@ drafts = Table(
     Column("cached_tokens", Integer, nullable=False, default=0),
     Column("output_tokens", Integer, nullable=False, default=0),
     Column("cost", Float, nullable=False, default=0.0),
-    # kept | appending | appended | person (edited in the mailbox) | gone (deleted there) | approved (in the outbox)
+    # kept | appending | appended (the text as it is now) | person (edited in the mailbox) | gone (deleted there) |
+    # approved (in the outbox)
     Column("state", String, nullable=False, default="kept"),
     Column("pending", LargeBinary, nullable=False, default=b""),  # the bytes being appended, so that anyone can go on
     Column("owner", String, nullable=False, default=""),  # the process that appends them

@@ -54,6 +54,17 @@ def test_the_same_text_from_both_is_no_conflict(store: Store) -> None:
     assert replaced(store) == []
 
 
+def test_a_text_changed_since_it_was_saved_to_drafts_is_not_in_drafts(store: Store) -> None:
+    save(store, "First.", "model", state="appended", folder="Drafts", uid=7)
+    save(store, "First.")  # by whomever it is saved again, it is the model's
+    found = drafts.get(store, "a", TO)
+    assert found is not None and (found.state, found.written_by) == ("appended", "model")
+    save(store, "Second.")
+    found = drafts.get(store, "a", TO)
+    assert found is not None and (found.state, found.folder, found.uid) == ("kept", "Drafts", 7)
+    assert replaced(store) == [("First.", "model")]
+
+
 def test_an_unanswered_message_before_lends_its_texts_and_an_answered_one_does_not(store: Store) -> None:
     save(store, "Old draft", "model", answers="<before@test>")
     save(store, "Old answer", answers="<before@test>")

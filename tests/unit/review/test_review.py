@@ -13,6 +13,7 @@ from textual.widgets import Static
 from mailassist.drafting.pipeline import Draft
 from mailassist.errors import StoreError
 from mailassist.mail.safe_text import SafeText
+from mailassist.review.reply import Mark
 from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.widgets.conversation_list import ConversationList
 
@@ -211,6 +212,40 @@ async def test_a_draft_stopped_before_its_first_word_leaves_the_text_and_whose_i
         reply.begin_writing()
         reply.take(Draft("", "m", None, 0.0, None, False, ()))
         assert (reply.text, reply.edited, reply.complete) == ("Mine.", True, True)
+
+
+async def test_a_call_that_brings_nothing_leaves_the_text_and_what_speaks_against_it() -> None:
+    async with reviewing() as person:
+        reply = person.main.reply
+        reply.type("Mine.")
+        reply.in_drafts = reply.overtaken = True
+        reply.begin_writing()
+        reply.give_up("No network.")
+        assert (reply.text, reply.edited, reply.in_drafts, reply.overtaken) == ("Mine.", True, True, True)
+        reply.take(Draft("Half a", "m", None, 0.0, None, False, ()))
+        reply.begin_writing()
+        reply.take(Draft("", "m", None, 0.0, None, False, ()))
+        assert (reply.text, reply.complete) == ("Half a", False)
+
+
+async def test_a_newer_message_while_a_draft_is_open_in_the_editor_is_told_before_it_leaves() -> None:
+    async with reviewing() as person:
+        await person.drafted()
+        await person.press("e")
+        reply = person.main.reply
+        newer = replace(reply.waiting, message_id="<newer@x.example>")
+        person.main.session.board.merge(newer.account, [newer], {}, keep=reply.key)
+        assert (reply.text, reply.overtaken) == (ANSWER, True)
+
+
+async def test_a_text_edited_after_it_was_saved_to_drafts_is_not_marked_as_in_drafts() -> None:
+    async with reviewing() as person:
+        await person.drafted()
+        reply = person.main.reply
+        await person.press("d")
+        await person.until(lambda: reply.mark == Mark.IN_DRAFTS)
+        reply.type("Changed.")
+        assert reply.mark == Mark.EDITED
 
 
 async def test_an_instruction_revises_the_text_there_is() -> None:
