@@ -94,6 +94,9 @@ class Approved:
     outbox_id: int | None = None  # mode "send": the reply is undone and followed by this id
     not_before: float = 0.0
     said: str = ""  # mode "drafts": where the draft lies, in one line
+    theirs: bool = (
+        False  # mode "drafts": edited or removed in the mailbox by the person, so that nothing was saved there
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +253,13 @@ class ReviewDesk(Protocol):
         """The whole message as it would leave now; nothing is sent or saved."""
         ...
 
-    def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode) -> Approved:
-        """`send`: in the outbox, on disk, when this returns, to leave after the undo time. `drafts`: appended now."""
+    def approve(
+        self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode, *, anew: bool = False
+    ) -> Approved:
+        """`send`: in the outbox, on disk, when this returns, to leave after the undo time. `drafts`: appended now.
+
+        `anew`: also where the person has edited or removed our draft in the mailbox.
+        """
         ...
 
     def skip(self, account: str, conversation: str, message_id: str, skipped: bool = True) -> None:

@@ -106,6 +106,7 @@ class SampleDesk:
         self.news = threading.Event()
         self.model = ModelStatus("gpt-4o-mini", "api.openai.com")
         self.mode = "send"
+        self.removed_drafts = False  # by the person, in the mailbox
         self.cost = 0.0312
         self.complete = True
 
@@ -268,8 +269,12 @@ class SampleDesk:
             return self.plans[pulled.conversation.key]
         return ReplyPlan(ME, newest.from_, newest.cc if reply_all else (), newest.subject, reply_all=reply_all)
 
-    def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: str) -> Approved:
+    def approve(
+        self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: str, *, anew: bool = False
+    ) -> Approved:
         self._enter("approve", plan, text, mode)
+        if mode == "drafts" and self.removed_drafts and not anew:
+            return Approved(said="You have deleted the draft in your mailbox", theirs=True)
         if mode == "drafts":
             return Approved(said="Saved to Drafts")
         number = len(self.entries) + 1

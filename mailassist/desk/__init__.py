@@ -436,13 +436,15 @@ class Desk:
         faces = self.account(account).faces
         return plan_reply(pulled.conversation, answered(pulled), self.own(account), faces, reply_all=reply_all)
 
-    def approve(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode) -> Approved:
-        """`send`: in the outbox, on disk, when this returns, to leave after the undo time. `drafts`: appended now."""
+    def approve(
+        self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode, *, anew: bool = False
+    ) -> Approved:
+        """`send` or to `drafts`; see `worklist.ReviewDesk.approve`."""
         from mailassist.delivery import outbox
 
         reply = self._reply(account, pulled, plan, text)
         if mode == "drafts":
-            return Approved(said=self._to_drafts(account, reply))
+            return self._to_drafts(account, reply, anew)
         undo = self.undo_seconds(account)
         moment = self._now()
         number = outbox.approve(self.store, reply, undo_seconds=undo, now=moment)
@@ -479,10 +481,11 @@ class Desk:
 
         return reply_language(pulled.conversation, face.languages)
 
-    def _to_drafts(self, account: str, reply: Reply) -> str:
+    def _to_drafts(self, account: str, reply: Reply, anew: bool) -> Approved:
         from mailassist.delivery.saving import save_draft
 
-        return save_draft(self.store, self.route(account), reply).said
+        outcome = save_draft(self.store, self.route(account), reply, anew=anew)
+        return Approved(said=outcome.said, theirs=outcome.state in ("person", "gone"))
 
     # -- the way out
 

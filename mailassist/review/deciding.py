@@ -44,7 +44,13 @@ class Decisions:
         if problem:
             self._say(problem, "error")
             return False
-        return await self._outgoing.approve(reply, plan, mode)
+        approved = await self._outgoing.approve(reply, plan, mode)
+        if approved is not None and approved.theirs:
+            wanted = await self._ask(questions.ask_new_draft(approved.said)) == "yes"
+            if not wanted or reply.text != text or _refusal(reply):
+                return False
+            approved = await self._outgoing.approve(reply, plan, mode, anew=True)
+        return approved is not None
 
     async def may_overwrite(self, reply: Reply) -> bool:
         """Whether a new draft may take the place of the person's own text."""

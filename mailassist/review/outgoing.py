@@ -95,30 +95,35 @@ class Outgoing:
             self._tell(reply, before)
             self._session.post(ReplyChanged(reply.key))
 
-    async def approve(self, reply: Reply, plan: ReplyPlan, mode: Mode) -> bool:
-        """Commit the reply to its way out; whether that was done. Failures are told and change nothing."""
+    async def approve(self, reply: Reply, plan: ReplyPlan, mode: Mode, *, anew: bool = False) -> Approved | None:
+        """Commit the reply to its way out. None: not done, and the person was told why.
+
+        `theirs` in the result: not done either, for the draft in the mailbox is the person's, unless it is `anew`.
+        """
         session, item, pulled, text = self._session, reply.waiting, reply.pulled, reply.text
         if pulled is None:
-            return False
+            return None
         refused = reply.outbox.id if reply.outbox else None
 
         def work(_: object) -> Approved:
             if refused is not None:
                 session.desk.undo(refused)
-            return session.desk.approve(item.account, pulled, plan, text, mode)
+            return session.desk.approve(item.account, pulled, plan, text, mode, anew=anew)
 
         approved = await session.attempt(work)
         if approved is None:
-            return False
+            return None
         reply.problem = ""
-        if approved.outbox_id is None:
+        if approved.theirs:
+            reply.in_drafts = False
+        elif approved.outbox_id is None:
             reply.in_drafts = reply.text == text
             session.post(Noticed(approved.said or "Saved to Drafts"))
         else:
             self._steps.append(_Step(reply, approved.outbox_id))
         await self.look()
         session.post(ReplyChanged(reply.key))
-        return True
+        return approved
 
     async def skip(self, reply: Reply) -> bool:
         """Take a conversation off the list until a newer message comes."""

@@ -40,6 +40,12 @@ def ask_approval(plan: ReplyPlan, reasons: Sequence[str], mode: Mode) -> Confirm
     return ConfirmScreen(title, lines, [Choice("y", f"yes, {words}", "yes"), Choice("n", "no, back", "")])
 
 
+def ask_new_draft(why: str) -> ConfirmScreen:
+    """Whether a new draft is wanted although the one before is not ours any more; "yes" or ""."""
+    choices = [Choice("y", "yes, save a new one", "yes"), Choice("n", "no, back", "")]
+    return ConfirmScreen("Save a new draft to Drafts?", [f"{why}."], choices)
+
+
 def ask_recipient(plan: ReplyPlan) -> ConfirmScreen:
     """Who of the candidates gets the reply; the answer is a candidate's position, or ""."""
     lines = [f"! {reason}" for reason in plan.needs_confirmation]

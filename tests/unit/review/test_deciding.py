@@ -69,6 +69,23 @@ async def test_a_key_held_too_long_does_not_approve_the_next_conversation(monkey
         assert len(desk.called("approve")) == 1
 
 
+async def test_a_draft_that_the_person_removed_from_the_mailbox_is_made_anew_only_when_they_say_so() -> None:
+    desk = SampleDesk()
+    desk.removed_drafts = True
+    async with reviewing(desk) as person:
+        await person.drafted()
+        reply = person.main.reply
+        await person.press("d")
+        await person.until(lambda: "You have deleted the draft" in person.dialog)
+        await person.press("n")
+        await person.until(lambda: not person.dialog)
+        assert not reply.in_drafts and person.main.reply is reply
+        await person.press("d")
+        await person.until(lambda: person.dialog)
+        await person.press("y")
+        await person.until(lambda: reply.in_drafts)
+
+
 async def test_a_draft_that_is_still_being_written_cannot_be_approved() -> None:
     desk = SampleDesk()
     desk.gates["draft"] = threading.Event()
