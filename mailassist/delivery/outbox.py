@@ -180,9 +180,9 @@ def settle_as_sent(store: Store, row_id: int, *, now: float) -> bool:
     )
 
 
-def listed(store: Store, *, account: str = "", through: bool = False) -> list[OutboxRow]:
-    """Approved replies that are not through (or all), oldest first."""
-    return table.rows(store, account=account, through=through)
+def listed(store: Store, *, account: str = "", through: bool = False, recent: float | None = None) -> list[OutboxRow]:
+    """Approved replies that are not through (or changed after `recent`, or all), oldest first."""
+    return table.rows(store, account=account, through=through, recent=recent)
 
 
 def deliver_due(

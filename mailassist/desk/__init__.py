@@ -493,9 +493,7 @@ class Desk:
         """Replies of all accounts that are not through yet, and what went through in the last minutes."""
         from mailassist.delivery import outbox
 
-        recent = self._now() - SHOWN_WHEN_DONE
-        rows = outbox.listed(self.store, through=True)
-        return [outbox_entry(row) for row in rows if row.state not in ("done", "cancelled") or row.changed_at > recent]
+        return [outbox_entry(row) for row in outbox.listed(self.store, recent=self._now() - SHOWN_WHEN_DONE)]
 
     def undo(self, outbox_id: int) -> bool:
         """True: cancelled, nothing was or will be sent. False: too late."""

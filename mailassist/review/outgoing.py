@@ -14,6 +14,7 @@ from mailassist.review.session import Session
 from mailassist.worklist import Approved, Mode, OutboxEntry, Verdict
 
 POLL = 5.0  # seconds between looks at an outbox in which something waits
+POLL_OTHERS = 15.0  # seconds between looks at one in which nothing does: another window may have approved something
 GONE_OUT = ("sent", "filed", "done")
 
 
@@ -70,7 +71,7 @@ class Outgoing:
         if due:
             self._busy = True
             self._session.start(self.deliver, group="deliver")
-        elif open_ones and now - self._looked >= POLL:
+        elif now - self._looked >= (POLL if open_ones else POLL_OTHERS):
             self._looked = now
             self._session.start(self.look, group="outbox")
 
@@ -234,7 +235,10 @@ class Outgoing:
         if entry.state in GONE_OUT:
             if before.get(entry.id) not in GONE_OUT:
                 self._session.post(Noticed(f"Sent to {to}"))
-            self._session.board.remove(reply.key)
+            if reply.editing:  # here, while another window sent it: what is typed must not become commands
+                reply.gone = True
+            else:
+                self._session.board.remove(reply.key)
             self._session.post(BoardChanged())
         elif entry.state == "refused":
             self._session.post(Noticed(f"Not sent to {to}. {entry.error}", "error"))

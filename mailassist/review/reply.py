@@ -134,6 +134,8 @@ class Reply:
         """Why nothing can be done with a reply that is on its way, and what can."""
         if self.unknown:
             return "Perhaps this reply was sent: u says whether it arrived"
+        if self.mark is Mark.SENT:
+            return "This reply has been sent; a text written since is kept"
         return "This reply is approved: u takes it back while its time runs"
 
     @property

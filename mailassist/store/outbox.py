@@ -106,11 +106,12 @@ def get(store: Store, row_id: int) -> OutboxRow | None:
     return _row(found) if found else None
 
 
-def rows(store: Store, *, account: str = "", through: bool = False) -> list[OutboxRow]:
-    """Rows, oldest first; only those that are not through unless `through`."""
+def rows(store: Store, *, account: str = "", through: bool = False, recent: float | None = None) -> list[OutboxRow]:
+    """Rows, oldest first; only those that are not through, or changed after `recent`, unless `through`."""
     query = sa.select(*_COLUMNS).order_by(_outbox.c.id)
     if not through:
-        query = query.where(_outbox.c.state.not_in(("done", "cancelled")))
+        shown = _outbox.c.state.not_in(("done", "cancelled"))
+        query = query.where(shown if recent is None else shown | (_outbox.c.changed_at > recent))
     if account:
         query = query.where(_outbox.c.account == account)
     with store.read() as connection:

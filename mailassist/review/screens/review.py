@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.timer import Timer
 
 from mailassist.errors import MailassistError
 from mailassist.review.external_editor import edit_outside, editor_command
@@ -21,14 +20,11 @@ from mailassist.review.widgets.conversation_list import ConversationList
 from mailassist.review.widgets.draft_pane import DraftPane
 from mailassist.worklist import Mode
 
-HURRY = 0.6  # seconds after going on to the next conversation in which no decision is taken
-
 
 class ReviewScreen(ReadingRoom):
     """Everything a person needs to get through the conversations that wait."""
 
     _deciding = False
-    _hurried: Timer | None = None
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "Edit", show=False),
@@ -235,15 +231,6 @@ class ReviewScreen(ReadingRoom):
         if following is not None and self.session.current == reply.key:
             self.query_one(ConversationList).move_to(following)
             self._hurry()
-
-    def _hurry(self) -> None:
-        """A key held a little too long must not decide about the conversation that has just come up."""
-        if self._hurried is not None:
-            self._hurried.stop()
-        self._hurried = self.set_timer(HURRY, self._calm)
-
-    def _calm(self) -> None:
-        self._hurried = None
 
     def action_undo(self) -> None:
         """Take the approval in hand back, else the last approval or skip; settle a reply that was perhaps sent."""

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
@@ -39,6 +40,7 @@ from mailassist.review.writing import Writing
 from mailassist.worklist import Mode, ModelStatus, ReviewDesk, Spending
 
 NARROW = 100  # columns below which list and conversation take turns
+HURRY = 0.6  # seconds after another conversation came up by itself in which no decision is taken
 REST = 0.12  # seconds the cursor rests on a conversation before it is read
 
 
@@ -72,6 +74,7 @@ class ReadingRoom(Screen[None]):
         self._connections: dict[str, tuple[str, bool]] = {}
         self._model = ModelStatus("")
         self._spending = Spending()
+        self._hurried: Timer | None = None  # runs while no decision is taken
         self._shown: tuple[Key, str] | None = None  # which thread stands in the middle, up to which message
 
     def compose(self) -> ComposeResult:
@@ -126,6 +129,15 @@ class ReadingRoom(Screen[None]):
         """A bug in a worker is told in one line; the screen goes on."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.post_message(told.Noticed(unexpected(event.worker.error), "error"))
+
+    def _hurry(self) -> None:
+        """Another conversation has come up: a key meant for the one before must not decide about it."""
+        if self._hurried is not None:
+            self._hurried.stop()
+        self._hurried = self.set_timer(HURRY, self._calm)
+
+    def _calm(self) -> None:
+        self._hurried = None
 
     # ---- showing
 
@@ -263,6 +275,8 @@ class ReadingRoom(Screen[None]):
         self._show_list()
         cursor = self.query_one(ConversationList).cursor
         if self.reply is None or cursor is None:
+            if self.session.current is not None:
+                self._hurry()
             self.session.current = None
             self._turn_to(cursor)
         elif self._shown and self._shown[1] != self.reply.waiting.message_id:

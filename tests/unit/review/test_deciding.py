@@ -45,6 +45,38 @@ async def test_approving_sends_exactly_what_was_shown_after_the_undo_time() -> N
         assert person.main.query_one(ConversationList).option_count == len(SAMPLES) - 1
 
 
+def approved_elsewhere(desk: SampleDesk, answers: str, state: str = "approved") -> None:
+    """Another window on the same store has approved a reply, and perhaps sent it."""
+    desk.entries[9] = OutboxEntry(9, "work", answers, state, desk.now() + 10.0, "Lunch", ("tom@okafor.example",))
+
+
+async def test_what_another_window_approved_and_left_behind_is_shown_and_sent() -> None:
+    time = [NOW.timestamp()]
+    async with reviewing(SampleDesk(now=lambda: time[0])) as person:
+        await person.opened()
+        approved_elsewhere(person.desk, LUNCH)
+        time[0] += 20.0
+        await person.until(lambda: person.desk.sent == [LUNCH])
+        await person.until(lambda: "Sent to tom@okafor.example" in person.notice)
+        assert person.main.query_one(ConversationList).option_count == len(SAMPLES) - 1
+
+
+async def test_typing_goes_on_where_another_window_sends_the_reply() -> None:
+    time = [NOW.timestamp()]
+    async with reviewing(SampleDesk(now=lambda: time[0])) as person:
+        await person.opened()
+        await person.press("e", *"dear")
+        approved_elsewhere(person.desk, OFFER, "done")
+        time[0] += 20.0
+        await person.until(lambda: "Sent to" in person.notice)
+        await person.press(*"asdq")
+        assert person.text == "dearasdq"
+        await person.press("escape", "a")
+        await person.until(lambda: "has been sent" in person.notice)
+        await person.until(lambda: person.desk.texts[OFFER].text == "dearasdq", "saved")
+        assert person.desk.called("approve") == []
+
+
 async def test_undo_takes_an_approved_reply_back() -> None:
     async with reviewing() as person:
         await person.drafted()
@@ -57,7 +89,7 @@ async def test_undo_takes_an_approved_reply_back() -> None:
 
 
 async def test_a_key_held_too_long_does_not_approve_the_next_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailassist.review.screens.review.HURRY", 3600.0)
+    monkeypatch.setattr("mailassist.review.screens.room.HURRY", 3600.0)
     desk = SampleDesk()
     desk.texts[LUNCH] = SavedDraft(LUNCH, "Yes!")
     async with reviewing(desk) as person:
