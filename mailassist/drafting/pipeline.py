@@ -22,7 +22,7 @@ from mailassist.drafting.budget import Paid, Payer, paid_write
 from mailassist.drafting.outline import outline
 from mailassist.drafting.prompt import Author, Prompt, Wish, build, load_templates
 from mailassist.drafting.reply_text import cleaned
-from mailassist.errors import MailassistError, NotDraftable
+from mailassist.errors import InputError, MailassistError, NotDraftable
 from mailassist.mail.automatic import automatic
 from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation
@@ -109,8 +109,8 @@ def draft(
     """Draft a reply; `on_text` gets each piece as it is written.
 
     `writer` None: no model is asked, the outline drafts; `failure` says why, where that was not wished. The outline
-    also drafts where the model cannot be reached. Raises NotDraftable, BudgetReached, ConfigError, InputError, and
-    ModelError where the model was reached and gave nothing.
+    also drafts where the model cannot be reached; it revises nothing: then the failure is raised. Raises NotDraftable,
+    BudgetReached, ConfigError, InputError, and ModelError where the model was reached and gave nothing.
     """
     refuse_undraftable(request.conversation)
     if writer is None:
@@ -169,11 +169,15 @@ def _written(
 def _outlined(
     request: DraftRequest, config: Config, on_text: Callable[[str], None], failure: MailassistError | None
 ) -> Draft:
-    """The outline as a draft, which says that it is one."""
+    """The outline as a draft, which says that it is one. Raises where a text was to be revised: it stays as it is."""
+    if request.previous:
+        cure = "Edit the text yourself, or choose a model that writes: `mailassist models`."
+        raise failure or InputError("An outline follows no instruction", cure=cure)
     text = outline(request.conversation, request.identity)
     on_text(text)
     why = (f"No model wrote this: {failure}",) if failure else ()
-    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *notices(request)), failure)
+    unheeded = ("An outline follows no instruction",) if request.instruction else ()
+    return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *unheeded, *notices(request)), failure)
 
 
 def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:

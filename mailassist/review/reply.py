@@ -202,7 +202,7 @@ class Reply:
         """After a call: where it brought no text, the one from before is as it was; else that one is a version."""
         before = self.before
         if self.text.strip():
-            self.others = self.others or bool(before.text)
+            self.others = self.others or before.text not in ("", self.text)
             return
         self.text, self.written_by, self.complete = before.text, before.written_by, before.complete
         self.in_drafts, self.overtaken = before.in_drafts, before.overtaken or self.overtaken

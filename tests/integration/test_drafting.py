@@ -19,7 +19,7 @@ from mailassist.errors import BudgetReached, MailassistError, NotDraftable
 from mailassist.mail.message import Address
 from mailassist.mail.threads import Conversation
 from mailassist.model.client import Endpoint, Writer
-from mailassist.model.errors import WrongKey
+from mailassist.model.errors import ModelCallFailed, WrongKey
 from mailassist.model.registry import find
 from mailassist.store.database import Store
 from mailassist.store.ledger import entries
@@ -160,6 +160,13 @@ def test_without_a_reachable_model_the_outline_drafts_and_says_why(drafted: Call
     assert (made.model, made.cost, made.usage) == ("outline", 0.0, None)
     assert made.notices[0].startswith("No model wrote this: Nothing listens")
     assert made.failure is not None
+
+
+def test_an_outline_never_takes_the_place_of_a_text_that_was_to_be_revised(drafted: Callable[..., Draft]) -> None:
+    with pytest.raises(ModelCallFailed, match="Nothing listens"):
+        drafted(talk("Is it ready?"), base_url="http://127.0.0.1:1/v1", previous="Yes, it is.", instruction="shorter")
+    made = drafted(talk("Is it ready?"), base_url="http://127.0.0.1:1/v1", instruction="shorter")
+    assert "An outline follows no instruction" in made.notices
 
 
 def test_a_wrong_key_is_an_error_and_no_outline(model_server: ModelServer, drafted: Callable[..., Draft]) -> None:

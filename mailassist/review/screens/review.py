@@ -133,6 +133,8 @@ class ReviewScreen(ReadingRoom):
             return
         step = reply.step_back(versions)
         if step is None:
+            reply.others = False
+            self._show_current()
             self.post_message(Noticed("There is no version before this one"))
             return
         self.keeper.keep(reply, apart=True)

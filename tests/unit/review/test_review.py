@@ -228,6 +228,14 @@ async def test_a_call_that_brings_nothing_leaves_the_text_and_what_speaks_agains
         assert (reply.text, reply.complete) == ("Half a", False)
 
 
+async def test_the_same_draft_again_is_no_version_before() -> None:
+    async with reviewing() as person:
+        await person.drafted()
+        await person.press("r")
+        await person.until(lambda: len(person.desk.called("draft")) == 2 and not person.main.reply.writing)
+        assert not person.main.reply.others
+
+
 async def test_a_newer_message_while_a_draft_is_open_in_the_editor_is_told_before_it_leaves() -> None:
     async with reviewing() as person:
         await person.drafted()
