@@ -54,6 +54,7 @@ class Version:
 
     text: str
     written_by: Author
+    complete: bool = True  # False: the model was cut off or stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,8 @@ class SampleDesk:
         before = self.texts.get(message_id)
         replaced = self.replaced.setdefault(message_id, [])
         if before and before.text != text and (apart or "model" in (written_by, before.written_by)):
-            replaced += [Version(before.text, before.written_by)] if before.text not in map(_text, replaced) else []
+            version = Version(before.text, before.written_by, before.complete)
+            replaced += [version] if before.text not in map(_text, replaced) else []
         number = before.version + (before.text != text) if before else 1
         self.texts[message_id] = SavedDraft(
             message_id, text, written_by, version=number, others=bool(replaced), **about

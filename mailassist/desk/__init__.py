@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mailassist.config import Account, Config, default_data_folder
 from mailassist.desk.connections import Connections
 from mailassist.desk.models import Models
-from mailassist.desk.views import answered, outbox_entry, preview, saved_draft
+from mailassist.desk.views import answered, author, outbox_entry, preview, saved_draft
 from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.secrets import Keeper
@@ -401,7 +401,7 @@ class Desk:
         from mailassist.store import versions
 
         found = versions.others(self.store, account, message_id, conversation)
-        return [Version(one.text, "person" if one.written_by == "person" else "model") for one in found]
+        return [Version(one.text, author(one.written_by), one.complete) for one in found]
 
     def keep(self, account: str, pulled: Pulled, made: Draft, instruction: str) -> None:
         """Keep what was drafted; what stood there before is among the versions. Nothing drafted changes nothing."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailassist.errors import NotDraftable
 from mailassist.mail.compose import OWN_HEADER
-from mailassist.worklist import OutboxEntry, Preview, SavedDraft
+from mailassist.worklist import Author, OutboxEntry, Preview, SavedDraft
 
 if TYPE_CHECKING:
     from mailassist.intake.pull import Pulled
@@ -26,12 +26,17 @@ def answered(pulled: Pulled) -> Message:
     return (conversation.newest_from_others or conversation.newest).message
 
 
+def author(written_by: str) -> Author:
+    """Who wrote a text, of what the store says."""
+    return "person" if written_by == "person" else "model"
+
+
 def saved_draft(row: DraftRow, others: Container[str]) -> SavedDraft:
     """A row of the drafts table for the UI; `others`: messages and conversations with several texts."""
     return SavedDraft(
         answers=row.answers,
         text=row.text,
-        written_by="person" if row.written_by == "person" else "model",
+        written_by=author(row.written_by),
         model=row.model,
         complete=row.complete,
         in_drafts=row.state == "appended",

@@ -218,12 +218,13 @@ class Reply:
 
         `versions`: the others, oldest first; the text may be among them. None where there is no other.
         """
-        ring = {draft_text(one.text): one.written_by for one in versions}
-        ring.setdefault(self.text, self.written_by)
+        ring = {draft_text(one.text): one for one in versions}
+        ring.setdefault(self.text, Version(self.text, self.written_by, self.complete))
         if len(ring) < 2:
             return None
         texts = list(ring)
         position = (texts.index(self.text) - 1) % len(texts)
         self.text = texts[position]
-        self.written_by, self.complete, self.in_drafts = ring[self.text], True, False
+        chosen = ring[self.text]
+        self.written_by, self.complete, self.in_drafts = chosen.written_by, chosen.complete, False
         return position + 1, len(texts)

@@ -126,6 +126,8 @@ class Store:
                 )
             if version == 1:
                 _keep_drafts(connection)
+            if version == 2:
+                connection.exec_driver_sql("ALTER TABLE versions ADD COLUMN complete BOOLEAN NOT NULL DEFAULT 1")
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)
                 if version == 0 and self.path:

@@ -120,7 +120,8 @@ def save_text(
         changed = found.text != text
         overtaken = changed and base is not None and base != found.version
         if changed and (overtaken or apart or "model" in (written_by, found.written_by)):
-            versions.add(connection, account, answers, found.text, found.written_by, at=found.changed_at)
+            before = versions.Version(found.text, found.written_by, found.complete)
+            versions.add(connection, account, answers, before, at=found.changed_at)
         if not changed:
             values["written_by"] = found.written_by
         if found.state == "approved" or (changed and found.state == "appended"):

@@ -220,8 +220,7 @@ def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
     """
     drafts = schema.drafts
     mine = drafts.c.account == row.account, drafts.c.answers == row.answers
-    known = (drafts.c.state, drafts.c.text, drafts.c.written_by, drafts.c.changed_at, drafts.c.version)
-    found = connection.execute(sa.select(*known).where(*mine)).first()
+    found = connection.execute(sa.select(drafts).where(*mine)).first()
     if found is None:
         again = {"account": row.account, "answers": row.answers, "conversation": row.conversation, "text": row.text}
         fresh = {"written_by": "person", "state": "kept", "created_at": now, "changed_at": now}
@@ -229,11 +228,12 @@ def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
     elif found.state == "approved" or not found.text:
         changes: dict[str, Any] = {"state": "kept"}
         if found.text != row.text:
-            versions.add(connection, row.account, row.answers, found.text, found.written_by, at=found.changed_at)
+            other = versions.Version(found.text, found.written_by, found.complete)
+            versions.add(connection, row.account, row.answers, other, at=found.changed_at)
             changes |= {"text": row.text, "written_by": "person", "complete": True, "version": found.version + 1}
         _set_draft(connection, row.account, row.answers, changes, now)
     elif found.text != row.text:
-        versions.add(connection, row.account, row.answers, row.text, "person", at=now)
+        versions.add(connection, row.account, row.answers, versions.Version(row.text, "person"), at=now)
 
 
 def _take_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:

@@ -20,13 +20,15 @@ class Version:
 
     text: str
     written_by: str  # model | person
+    complete: bool = True  # False: the model was cut off or stopped
 
 
-def add(connection: sa.Connection, account: str, answers: str, text: str, written_by: str, *, at: float) -> None:
-    """Keep `text` beside the current one, in the caller's transaction; once, however often it gives way."""
-    row = {"account": account, "answers": answers, "text": text, "written_by": written_by}
+def add(connection: sa.Connection, account: str, answers: str, version: Version, *, at: float) -> None:
+    """Keep `version` beside the current text, in the caller's transaction; once, however often it gives way."""
+    about = {"text": version.text, "written_by": version.written_by, "complete": version.complete}
+    row = {"account": account, "answers": answers, **about}
     same = (_versions.c[name] == value for name, value in row.items())
-    if text.strip() and connection.execute(sa.select(_versions.c.id).where(*same)).first() is None:
+    if version.text.strip() and connection.execute(sa.select(_versions.c.id).where(*same)).first() is None:
         connection.execute(_versions.insert().values(**row, at=at))
 
 
@@ -38,17 +40,15 @@ def others(store: Store, account: str, answers: str, conversation: str) -> list[
     mine = (
         _drafts.c.account == account, _drafts.c.answers != answers, _drafts.c.conversation == conversation, *_UNANSWERED
     )  # fmt: skip
-    earlier = sa.select(_drafts.c.text, _drafts.c.written_by, _drafts.c.changed_at).where(*mine)
+    earlier = sa.select(_drafts.c.text, _drafts.c.written_by, _drafts.c.complete, _drafts.c.changed_at).where(*mine)
     about = (_versions.c.answers == answers) | _versions.c.answers.in_(sa.select(_drafts.c.answers).where(*mine))
-    replaced = sa.select(_versions.c.text, _versions.c.written_by, _versions.c.at)
+    replaced = sa.select(_versions.c.text, _versions.c.written_by, _versions.c.complete, _versions.c.at)
     with store.read() as connection:
         rows = [
             *connection.execute(replaced.where(_versions.c.account == account, about)),
             *connection.execute(earlier),
         ]
-    return list(
-        dict.fromkeys(Version(text, written_by) for text, written_by, _ in sorted(rows, key=lambda row: row[2]))
-    )
+    return list(dict.fromkeys(Version(*version) for *version, _ in sorted(rows, key=lambda row: row[-1])))
 
 
 def known(store: Store, account: str) -> frozenset[str]:

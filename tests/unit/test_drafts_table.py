@@ -48,6 +48,12 @@ def test_of_two_windows_neither_loses_what_it_wrote(tmp_path: Path) -> None:
     assert replaced(one) == [("Mine.", "person"), ("Theirs.", "person")]
 
 
+def test_a_text_that_was_cut_off_is_not_whole_among_the_versions_either(store: Store) -> None:
+    save(store, "Half a", "model", complete=False)
+    save(store, "A whole one.", "model", complete=True)
+    assert versions.others(store, "a", TO, "<root@test>") == [versions.Version("Half a", "model", complete=False)]
+
+
 def test_the_same_text_from_both_is_no_conflict(store: Store) -> None:
     save(store, "Yes.")
     assert save(store, "Yes.", base=0) == drafts.Kept(1, overtaken=False)
@@ -98,6 +104,21 @@ def approve(store: Store, answers: str, text: str) -> int:
     values = dict.fromkeys(("conversation", "own_id", "fingerprint", "sender", "raw_hash", "message_id"), "x")
     values |= {"account": "a", "answers": answers, "recipients": "anna@test", "raw": b"", "text": text}
     return outbox.insert(store, values | {"not_before": 0.0}, now=1.0)
+
+
+def test_a_file_of_the_second_schema_keeps_its_versions(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    first = Store(path)
+    save(first, "A draft.", "model")
+    save(first, "Mine.")
+    first.close()
+    with sqlite3.connect(path) as old:
+        old.execute("ALTER TABLE versions DROP COLUMN complete")
+        old.execute("PRAGMA user_version = 2")
+    store = Store(path)
+    assert replaced(store) == [("A draft.", "model")]
+    save(store, "Later.", "model")
+    assert replaced(store) == [("A draft.", "model"), ("Mine.", "person")]
 
 
 def test_a_file_of_the_first_schema_keeps_its_drafts(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mailassist.mail.safe_text import SafeText
 from mailassist.review.reply import Mark
 from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.widgets.conversation_list import ConversationList
+from mailassist.worklist import SavedDraft
 
 
 async def test_the_list_is_there_before_the_network_answers() -> None:
@@ -226,6 +227,19 @@ async def test_a_call_that_brings_nothing_leaves_the_text_and_what_speaks_agains
         reply.begin_writing()
         reply.take(Draft("", "m", None, 0.0, None, False, ()))
         assert (reply.text, reply.complete) == ("Half a", False)
+
+
+async def test_a_draft_that_was_cut_off_stays_so_when_it_comes_back() -> None:
+    desk = SampleDesk()
+    desk.texts[OFFER] = SavedDraft(OFFER, "Half a", complete=False, version=1)
+    async with reviewing(desk) as person:
+        await person.press("r")
+        await person.until(lambda: person.text == ANSWER and not person.main.reply.writing)
+        await person.press("z")
+        await person.until(lambda: person.text == "Half a")
+        assert person.main.reply.mark == Mark.CUT_OFF
+        await person.press("a")
+        await person.until(lambda: "cut off" in person.dialog)
 
 
 async def test_the_same_draft_again_is_no_version_before() -> None:
