@@ -12,6 +12,7 @@ from mailassist.review.session import Session
 from mailassist.worklist import Author
 
 PAUSE = 0.4  # seconds without a key press
+RETRY = 5.0  # seconds until a text that could not be saved (disk full, store locked) is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,9 @@ class Keeper:
 
     async def _after_pause(self) -> None:
         await asyncio.sleep(PAUSE)
-        problem = await asyncio.shield(asyncio.ensure_future(self.flush()))
-        if problem:
+        while problem := await asyncio.shield(asyncio.ensure_future(self.flush())):
             self._session.post(Noticed(f"Your text is not saved yet. {problem}", "error"))
+            await asyncio.sleep(RETRY)
 
     async def _save(self, text: _Text) -> str:
         desk, reply = self._session.desk, text.reply

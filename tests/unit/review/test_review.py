@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import pytest
 from reviewer import LUNCH, OFFER, reviewing
 from sample_desk import ANSWER, SAMPLES, SampleDesk
 from textual.events import Key
@@ -227,6 +228,19 @@ async def test_a_call_that_brings_nothing_leaves_the_text_and_what_speaks_agains
         reply.begin_writing()
         reply.take(Draft("", "m", None, 0.0, None, False, ()))
         assert (reply.text, reply.complete) == ("Half a", False)
+
+
+async def test_a_text_that_could_not_be_saved_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailassist.review.keeping.RETRY", 0.05)
+    desk = SampleDesk()
+    desk.failures["save_text"] = StoreError("The disk is full", cure="Free some space.")
+    async with reviewing(desk) as person:
+        await person.opened()
+        await person.press("e", *"Ja")
+        await person.until(lambda: "not saved yet" in person.notice)
+        del desk.failures["save_text"]
+        await person.until(lambda: OFFER in desk.texts)
+        assert desk.texts[OFFER].text == "Ja"
 
 
 async def test_a_draft_that_was_cut_off_stays_so_when_it_comes_back() -> None:
