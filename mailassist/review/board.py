@@ -117,10 +117,14 @@ class Board:
 
 
 def _catch_up(reply: Reply, saved: SavedDraft | None) -> None:
-    """Show what another window has written meanwhile, unless something is being done with the text here."""
+    """Show what another window has made of the text meanwhile, unless something is being done with it here."""
     busy = reply.editing or reply.unsaved or reply.writing or reply.on_its_way
-    if saved is not None and saved.version > reply.version and not busy:
+    if saved is None or busy:
+        return
+    if saved.version > reply.version:
         reply.remember(saved)
+    elif saved.version == reply.version and saved.in_drafts:
+        reply.in_drafts = True
 
 
 def _matches(item: Waiting, words: list[str]) -> bool:

@@ -49,7 +49,7 @@ class Outgoing:
         return self._busy
 
     async def open(self) -> None:
-        """Replies kept from the last time get their undo time again, then leave."""
+        """Replies kept from the last time get their undo time again, then leave; what a crash left is finished."""
         session = self._session
         await self.look()
         kept = [entry for entry in self.pending if not entry.error and entry.not_before <= session.now()]
@@ -58,8 +58,7 @@ class Outgoing:
             await self._reschedule(entry, seconds)
         if kept:
             session.post(Noticed("A reply approved last time is sent now: u takes it back", "warning"))
-        if self.entries:
-            await self.deliver()
+        await self.deliver()
 
     def tick(self) -> None:
         """Once or twice a second: send what is due, and look what became of the rest."""

@@ -61,6 +61,12 @@ async def test_what_another_window_approved_and_left_behind_is_shown_and_sent() 
         assert person.main.query_one(ConversationList).option_count == len(SAMPLES) - 1
 
 
+async def test_what_a_crash_left_half_done_is_finished_at_the_start_also_with_an_empty_outbox() -> None:
+    async with reviewing() as person:
+        await person.until(lambda: person.desk.called("deliver_due"))
+        assert person.desk.entries == {}
+
+
 async def test_typing_goes_on_where_another_window_sends_the_reply() -> None:
     time = [NOW.timestamp()]
     async with reviewing(SampleDesk(now=lambda: time[0])) as person:
