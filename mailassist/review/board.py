@@ -70,7 +70,8 @@ class Board:
         The one in hand (`keep`) and what is being written or is on its way stay on the list, marked, when they no
         longer wait.
         """
-        new, overtaken = [], []
+        new: list[Reply] = []
+        overtaken: list[Reply] = []
         found: set[Key] = set()
         for item in waiting:
             key = (account, item.conversation)
@@ -85,10 +86,11 @@ class Board:
             reply.gone = False
             if item.message_id != reply.waiting.message_id:
                 reply.renew(item)
-                overtaken += [reply] if reply.edited else []
-            else:
-                reply.waiting = item
-                _catch_up(reply, saved.get(item.message_id))
+                if reply.edited:
+                    overtaken.append(reply)
+                    continue
+            reply.waiting = item
+            _catch_up(reply, saved.get(item.message_id))
         for key, reply in list(self._replies.items()):
             if key[0] == account and key not in found:
                 reply.gone = True

@@ -205,6 +205,10 @@ async def test_a_newer_message_takes_a_models_text_off_and_leaves_the_persons() 
         newest = replace(reply.waiting, message_id="<newest@x.example>")
         person.main.session.board.merge(newest.account, [newest], {}, keep=reply.key)
         assert (reply.text, reply.others) == ("", True)
+        last = replace(reply.waiting, message_id="<last@x.example>")
+        elsewhere = {last.message_id: SavedDraft(last.message_id, "From another window.", version=1)}
+        person.main.session.board.merge(last.account, [last], elsewhere, keep=reply.key)
+        assert (reply.text, reply.version) == ("From another window.", 1)
 
 
 async def test_a_draft_stopped_before_its_first_word_leaves_the_text_and_whose_it_was() -> None:
