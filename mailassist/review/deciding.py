@@ -8,7 +8,7 @@ from typing import cast
 from mailassist.errors import MailassistError
 from mailassist.mail.recipients import ReplyPlan, confirmed
 from mailassist.review.keeping import Keeper
-from mailassist.review.messages import Noticed, Severity
+from mailassist.review.messages import Noticed, ReplyChanged, Severity
 from mailassist.review.outgoing import Outgoing
 from mailassist.review.reply import Reply
 from mailassist.review.screens import questions
@@ -44,6 +44,9 @@ class Decisions:
         if problem:
             self._say(problem, "error")
             return False
+        if await self._changed_elsewhere(reply):
+            self._say("Another window has changed this reply: here is what it wrote", "warning")
+            return False
         approved = await self._outgoing.approve(reply, plan, mode)
         if approved is not None and approved.theirs:
             wanted = await self._ask(questions.ask_new_draft(approved.said)) == "yes"
@@ -51,6 +54,17 @@ class Decisions:
                 return False
             approved = await self._outgoing.approve(reply, plan, mode, anew=True)
         return approved is not None
+
+    async def _changed_elsewhere(self, reply: Reply) -> bool:
+        """Whether another window has saved a newer text, which is shown then: what it has replaced must not leave."""
+        desk, item = self._session.desk, reply.waiting
+        found = await self._session.attempt(lambda _: [desk.saved(item.account, item.message_id)])
+        saved = found[0] if found else None
+        if saved is None or saved.version <= reply.version or saved.text == reply.text:
+            return False
+        reply.remember(saved)
+        self._session.post(ReplyChanged(reply.key))
+        return True
 
     async def may_overwrite(self, reply: Reply) -> bool:
         """Whether a new draft may take the place of the person's own text."""
