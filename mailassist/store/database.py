@@ -126,8 +126,6 @@ class Store:
                 )
             if version == 1:
                 _keep_drafts(connection)
-            if version == 2:
-                connection.exec_driver_sql("ALTER TABLE versions ADD COLUMN complete BOOLEAN NOT NULL DEFAULT 1")
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)
                 if version == 0 and self.path:
@@ -154,8 +152,8 @@ def _keep_drafts(connection: sa.Connection) -> None:
     names = ", ".join(column.name for column in schema.drafts.columns if column.name in old)
     connection.exec_driver_sql(f"INSERT INTO drafts ({names}, version, reply_all) SELECT {names}, 1, 0 FROM drafts_1")
     connection.exec_driver_sql(
-        "INSERT INTO versions (account, answers, text, written_by, at) "
-        "SELECT account, answers, previous, 'person', changed_at FROM drafts_1 WHERE previous != ''"
+        "INSERT INTO versions (account, answers, text, written_by, complete, at) "
+        "SELECT account, answers, previous, 'person', 1, changed_at FROM drafts_1 WHERE previous != ''"
     )
     connection.exec_driver_sql("DROP TABLE drafts_1")
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -159,7 +159,7 @@ versions = Table(
     Column("answers", String, nullable=False),
     Column("text", Text, nullable=False),
     Column("written_by", String, nullable=False),  # model | person
-    Column("complete", Boolean, nullable=False, default=True, server_default="1"),  # False: as in drafts
+    Column("complete", Boolean, nullable=False, default=True),  # False: as in drafts
     Column("at", Float, nullable=False),  # when it gave way
     Index("versions_by_message", "account", "answers"),
 )

@@ -106,21 +106,6 @@ def approve(store: Store, answers: str, text: str) -> int:
     return outbox.insert(store, values | {"not_before": 0.0}, now=1.0)
 
 
-def test_a_file_of_the_second_schema_keeps_its_versions(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    first = Store(path)
-    save(first, "A draft.", "model")
-    save(first, "Mine.")
-    first.close()
-    with sqlite3.connect(path) as old:
-        old.execute("ALTER TABLE versions DROP COLUMN complete")
-        old.execute("PRAGMA user_version = 2")
-    store = Store(path)
-    assert replaced(store) == [("A draft.", "model")]
-    save(store, "Later.", "model")
-    assert replaced(store) == [("A draft.", "model"), ("Mine.", "person")]
-
-
 def test_a_file_of_the_first_schema_keeps_its_drafts(tmp_path: Path) -> None:
     path = tmp_path / "old.sqlite"
     first = Store(path)
