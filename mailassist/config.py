@@ -5,17 +5,41 @@ Secrets never stand in it; `mailassist.secrets` finds them; `mailassist.config_f
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from mailassist.errors import ConfigError
 
 Security = Literal["tls", "starttls", "none"]
 MODEL_KEY = "model"  # what the key of OpenAI's server is called among the secrets; accounts stand beside it
 LoginMethod = Literal["password", "xoauth2", "oauthbearer"]
+
+
+def _checked_host(text: str) -> str:
+    """`text` where it can be the name or number of a host, and is no URL. Raises ValueError."""
+    labels = text.removesuffix(".").split(".")
+    if not re.fullmatch(r"[^\s/@:]+|[0-9A-Fa-f:.]+(%\w+)?", text) or not all(0 < len(label) < 64 for label in labels):
+        raise ValueError(f"expected a host name such as imap.example.org, found {text!r}")
+    return text
+
+
+def _checked_address(text: str) -> str:
+    """`text` where it can be a bare mail address. Raises ValueError."""
+    if not re.fullmatch(r"[^\s<>]+@[^\s<>]+", text):
+        raise ValueError(f"expected an address such as you@example.org, found {text!r}")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_checked_host)]
+Address = Annotated[str, AfterValidator(_checked_address)]
+# Limits that no one needs to pass, within what calendars and clocks can count.
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # US dollars per million tokens
 
 
 class _Section(BaseModel):
@@ -27,7 +51,7 @@ class _Section(BaseModel):
 class ServerSettings(_Section):
     """How to reach one IMAP or SMTP server, and as whom."""
 
-    host: str
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)]
     security: Security = "tls"
     login: str = ""  # who logs in; empty: the account's address
@@ -38,8 +62,8 @@ class ServerSettings(_Section):
     client_key: Path | None = None
     proxy: str = ""  # socks5://host:port or http://host:port; empty: HTTPS_PROXY/ALL_PROXY of the environment; "none"
     ip: Literal["any", "4", "6"] = "any"
-    connect_timeout: Annotated[float, Field(gt=0)] = 15.0  # seconds
-    read_timeout: Annotated[float, Field(gt=0)] = 60.0  # seconds
+    connect_timeout: Seconds = 15.0  # seconds
+    read_timeout: Seconds = 60.0  # seconds
 
     @model_validator(mode="after")
     def _clear_text_stays_at_home(self) -> ServerSettings:
@@ -100,23 +124,23 @@ class DeliverySettings(_Section):
 class WaitingSettings(_Section):
     """Which conversations wait for an answer."""
 
-    max_age_days: Annotated[int, Field(ge=1)] = 30
+    max_age_days: Days = 30
     personal: list[str] = []  # sender addresses or domains whose automatic-looking mail comes from a person (web forms)
 
 
 class SyncSettings(_Section):
     """What is remembered of the mailbox."""
 
-    days: Annotated[int, Field(ge=1)] = 730
+    days: Days = 730
     keep_text: Literal["all", "needed", "none"] = "needed"
-    retention_days: Annotated[int, Field(ge=1)] = 365
+    retention_days: Days = 365
     learn_from_sent: bool = False
 
 
 class Account(_Section):
     """One mailbox, from a server or from a folder on disk."""
 
-    address: str
+    address: Address
     imap: ServerSettings | None = None
     smtp: ServerSettings | None = None
     maildir: Path | None = None  # a Maildir (or a folder of Maildirs) kept by mbsync or offlineimap
@@ -135,6 +159,14 @@ class Account(_Section):
             raise ValueError("an account has exactly one of: [imap], maildir = PATH, mbox = PATH")
         return self
 
+    @field_validator("identities")
+    @classmethod
+    def _addresses_of_people(cls, identities: list[Identity]) -> list[Identity]:
+        for identity in identities:
+            for address in (identity.address, *identity.aliases):
+                _checked_address(address)
+        return identities
+
     @property
     def faces(self) -> list[Identity]:
         """The identities, or one made of the address where none is configured."""
@@ -144,19 +176,20 @@ class Account(_Section):
 class ModelSettings(_Section):
     """Which model writes, where it is, and what it may cost."""
 
-    name: str = "gpt-4o-mini"  # a registry name, "local", a path to a GGUF file, or "outline" (no model)
+    # a registry name, "local", a path to a GGUF file, or "outline" (no model)
+    name: Annotated[str, Field(min_length=1)] = "gpt-4o-mini"
     base_url: str = ""  # empty: the registry's
     api: Literal["auto", "responses", "chat"] = "auto"
     key: SecretSettings = SecretSettings()
     api_version: str = ""  # Azure
-    timeout: Annotated[float, Field(gt=0)] = 60.0  # seconds without a byte
+    timeout: Seconds = 60.0  # without a byte
     retries: Annotated[int, Field(ge=0, le=10)] = 3
     context_tokens: Annotated[int, Field(ge=200)] | None = None  # None: the registry's default budget
     output_tokens: Annotated[int, Field(ge=16)] | None = None  # None: the registry's
     daily_budget: Annotated[float, Field(ge=0)] | None = 1.0  # US dollars a day; None: no limit
-    input_price: float | None = None  # US dollars per million tokens, for models the registry does not know
-    cached_price: float | None = None
-    output_price: float | None = None
+    input_price: Price | None = None  # for models the registry does not know
+    cached_price: Price | None = None
+    output_price: Price | None = None
 
 
 class Config(_Section):

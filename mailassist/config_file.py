@@ -25,6 +25,14 @@ _KEY = re.compile(
 )
 _SECRET = re.compile(r"passw|secret|token(?!s)|api_?key", re.IGNORECASE)
 _NO_SECRETS = "secrets never stand in this file; name a keyring, command or 0600 file"
+# What pydantic says in the words of Python, in those of the file.
+_EXPECTED = {
+    "dict_type": "a table",
+    "model_type": "a table",
+    "path_type": "a path",
+    "string_too_short": "a text that is not empty",
+    "too_short": "a list that is not empty",
+}
 _PART = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*\.?""")
 
 
@@ -105,7 +113,7 @@ def _wrong(details: ErrorDetails, location: Sequence[str | int]) -> str:
         return "missing, expected a value"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    expected = message.removeprefix("Input should be ")
+    expected = _EXPECTED.get(kind) or message.removeprefix("Input should be ")
     if any(_SECRET.search(str(part)) or part == "key" for part in location):
         return f"expected {expected}; {_NO_SECRETS}"
     found = details.get("input")

@@ -142,9 +142,7 @@ def _accounts(desk: Desk, online: bool) -> Iterator[Finding]:
 
 def _identities(name: str, faces: Iterable[Identity]) -> Iterator[Finding]:
     for face in faces:
-        if "@" not in face.address:
-            yield Finding("fail", f"{name}: {face.address!r} is no address", "Mend it under identities.", 3)
-        elif not face.name:
+        if not face.name:
             yield Finding("warn", f"{name}: no name for {face.address}", "Recipients see the bare address; set `name`.")
 
 

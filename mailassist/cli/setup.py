@@ -230,7 +230,7 @@ def _account(choices: Choices, imap: ServerSettings, smtp: ServerSettings | None
         address=choices.address,
         imap=imap,
         smtp=smtp,
-        identities=[Identity(name=real_name, address=choices.mailbox or choices.address)],
+        identities=[Identity(name=real_name, address=choices.mailbox if "@" in choices.mailbox else choices.address)],
         secret=settings,
         delivery=DeliverySettings(mode="send" if smtp else "drafts"),
         sync=SyncSettings(learn_from_sent=learn),

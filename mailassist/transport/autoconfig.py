@@ -200,4 +200,4 @@ def _fill(template: str, address: str) -> str:
 
 
 def _is_host_name(text: str) -> bool:
-    return 0 < len(text) < 254 and all(part and part.replace("-", "a").isalnum() for part in text.split("."))
+    return 0 < len(text) < 254 and all(len(part) < 64 and part.replace("-", "a").isalnum() for part in text.split("."))

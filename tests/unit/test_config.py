@@ -103,6 +103,48 @@ def test_clear_text_is_for_this_machine_only() -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["", "imaps://mail.b.c", "mail.b.c ", "mail..b.c", "mail.b.c:993", f"{'a' * 64}.b.c"])
+def test_a_host_is_a_name_or_number_and_no_url(host: str) -> None:
+    said = _mistake(f'[accounts.a]\naddress="a@b.c"\n[accounts.a.imap]\nhost="{host}"\nport=993\n')
+    assert said == f"c.toml:4: accounts.a.imap.host: expected a host name such as imap.example.org, found {host!r}"
+
+
+@pytest.mark.parametrize("host", ["mail.b.c.", "192.0.2.1", "2001:db8::1", "fe80::1%eth0", "bücher.example"])
+def test_a_host_may_be_written_in_every_usual_way(host: str) -> None:
+    text = f'[accounts.a]\naddress="a@b.c"\n[accounts.a.imap]\nhost="{host}"\nport=993\n'
+    imap = config_file.parse(text, "c").accounts["a"].imap
+    assert imap is not None and imap.host == host
+
+
+def test_what_is_no_address_is_refused_before_a_reply_leaves_from_it() -> None:
+    assert _mistake('[accounts.a]\naddress="ada"\nmaildir="/m"\n').startswith("c.toml:2: accounts.a.address: expected")
+    said = _mistake('[accounts.a]\naddress="a@b.c"\nmaildir="/m"\nidentities=[{address="a@b.c", aliases=["b.c"]}]\n')
+    assert said.startswith("c.toml:4: accounts.a.identities: expected an address") and said.endswith("found 'b.c'")
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("accounts.a.sync", "days = 1000000"),
+        ("accounts.a.sync", "retention_days = 100000000000000"),
+        ("accounts.a.waiting", "max_age_days = 1000000"),
+        ("accounts.a.imap", "read_timeout = 1e12"),
+        ("model", "input_price = nan"),
+        ("model", "output_price = -1.0"),
+    ],
+)
+def test_a_number_that_nothing_can_count_with_is_refused(table: str, line: str) -> None:
+    text = '[accounts.a]\naddress="a@b.c"\n[accounts.a.imap]\nhost="m.b.c"\nport=993\n'
+    text += line if table == "accounts.a.imap" else f"[{table}]\n{line}"
+    assert f": {table}.{line.split()[0]}: expected" in _mistake(text)
+
+
+def test_what_was_expected_is_said_in_the_words_of_the_file() -> None:
+    assert _mistake('accounts = ["a"]\n') == "c.toml:1: accounts: expected a table"
+    assert _mistake("data_folder = 5\n") == "c.toml:1: data_folder: expected a path, found 5"
+    assert _mistake('[model]\nname = ""\n').endswith("model.name: expected a text that is not empty, found ''")
+
+
 @given(st.text(alphabet='abc=[]."\n #1', max_size=80))
 def test_any_text_gives_a_configuration_or_one_line(text: str) -> None:
     try:
