@@ -51,10 +51,12 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
             return found
     is_key = name.partition("@")[0] == MODEL_KEY
     table = "model.key" if is_key else f"accounts.{name}.secret"
-    how = "`mailassist config key`" if is_key else "`mailassist setup` again"
+    how = "Run `mailassist config key`" if is_key else "Run `mailassist setup` again"
+    if settings.password_env:
+        how = f"Set ${settings.password_env}"
     raise SecretError(
         f"No password or key for {name!r} was found (looked in: {', '.join(tried)})",
-        cure=f"Run {how}, or see [{table}] in `mailassist config example`.",
+        cure=f"{how}, or see [{table}] in `mailassist config example`.",
     )
 
 
@@ -96,7 +98,7 @@ def delete_from_keyring(name: str) -> bool:
     except PasswordDeleteError:
         return False
     except KeyringError as error:
-        raise SecretError(f"The keyring did not remove {name!r}: {error}") from error
+        raise SecretError(f"The keyring did not remove {name!r}: {error}", cure="Unlock it and try again.") from error
     return True
 
 
@@ -134,7 +136,7 @@ def _credentials_directory(
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretError(f"{path} cannot be read: {error}") from error
+        raise _unreadable(path, error, "Check what LoadCredential= of the unit names.") from error
 
 
 def _keyring(name: str, settings: SecretSettings, _environment: Mapping[str, str], tried: list[str]) -> Found | None:
@@ -179,7 +181,10 @@ def _command(name: str, settings: SecretSettings, _environment: Mapping[str, str
         ) from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
-        raise SecretError(f"{key} of {name!r} failed with exit code {done.returncode}: {last}")
+        raise SecretError(
+            f"{key} of {name!r} failed with exit code {done.returncode}: {last}",
+            cure="Run it in a terminal, and see what it asks for.",
+        )
     return Found(_first_line(done.stdout, key), key)
 
 
@@ -194,7 +199,12 @@ def _file(_name: str, settings: SecretSettings, _environment: Mapping[str, str],
             raise SecretError(f"{path} can be read by others", cure=f"Run: chmod 600 {shlex.quote(str(path))}")
         return Found(_first_line(path.read_text(encoding="utf-8"), str(path)), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretError(f"{path} cannot be read: {error}") from error
+        raise _unreadable(path, error, "Write the secret there, or change password_file.") from error
+
+
+def _unreadable(path: Path, error: OSError | UnicodeDecodeError, cure: str) -> SecretError:
+    why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+    return SecretError(f"{path} cannot be read: {why}", cure=cure)
 
 
 def _environment(name: str, settings: SecretSettings, environment: Mapping[str, str], tried: list[str]) -> Found | None:
@@ -213,7 +223,9 @@ def _first_line(text: str, origin: str) -> SecretStr:
     lines: Iterator[str] = iter(text.splitlines())
     line = next(lines, "")
     if not line:
-        raise SecretError(f"{origin} gave an empty password or token")
+        raise SecretError(
+            f"{origin} gave an empty password or token", cure="The first line must be the secret; nothing else is read."
+        )
     return SecretStr(line)
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from mailassist import __version__
-from mailassist.errors import MailassistError, OutputFailed
+from mailassist.errors import InputError, MailassistError, OutputFailed
 
 # name -> what it does, in one line. The command itself is `command` in mailassist/cli/NAME.py.
 COMMANDS = {
@@ -31,6 +31,9 @@ COMMANDS = {
     "forget": "Remove what is stored of a person.",
     "demo": "Run the main job on a sample mailbox, without account, key or network.",
 }
+
+
+_UNASKED = "Run it in a terminal, or answer with the options that --help shows."
 
 
 class LazyGroup(click.Group):
@@ -104,5 +107,11 @@ def _run() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):
+            return 130  # Ctrl-C at a question
+        ended = InputError("The input ended before every question was answered", cure=_UNASKED)
+        warn(f"mailassist: {ended}")
+        return ended.exit_code
+    except KeyboardInterrupt:
         return 130

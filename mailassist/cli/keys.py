@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +27,14 @@ class Kept:
 
     settings: SecretSettings
     undo: Callable[[], object]
+
+
+def ask_secret(question: str, **options: Any) -> str:
+    """What a person types or pastes, unseen where there is a terminal; `options` as click.prompt takes them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", getpass.GetPassWarning)  # no terminal: whoever piped the answers knows
+        typed: str = click.prompt(question, hide_input=True, **options)
+    return typed.replace("\u00a0", " ")  # web pages show app passwords with such spaces; RFC 4013 has no others
 
 
 def keep(name: str, secret: SecretStr, *, variable: str = "MAILASSIST_PASSWORD") -> Kept:
@@ -52,7 +62,7 @@ def ask_model_key() -> None:
     name = key_of(model)
     if not name:
         raise InputError(f"The model {model.name} needs no key", cure="Name another as model.name first.")
-    _keep_model_key(model, name, click.prompt(_question(model), hide_input=True))
+    _keep_model_key(model, name, ask_secret(_question(model)))
 
 
 def offer_model_key() -> None:
@@ -74,7 +84,7 @@ def offer_model_key() -> None:
     else:
         return
     try:
-        key = click.prompt(f"{_question(model)} (Enter: later)", default="", show_default=False, hide_input=True)
+        key = ask_secret(f"{_question(model)} (Enter: later)", default="", show_default=False)
     except click.Abort:
         key = ""
     if key:
@@ -105,23 +115,48 @@ def _keep_model_key(model: ModelSettings, name: str, key: str) -> None:
 
 
 def _without_keyring(name: str, secret: SecretStr, problem: str, variable: str) -> Kept:
-    """Ask where the secret shall be kept instead."""
+    """Ask where the secret shall be kept instead, until that place gives it."""
+    say(f"The keyring cannot be used: {problem}. Where shall it come from?")
+    while True:
+        kept = _kept_elsewhere(name, secret, variable)
+        if kept is not None:
+            return kept
+
+
+def _kept_elsewhere(name: str, secret: SecretStr, variable: str) -> Kept | None:
+    """The place that the person chooses; None where a command does not print the secret."""
     from mailassist.config import SecretSettings
 
-    say(f"The keyring cannot be used: {problem}. Where shall it come from?")
     say("  1  a command that prints it (pass, op, secret-tool ...)")
     say("  2  a file that only you can read")
     say("  3  an environment variable")
     choice = click.prompt("Choice", type=click.Choice(["1", "2", "3"]), default="2")
     if choice == "1":
-        return Kept(SecretSettings(keyring=False, password_command=click.prompt("Command")), lambda: None)
+        settings = SecretSettings(keyring=False, password_command=click.prompt("Command"))
+        return Kept(settings, lambda: None) if _gives(name, settings, secret) else None
     if choice == "3":
         variable = click.prompt("Name of the variable", default=variable)
+        say(f"Set ${variable} before you start mailassist. Every process of yours can read it; a file is safer.")
         return Kept(SecretSettings(keyring=False, password_env=variable), lambda: None)
     file = config_path().absolute().parent / f"{name}.secret"
     undo = _write(file, secret.get_secret_value() + "\n")
     say(f"It is in {file} (mode 0600).")
     return Kept(SecretSettings(keyring=False, password_file=file), undo)
+
+
+def _gives(name: str, settings: SecretSettings, secret: SecretStr) -> bool:
+    """Whether `secret` is what is found with `settings`; says why not."""
+    from mailassist import secrets
+    from mailassist.errors import SecretError
+
+    try:
+        found = secrets.find(name, settings, environment={})
+    except SecretError as error:
+        say(f"{error}")
+        return False
+    if found.secret != secret:
+        say("It prints something else than what you typed above.")
+    return found.secret == secret
 
 
 def _write(file: Path, text: str) -> Callable[[], object]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailassist.cli.context import config_option, config_path
-from mailassist.cli.keys import keep, offer_model_key
-from mailassist.cli.output import say
+from mailassist.cli.keys import ask_secret, keep, offer_model_key
+from mailassist.cli.output import say, warn
 from mailassist.cli.servers import Choices, servers
 from mailassist.errors import ConfigError, InputError, LoginError, MailassistError
 
@@ -148,6 +148,8 @@ def _secret(choices: Choices, name: str, imap: ServerSettings, advice: str) -> t
     )
     if named != SecretSettings():
         found = secrets.find(name, named.model_copy(update={"keyring": False}))
+        if found.warning:
+            warn(f"mailassist: {found.warning}")
         _test_imap(imap, choices.address, name, found.secret)
         return found.secret, named.model_copy(update={"keyring": False})  # what was tested is what is used
     if imap.method != "password":
@@ -162,7 +164,7 @@ def _ask_password(choices: Choices, name: str, imap: ServerSettings, advice: str
     from pydantic import SecretStr
 
     for tried in range(1, _TRIES + 1):
-        secret = SecretStr(click.prompt(f"Password for {imap.login or choices.address}", hide_input=True))
+        secret = SecretStr(ask_secret(f"Password for {imap.login or choices.address}"))
         try:
             _test_imap(imap, choices.address, name, secret)
         except LoginError as error:

@@ -187,6 +187,61 @@ def test_the_key_of_the_model_is_kept_where_the_person_says(home: dict[str, str]
     assert config.read_text().startswith('[model]\nname = "gpt-4o-mini"  # cheap\n')
 
 
+def test_a_command_that_does_not_print_the_secret_is_not_kept(home: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[model]\nname = "gpt-4o-mini"\n')
+    answers = [("API key of api.openai.com", "sk-test-1")]
+    for command in ("false", "echo sk-other", "echo sk-test-1"):
+        answers += [("Choice", "1"), ("Command", command)]
+    code, seen = _typed(["config", "key", "--config", str(config)], home, answers)
+    assert code == 0, seen
+    assert seen.count("1  a command that prints it") == 3
+    assert (
+        "failed with exit code 1" in seen
+        and "something else" in seen
+        and "sk-test-1" not in seen.replace("Command: echo sk-test-1", "")
+    )
+    assert config_file.load(config).model.key.password_command == "echo sk-test-1"
+
+
+def test_a_secret_in_the_environment_is_kept_with_a_warning(
+    dovecot: Dovecot, home: dict[str, str], tmp_path: Path
+) -> None:
+    config, user = tmp_path / "config.toml", dovecot.user()
+    config.write_text('[model]\nname = "gpt-4o-mini"\n')
+    answers = [("API key of api.openai.com", "sk-test-1"), ("Choice", "3"), ("Name of the variable", "MY_KEY")]
+    code, seen = _typed(["config", "key", "--config", str(config)], home, answers)
+    assert code == 0 and "Set $MY_KEY before" in seen and "Every process" in seen
+    arguments = ["setup", "you@example.org", *_servers(dovecot, None), "--login", user.name, "--config", str(config)]
+    done = _run([*arguments, "--yes", "--password-env", "PASS"], {**home, "PASS": dovecot.password})
+    assert done.returncode == 0 and "$PASS is readable by every process" in done.stderr
+
+
+def test_an_app_password_is_taken_as_a_web_page_shows_it(home: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[model]\nname = "gpt-4o-mini"\n')
+    answers = [("API key of api.openai.com", "abcd\u00a0efgh"), ("Choice", "2")]
+    assert _typed(["config", "key", "--config", str(config)], home, answers)[0] == 0
+    assert secrets.find("model", config_file.load(config).model.key).secret.get_secret_value() == "abcd efgh"
+
+
+def test_input_that_ends_before_the_answers_is_one_line(dovecot: Dovecot, home: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    done = _run(["--config", str(config), "setup", "you@example.org", *_servers(dovecot, None)], home)
+    assert done.returncode == 15 and len(done.stderr.splitlines()) == 1 and "--help" in done.stderr
+    assert not config.exists()
+
+
+def test_a_shared_mailbox_that_is_no_address_is_no_identity(
+    dovecot: Dovecot, home: dict[str, str], tmp_path: Path
+) -> None:
+    config, user = tmp_path / "config.toml", dovecot.user()
+    arguments = ["setup", "you@example.org", *_servers(dovecot, None), "--login", user.name, "--mailbox", user.name]
+    done = _run([*arguments, "--config", str(config), "--yes", "--password-command", f"echo {dovecot.password}"], home)
+    assert done.returncode == 0, done.stderr
+    assert config_file.load(config).accounts["example"].identities[0].address == "you@example.org"
+
+
 def test_a_port_that_is_none_is_one_line(home: dict[str, str], tmp_path: Path) -> None:
     done = _run(["--config", str(tmp_path / "c.toml"), "setup", "a@b.example", "--imap", "m.example:99999"], home)
     assert done.returncode == 15 and len(done.stderr.splitlines()) == 1
@@ -215,6 +270,25 @@ def test_doctor_names_the_cure_for_each_thing_that_is_wrong(
     assert done.returncode == 5
     assert len(failed) >= 2
     assert all(one["cure"] for one in failed)
+
+
+@pytest.mark.parametrize(
+    ("secret", "cure"),
+    [
+        ('password_command = "false"', "in a terminal"),
+        ('password_command = "true"', "first line"),
+        ('password_file = "/nowhere/password"', "Write the secret there"),
+        ('password_env = "NOWHERE"', "Set $NOWHERE"),
+    ],
+)
+def test_doctor_names_the_cure_for_a_secret_that_is_not_there(
+    dovecot: Dovecot, smtp_server: SmtpServer, home: dict[str, str], tmp_path: Path, secret: str, cure: str
+) -> None:
+    config = _account(dovecot, smtp_server, tmp_path)
+    config.write_text(config.read_text().replace(f'password_file = "{tmp_path / "password"}"', secret))
+    done = _run(["doctor", "--json", "--config", str(config)], home)
+    failed = [one for one in json.loads(done.stdout) if one["level"] == "fail"]
+    assert done.returncode == 4 and failed and all(cure in one["cure"] for one in failed)
 
 
 def test_doctor_proposes_web_forms_as_personal(
