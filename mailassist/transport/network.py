@@ -190,6 +190,17 @@ def _directly(settings: ServerSettings) -> socket.socket:
     raise last or OSError("no address")
 
 
+def no_greeting(settings: ServerSettings, protocol: str, what: object = "") -> ConnectionFailed:
+    """The error for a server that was reached and does not greet as one of `protocol` does; `what`: what it did."""
+    where = f"{settings.host}:{settings.port}"
+    cure = "Check host and port."
+    if settings.security != "tls":
+        cure = 'Check host and port; one that wants TLS from the start (993, 465) needs security = "tls".'
+    if not what:
+        return ConnectionFailed(f"{where} did not greet in time", cure=cure)
+    return ConnectionFailed(f"{where} does not greet as an {protocol} server does: {what}", cure=cure)
+
+
 @contextmanager
 def failures(settings: ServerSettings) -> Iterator[None]:
     """Turn what sockets and TLS raise into ConnectionFailed and CertificateError, which name host, reason and cure."""

@@ -21,7 +21,7 @@ from imapclient import IMAPClient
 from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, MailboxError
 from mailassist.transport.arguments import Argument, Literal, folder, folder_as_sent, keyword, span
-from mailassist.transport.network import failures, open_socket, start_tls
+from mailassist.transport.network import failures, no_greeting, open_socket, start_tls
 from mailassist.transport.refusals import known_cure
 from mailassist.transport.sasl import concealed, oauth_failure
 from mailassist.transport.source import FolderState
@@ -30,6 +30,7 @@ from mailassist.transport.throttling import Throttled, suggested_pause
 Answer = dict[str, list[Any]]  # untagged responses by name, as imaplib keeps them
 
 _LONGEST_LINE = 16 * 1024 * 1024  # a SEARCH answer of a million messages has 8 MB
+_NO_IMAP = "unexpected response: "  # what imaplib says of a first line that is not IMAP
 _LONGEST_NUMBER = 20  # digits: 64 bits
 _HIGHEST_UID = 0xFFFFFFFF
 _MESSAGE_LIMIT = re.compile(rb"\[MESSAGELIMIT \d+(?: (\d{1,10}))?\]", re.IGNORECASE)
@@ -155,8 +156,12 @@ class Session(IMAPClient):  # type: ignore[misc]
         opened = open_socket(self.settings)
         try:
             return _Wire(opened, self.settings.host)
-        except BaseException:
+        except BaseException as error:
             opened.close()
+            if isinstance(error, TimeoutError):
+                raise no_greeting(self.settings, "IMAP") from error
+            if isinstance(error, imaplib.IMAP4.abort) and (said := str(error)).startswith(_NO_IMAP):
+                raise no_greeting(self.settings, "IMAP", said.removeprefix(_NO_IMAP)[2:-1]) from error
             raise
 
     def _set_read_timeout(self) -> None:

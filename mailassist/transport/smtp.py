@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, DeliveryRefused, DeliveryUnknown, LoginError
-from mailassist.transport.network import open_socket, start_tls
+from mailassist.transport.network import no_greeting, open_socket, start_tls
 from mailassist.transport.sasl import Credential, concealed, initial_response, oauth_failure, spellings
 from mailassist.transport.smtp_answers import cure, login_cure
 
@@ -112,7 +112,14 @@ def _session(settings: ServerSettings, credential: Credential | None) -> Iterato
 
 
 def _start(connection: _Connection, settings: ServerSettings) -> None:
-    code, text = connection.greet()
+    try:
+        code, text = connection.greet()
+    except smtplib.SMTPServerDisconnected as error:
+        if isinstance(error.__context__, TimeoutError):
+            raise no_greeting(settings, "SMTP") from error
+        raise
+    if code < 0:  # smtplib's word for a line without a code
+        raise no_greeting(settings, "SMTP", text.decode("utf-8", "replace"))
     if code != 220:
         raise _refusal(settings.host, code, text)
     _hello(connection, settings.host)

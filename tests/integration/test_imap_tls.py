@@ -17,6 +17,7 @@ from mailassist.config import ServerSettings
 from mailassist.errors import CertificateError, ConfigError, ConnectionFailed
 from mailassist.transport.network import open_socket
 from mailassist.transport.session import Session
+from mailassist.transport.smtp import check_login
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,30 @@ def test_a_server_that_says_nothing_is_given_up(certificates: Path) -> None:
     ):
         open_socket(settings(port, certificates, connect_timeout=0.3))
     silent.set()
+
+
+def test_a_port_that_waits_for_tls_is_known_by_its_silence(certificates: Path) -> None:
+    silent = threading.Event()
+    with serving(lambda plain: silent.wait(3) and None) as port:
+        unencrypted = settings(port, certificates, security="starttls", read_timeout=0.3)
+        for connect in (Session, lambda server: check_login(server, None)):
+            with pytest.raises(ConnectionFailed, match="did not greet in time") as caught:
+                connect(unencrypted)
+            assert 'needs security = "tls"' in str(caught.value)
+        silent.set()
+
+
+def test_a_port_of_another_protocol_is_told_with_what_it_says(certificates: Path) -> None:
+    smtp, imap = b"220 mx.example ESMTP\r\n", b"* OK Dovecot ready.\r\n"
+    for said, shown, connect in (
+        (smtp, r"an IMAP server does: 220 mx\.example ESMTP", Session),
+        (imap, r"an SMTP server does: .*Dovecot ready\.", lambda server: check_login(server, None)),
+    ):
+        with (
+            serving(lambda plain, said=said: plain.sendall(said)) as port,
+            pytest.raises(ConnectionFailed, match=f"{shown}.*host and port"),
+        ):
+            connect(settings(port, certificates, security="starttls"))
 
 
 def test_a_host_name_that_does_not_exist_is_named(certificates: Path) -> None:
