@@ -75,6 +75,9 @@ def _record(info: ModelInfo) -> dict[str, object]:
 
 def _show_remote(today: date, *, as_json: bool) -> None:
     writer = open_desk().models.choice().writer
+    if writer is None and as_json:
+        dump_json([])
+        return
     if writer is None:
         say("The outline needs no model, so there is no server to ask (model.name).")
         return

@@ -75,6 +75,8 @@ def _show_kept(desk: Desk) -> None:
     say("Mail itself goes only between this machine and:")
     for name, servers in _servers(desk.config).items():
         say(f"  {name}: {', '.join(servers)}")
+    if not desk.config.accounts:
+        say("  nobody: no account is configured")
     say()
     say("Kept on this machine, readable by you alone:")
     table([(f"  {what}", f"{rows:,}", how_long) for what, rows, how_long in _kept(desk)])
@@ -89,7 +91,7 @@ def _servers(config: Config) -> dict[str, list[str]]:
     for name, account in config.accounts.items():
         hosts = [server.host for server in (account.imap, account.smtp) if server is not None]
         folders = [str(path) for path in (account.maildir, account.mbox) if path is not None]
-        found[name] = hosts + folders
+        found[name] = [*dict.fromkeys(hosts), *folders]  # one name where IMAP and SMTP share it
     return found
 
 

@@ -352,3 +352,17 @@ def test_models_asks_the_server_and_shows_last_days(run: Callable[..., Result], 
         told = json.loads(run("models", "--remote", "--json").output)
     assert "gpt-4o-mini" in shown and "2027-01-14" in shown
     assert told == [{"name": "gpt-4o", "shutdown_date": None}, {"name": "gpt-4o-mini", "shutdown_date": "2027-01-14"}]
+
+
+def test_models_of_no_server_are_an_empty_list(run: Callable[..., Result], tmp_path: Path) -> None:
+    with (tmp_path / "config.toml").open("a") as config:
+        config.write('[model]\nname = "outline"\n')
+    assert "no server to ask" in run("models", "--remote").output
+    assert json.loads(run("models", "--remote", "--json").output) == []
+
+
+def test_privacy_names_a_server_once(run: Callable[..., Result], tmp_path: Path) -> None:
+    with (tmp_path / "config.toml").open("a") as config:
+        server = '{host = "mail.example.org", port = 993}'
+        config.write(f'[accounts.home]\naddress = "ann@home.example"\nimap = {server}\nsmtp = {server}\n')
+    assert json.loads(run("privacy", "--json").output)["servers"]["home"] == ["mail.example.org"]
