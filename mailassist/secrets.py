@@ -11,6 +11,7 @@ NAME is the account's key in the configuration (`work`), `work.smtp` for its SMT
 
 from __future__ import annotations
 
+import configparser
 import os
 import shlex
 import stat
@@ -114,6 +115,9 @@ def keyring_problem() -> str:
         backend = keyring.get_keyring()
     except RuntimeError as error:
         return str(error)
+    except (ImportError, AttributeError, ValueError, configparser.Error) as error:
+        # PYTHON_KEYRING_BACKEND or keyringrc.cfg names a backend that is not installed in this environment.
+        return f"the one that is configured for Python cannot be loaded ({error})"
     backends = list(backend.backends) if isinstance(backend, chainer.ChainerBackend) else [backend]
     usable = [one for one in backends if not isinstance(one, fail.Keyring | null.Keyring)]
     if not usable:

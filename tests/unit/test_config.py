@@ -217,6 +217,24 @@ def test_a_secret_never_shows_in_repr(tmp_path: Path) -> None:
     assert "sk-123" not in repr(found) + str(found)
 
 
+@pytest.mark.parametrize("backend", ["not_installed.Keyring", "os.NoKeyring", "Keyring"])
+def test_a_keyring_that_cannot_be_loaded_counts_as_none(backend: str, tmp_path: Path) -> None:
+    code = (
+        "from mailassist import secrets\nfrom mailassist.config import SecretSettings\n"
+        "print(secrets.keyring_problem())\n"
+        "print(secrets.find('work', SecretSettings(password_command='echo it')).origin)"
+    )
+    ways = ({"PYTHON_KEYRING_BACKEND": backend}, {"XDG_CONFIG_HOME": str(tmp_path)})
+    settings = tmp_path / "python_keyring" / "keyringrc.cfg"
+    settings.parent.mkdir()
+    settings.write_text(f"[backend]\ndefault-keyring={backend}\n")
+    for way in ways:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHON_KEYRING_BACKEND"} | way
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        problem, origin = done.stdout.splitlines()
+        assert "cannot be loaded" in problem and origin == "password_command"
+
+
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mailassist", "config", *arguments], capture_output=True, text=True, check=False
@@ -238,6 +256,13 @@ def test_config_show_leaves_out_the_passwords_of_proxies(tmp_path: Path) -> None
     )
     done = _run("show", "--config", str(file))
     assert "hunt" not in done.stdout and "socks5://***@p.example:1" in done.stdout
+
+
+def test_a_file_that_could_not_be_written_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "work.secret").mkdir()
+    with pytest.raises(ConfigError, match="cannot be written"):
+        config_file.write_private(tmp_path / "work.secret", "hunter2\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["work.secret"]
 
 
 def test_an_account_is_put_in_the_place_of_the_one_of_its_name(tmp_path: Path) -> None:
