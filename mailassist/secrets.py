@@ -52,7 +52,7 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
             return found
     is_key = name.partition("@")[0] == MODEL_KEY
     table = "model.key" if is_key else f"accounts.{name}.secret"
-    how = "Run `mailassist config key`" if is_key else "Run `mailassist setup` again"
+    how = "Run `mailassist config key`" if is_key else "Run `mailassist setup ADDRESS` again"
     if settings.password_env:
         how = f"Set ${settings.password_env}"
     raise SecretError(

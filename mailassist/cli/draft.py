@@ -9,7 +9,7 @@ import click
 
 from mailassist.cli.context import config_option, config_path, configured_or_default, own_addresses, read_message_file
 from mailassist.cli.output import dump_json, say, warn
-from mailassist.errors import ConfigError, ModelError
+from mailassist.errors import ConfigError, MailassistError, ModelError
 
 if TYPE_CHECKING:
     from mailassist.config import Account, Config, Identity
@@ -80,7 +80,11 @@ def command(
         _show_prompt(desk, desk.prepare(task.request), as_json)
         return
     made = desk.write(task.request, on_text=lambda text: None, stopped=lambda: False)
-    saved = _save(desk, task, made, instruction) if save else ""
+    try:
+        saved = _save(desk, task, made, instruction) if save else ""
+    except MailassistError:
+        _show_draft(task, made, "", as_json)  # it is written and paid for, wherever it could not be put
+        raise
     _show_draft(task, made, saved, as_json)
     if made.failure is not None:
         ctx.exit(made.failure.exit_code)

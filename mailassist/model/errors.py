@@ -207,7 +207,7 @@ def no_key(called: Called) -> NoKey:
     page = f" Get one at {called.kind.key_page}." if called.kind.key_page else ""
     return NoKey(
         f"There is no key for {called.host}",
-        cure=f"Run `mailassist setup` to store one, or choose a model that needs none (model.name).{page}",
+        cure=f"Run `mailassist config key` to store one, or choose a model that needs none (model.name).{page}",
     )
 
 
@@ -215,7 +215,7 @@ def unusable_key(called: Called) -> WrongKey:
     """The key cannot even be sent."""
     failed = WrongKey(
         f"The key for {called.host} is empty, or holds a space, a line break or a character beyond ASCII",
-        cure="Store the right one with `mailassist setup`.",
+        cure="Store the right one with `mailassist config key`.",
     )
     failed.sent = False
     return failed
@@ -274,7 +274,9 @@ def _not_connected(error: Exception, called: Called) -> ModelCallFailed:
     if any(word in cause for word in ("name or service", "getaddrinfo", "nodename", "name resolution", "no address")):
         return Unreachable(f"{called.host} has no address", cure="Check the network and base_url.")
     if "refused" in cause:
-        return Unreachable(f"Nothing listens at {called.host}", cure="Start the server, or check base_url.")
+        return Unreachable(
+            f"Nothing listens at {called.host}", cure="Start the server, or check base_url, HTTPS_PROXY and ALL_PROXY."
+        )
     return Unreachable(f"{called.host} could not be reached: {_server_text(cause, called)}", cure="Check the network.")
 
 
@@ -289,7 +291,7 @@ def _refused(error: Any, called: Called) -> ModelCallFailed:
     if status == 401 or (status in (400, 403) and _WRONG_KEY.search(said)):
         page = f" Keys are at {called.kind.key_page}." if called.kind.key_page else ""
         return WrongKey(
-            f"{called.host} does not accept the key", cure=f"Store the right one with `mailassist setup`.{page}"
+            f"{called.host} does not accept the key", cure=f"Store the right one with `mailassist config key`.{page}"
         )
     if status in (400, 403, 404, 410) and _is_missing(code, said):
         return ModelMissing(

@@ -124,6 +124,16 @@ def test_a_draft_goes_to_the_sender_and_with_reply_all_to_everybody(config: Path
     assert (told["cc"], copied) == (["Ben <ben@example.net>"], {"Ben <ben@example.net>"})
 
 
+def test_a_draft_that_cannot_be_saved_is_shown_all_the_same(config: Path) -> None:
+    words = ["--config", str(config), "draft", "--model", "outline", "--save"]
+    shown = CliRunner().invoke(group, words)
+    assert isinstance(shown.exception, MailboxError) and "[answer]" in shown.stdout
+    told = CliRunner().invoke(group, [*words, "--json"])
+    assert isinstance(told.exception, MailboxError)
+    answer = json.loads(told.stdout)
+    assert "[answer]" in answer["text"] and answer["saved"] == ""
+
+
 def test_a_damaged_store_costs_no_draft(config: Path) -> None:
     with_drafts(config)
     run(config, "sync")
