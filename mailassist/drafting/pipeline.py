@@ -237,7 +237,7 @@ def _notices(request: DraftRequest, answered: Message) -> Iterator[str]:
     yield from answered.warnings
     if request.unknown:
         counted = "1 earlier message" if request.unknown == 1 else f"{request.unknown} earlier messages"
-        yield f"{counted} of this conversation could not be found; perhaps deleted or never in this mailbox"
+        yield f"{counted} of this conversation could not be found or read; perhaps deleted or never in this mailbox"
     hidden = sum(len(text) for entry in conversation.entries for text in entry.message.hidden)
     if hidden:
         yield f"{hidden} hidden characters removed"

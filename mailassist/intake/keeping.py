@@ -17,6 +17,7 @@ from mailassist.transport.source import MailSource, Role
 AHEAD = 200  # waiting conversations whose texts are fetched before anybody opens them, newest first
 SENT = 500  # own sent replies whose text is fetched in one sync
 PART = 50  # messages fetched and stored at a time
+AGAIN = DAY  # after which a text that was not to be had is asked for once more
 
 
 def keep_texts(
@@ -37,9 +38,9 @@ def keep_texts(
         return 0
     rows = _wanted(store, name, account, own, now)
     texts.expire(store, name, now=moment, needed=None if policy == "all" else {row.message_id for row in rows})
-    kept = texts.kept(store, name)
+    known = texts.kept(store, name)
     until = moment + account.sync.retention_days * DAY
-    missing = places_of(row for row in rows if row.message_id not in kept)
+    missing = places_of(row for row in rows if row.message_id not in known)
     received = {row.message_id: row.received for row in rows}
     forgotten = Forgotten.of(store)
     fetched = 0
@@ -47,8 +48,11 @@ def keep_texts(
     for start in range(0, len(ids), PART):
         if stopped():
             break
-        raw = fetch(source, {message_id: missing[message_id] for message_id in ids[start : start + PART]})
-        texts.put(store, name, forgotten.without_mentions(raw, received), until=until)
+        part = ids[start : start + PART]
+        raw = fetch(source, {message_id: missing[message_id] for message_id in part})
+        kept = forgotten.without_mentions(raw, received)
+        texts.put(store, name, kept, until=until)
+        texts.put(store, name, {one: b"" for one in part if one not in kept}, until=moment + AGAIN)
         fetched += len(raw)
     return fetched
 

@@ -34,8 +34,8 @@ class Pulled:
     conversation: Conversation
     locations: Mapping[str, tuple[Location, ...]]  # where the copies of each message lie, by Message-ID
     raw: Mapping[str, bytes]  # the messages as sent, by Message-ID
-    missing: tuple[str, ...] = ()  # messages that are in the index but could not be fetched any more
-    unknown: int = 0  # earlier messages that are named and were not found, not even as the quoted text of an answer
+    missing: tuple[str, ...] = ()  # messages that are in the index but could not be fetched
+    unknown: int = 0  # messages of it that could not be had, not even as the quoted text of an answer
 
 
 def pull(
@@ -52,14 +52,15 @@ def pull(
 
     From the index where it knows the message: no search, only bodies that are not kept are fetched, one EXAMINE and
     one FETCH a folder. Where the index does not know it or is out of date: one look-up on the server. Raises
-    MailboxError when the message is nowhere.
+    MailboxError when the message is nowhere, or the server fails at it.
     """
     known = _indexed(store, name, own, message_id)
     if known is not None:
         kept = texts.get(store, name, known.places, now=now())
         fetched = fetch(source, {one: places for one, places in known.places.items() if one not in kept})
+        unreadable = _unreadable(source, known.places, message_id, fetched)
         pulled = _pulled({**kept, **fetched}, known.places, own, message_id, known.ids)
-        if pulled is not None and not pulled.missing:
+        if pulled is not None and unreadable.issuperset(pulled.missing):
             _keep(store, name, account, own, known, fetched, now())
             return pulled
     record = _known_record(store, name, known, message_id) or _search(source, account, message_id)
@@ -97,12 +98,14 @@ def with_earlier(source: MailSource, record: HeaderRecord, found: list[HeaderRec
 def from_records(source: MailSource, records: Iterable[HeaderRecord], own: OwnAddresses, message_id: str) -> Pulled:
     """The conversation of `message_id` among headers that a cold look-up found; bodies of that conversation only.
 
-    Raises MailboxError when the message is not among them, or gone by now.
+    Raises MailboxError when the message is not among them, gone by now, or the server fails at it.
     """
     rows = [index_row("", record) for record in records if not is_draft(record.flags, record.labels)]
     found = containing(conversations(rows, own), message_id)
     places = places_of(found[1] if found else ())
-    pulled = _pulled(fetch(source, places), places, own, message_id, {row.message_id for row in rows})
+    raw = fetch(source, places)
+    _unreadable(source, places, message_id, raw)
+    pulled = _pulled(raw, places, own, message_id, {row.message_id for row in rows})
     if pulled is None:
         raise MailboxError(f"The message {message_id} is not in the mailbox any more", cure="Run `mailassist sync`.")
     return pulled
@@ -128,6 +131,19 @@ def fetch(source: MailSource, wanted: Places) -> dict[str, bytes]:
             if message_id not in found
         }
     return found
+
+
+def _unreadable(source: MailSource, places: Places, message_id: str, raw: Mapping[str, bytes]) -> set[str]:
+    """The messages that are not in `raw` because the server fails at them. Raises MailboxError for `message_id`."""
+    failed = set(source.take_unreadable())
+    found = {one: there for one, there in places.items() if one not in raw and failed.intersection(there)}
+    if message_id in found:
+        place = next(iter(failed.intersection(found[message_id])))
+        raise MailboxError(
+            f"The mail server fails at the message {message_id} ({place.folder}, UID {place.uid})",
+            cure="See whether another mail program can open it, and tell whoever runs the server.",
+        )
+    return set(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +179,10 @@ def _pulled(
     if conversation is None:
         return None
     missing = tuple(one for one in places if one not in raw)
-    return Pulled(conversation, places, raw, missing, len(_unquoted(conversation) - there))
-
-
-def _unquoted(conversation: Conversation) -> set[str]:
-    """The ids that the messages of `conversation` name, without those whose text an answer to them quotes."""
     messages = [entry.message for entry in conversation.entries]
     named = {one for message in messages for one in (*message.references, *message.in_reply_to)}
-    return named - {one for message in messages if message.quoted for one in _answered(message)}
+    quoted = {one for message in messages if message.quoted for one in _answered(message)}
+    return Pulled(conversation, places, raw, missing, len(((named - there) | set(missing)) - quoted))
 
 
 def _keep(

@@ -26,5 +26,7 @@ def holdings(store: Store) -> list[Holding]:
             table.name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
             for table in (schema.messages, schema.texts, schema.drafts, schema.outbox, schema.ledger)
         }
-        next_deletion = connection.scalar(sa.select(sa.func.min(schema.texts.c.until)))
+        there = sa.func.length(schema.texts.c.raw) > 0  # an empty text is none
+        counts["texts"] = connection.scalar(sa.select(sa.func.count()).select_from(schema.texts).where(there)) or 0
+        next_deletion = connection.scalar(sa.select(sa.func.min(schema.texts.c.until)).where(there))
     return [Holding(name, rows, next_deletion if name == "texts" else None) for name, rows in counts.items()]

@@ -1,4 +1,7 @@
-"""Whole raw messages, kept for as long as they are needed and never beyond their retention time."""
+"""Whole raw messages, kept for as long as they are needed and never beyond their retention time.
+
+An empty one stands for a text that was not to be had, so that it is not asked for again until its time is up.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def get(store: Store, account: str, message_ids: Collection[str], *, now: float)
     """What is kept of these messages, by Message-ID; nothing past its time."""
     query = (
         "SELECT message_id, raw FROM texts"
-        " WHERE account = ? AND until > ? AND message_id IN (SELECT value FROM json_each(?))"
+        " WHERE account = ? AND until > ? AND length(raw) > 0 AND message_id IN (SELECT value FROM json_each(?))"
     )
     with store.read() as connection:
         rows = connection.exec_driver_sql(query, (account, now, json.dumps(list(message_ids))))
@@ -32,7 +35,7 @@ def get(store: Store, account: str, message_ids: Collection[str], *, now: float)
 
 
 def kept(store: Store, account: str) -> set[str]:
-    """The Message-IDs of the messages whose text is kept."""
+    """The Message-IDs of the messages whose text is kept, or was not to be had."""
     with store.read() as connection:
         return set(connection.scalars(sa.select(texts.c.message_id).where(texts.c.account == account)))
 

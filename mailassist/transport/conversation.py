@@ -66,12 +66,12 @@ class Found:
     mentioned: set[str] = field(default_factory=set)  # ids that they name
 
 
-def by_thread_id(session: Session, folders: Sequence[str], name: str, value: Argument) -> Found:
-    """All messages whose X-GM-THRID or THREADID (`name`) is `value`."""
+def by_thread_id(session: Session, folders: Sequence[str], name: str, value: Argument, *, bodies: bool = True) -> Found:
+    """All messages whose X-GM-THRID or THREADID (`name`) is `value`; without `bodies` their headers only."""
     found = Found()
     for folder in _from_the_open_one(session, folders):
         session.open_folder(folder)
-        _collect(session, found, session.search(keyword(name), value))
+        _collect(session, found, session.search(keyword(name), value), bodies=bodies)
     return found
 
 
@@ -88,11 +88,20 @@ def thread_criterion(session: Session, record: HeaderRecord) -> tuple[str, Argum
 
 
 def by_ids(
-    session: Session, folders: Sequence[str], record: HeaderRecord, ids: Iterable[str], *, now: datetime
+    session: Session,
+    folders: Sequence[str],
+    record: HeaderRecord,
+    ids: Iterable[str],
+    *,
+    now: datetime,
+    bodies: bool = True,
 ) -> Found:
-    """Follow the chain of ids from `record` and `ids` across `folders` until nothing new appears."""
+    """Follow the chain of ids from `record` and `ids` across `folders` until nothing new appears.
+
+    Without `bodies` the headers only.
+    """
     start = parse_headers(record.headers)
-    search = _Search(session, folders, record.received or now, now)
+    search = _Search(session, folders, record.received or now, now, bodies)
     wanted = _shortened([*start.references, *start.in_reply_to, start.message_id, *ids])
     asked: set[str] = set()
     sought: set[str] = set()  # by a FAR search
@@ -122,12 +131,15 @@ def by_message_ids(
 class _Search:
     """One pass after the other over the same folders, each as narrow as what is known allows."""
 
-    def __init__(self, session: Session, folders: Sequence[str], received: datetime, now: datetime) -> None:
+    def __init__(
+        self, session: Session, folders: Sequence[str], received: datetime, now: datetime, bodies: bool = True
+    ) -> None:
         self.found = Found()
         self._session = session
         self._folders = folders
         self._known = [received]
         self._now = now
+        self._bodies = bodies
         self._refused: set[str] = set()  # headers that this server does not search
 
     def run(self, ids: Sequence[str], headers: Sequence[str], bound: Bound) -> None:
@@ -142,7 +154,8 @@ class _Search:
             narrow = is_recent and state.exists > bound.uids and state.uidnext > bound.uids
             first = state.uidnext - bound.uids if narrow else 1
             if state.exists:
-                _collect(self._session, self.found, self._naming(ids, headers, dates, first))
+                uids = self._naming(ids, headers, dates, first)
+                _collect(self._session, self.found, uids, bodies=self._bodies)
         self._known += [one.received for one in self.found.records.values() if one.received]
 
     def _naming(self, ids: Sequence[str], headers: Sequence[str], dates: Criterion, first: int) -> set[int]:
@@ -167,7 +180,7 @@ class _Search:
     def _matching(self, criteria: Sequence[Criterion], dates: Criterion, first: int) -> set[int]:
         uids: set[int] = set()
         for chunk in _chunks(criteria, line_limit(self._session)):
-            uids.update(self._session.search(*dates, *any_of(chunk), first=first))
+            uids.update(self._session.search(*dates, *any_of(chunk), first=first, readable=True))
         return uids
 
 
@@ -179,14 +192,14 @@ def _shifted(moment: datetime, days: int) -> date:
         return date.min if days < 0 else date.max
 
 
-def _collect(session: Session, found: Found, uids: Iterable[int]) -> None:
-    """Headers and bodies of what is not known yet, in one command."""
+def _collect(session: Session, found: Found, uids: Iterable[int], *, bodies: bool) -> None:
+    """Headers, and with `bodies` these too, of what is not known yet, in one command."""
     state = session.selected
     assert state is not None
     new = [uid for uid in uids if Location(state.name, state.uidvalidity, uid) not in found.records]
     if not new:
         return
-    answers = list(by_uid(session, new, header_items(session, BEGINNING)))
+    answers = list(by_uid(session, new, header_items(session, *([BEGINNING] if bodies else []))))
     for record in records(session, answers):
         message = parse_headers(record.headers)
         found.records[record.location] = record

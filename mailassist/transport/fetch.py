@@ -15,7 +15,7 @@ from imapclient.exceptions import ProtocolError
 from imapclient.response_parser import parse_fetch_response
 
 from mailassist.errors import MailboxError
-from mailassist.transport.arguments import Argument, items, keyword, number_sets, span
+from mailassist.transport.arguments import Argument, items, keyword, number_sets
 from mailassist.transport.folders import decoded_name
 from mailassist.transport.session import Session
 from mailassist.transport.source import HEADER_FIELDS, HeaderRecord, Location
@@ -83,11 +83,6 @@ def newest(session: Session, count: int, wanted: Argument) -> Iterator[Attribute
     if exists and count > 0:
         numbers = Argument(b"%d:*" % max(1, exists - count + 1))
         yield from _fetch(session, "FETCH", numbers, wanted)
-
-
-def numbered(session: Session, number: int, wanted: Argument) -> Iterator[Attributes]:
-    """The message with that sequence number in the open folder."""
-    yield from _fetch(session, "FETCH", span(number, number), wanted)
 
 
 def records(session: Session, found: Iterable[Attributes]) -> Iterator[HeaderRecord]:

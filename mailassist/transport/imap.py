@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from mailassist.config import FolderSettings, ServerSettings
 from mailassist.errors import CertificateError, ConnectionFailed, MailboxError
 from mailassist.transport import bodies, conversation, fetch, folders, idle, writing
-from mailassist.transport.arguments import Argument, day, header_search, items, keyword
+from mailassist.transport.arguments import Argument, day, header_search, items, keyword, span
 from mailassist.transport.login import log_in
 from mailassist.transport.sasl import Credential
 from mailassist.transport.session import BrokenConnection, Refused, Session
@@ -25,7 +25,10 @@ from mailassist.transport.source import Folder, FolderState, HeaderRecord, Locat
 from mailassist.transport.throttling import Patience, Throttled
 
 Result = TypeVar("Result")
+ByUid = Callable[[Session, Sequence[int]], list[Result]]  # reads messages of the open folder
 
+# What one message can make a server do, and what a network can do too.
+_FAILURES = (Refused, fetch.Unreadable, ConnectionFailed)
 _SEARCH_WINDOW = 100_000  # UIDs a SEARCH; an answer must not grow without bound
 
 
@@ -115,10 +118,10 @@ class ImapSource:
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
         """Headers in batches; each batch is read again if the connection breaks in the middle of it."""
         for start in range(0, len(uids), fetch.BATCH):
-            yield from self._batch(folder, uids[start : start + fetch.BATCH])
+            yield from self._batch(folder, uids[start : start + fetch.BATCH], _headers)
 
     def take_unreadable(self) -> list[Location]:
-        """What `headers` left out because the server fails at it, since the last call."""
+        """What was left out because the server fails at it, since the last call."""
         taken, self._unreadable = self._unreadable, []
         return taken
 
@@ -128,7 +131,17 @@ class ImapSource:
         def read(session: Session) -> list[HeaderRecord]:
             return list(fetch.records(session, fetch.newest(session, count, fetch.header_items(session))))
 
-        return sorted(self._in_folder(folder, read), key=lambda record: -record.location.uid)
+        def numbers(session: Session) -> list[int]:
+            exists = session.selected.exists if session.selected else 0
+            return session.search(span(max(1, exists - count + 1), exists)) if exists and count > 0 else []
+
+        try:
+            found = self._in_folder(folder, read)
+        except _FAILURES as error:
+            if isinstance(error, Throttled):
+                raise
+            found = self._batch(folder, self._in_folder(folder, numbers), _headers, again=False)
+        return sorted(found, key=lambda record: -record.location.uid)
 
     def raw(self, folder: str, uids: Sequence[int], *, limit: int = bodies.LIMIT) -> Iterator[tuple[Location, bytes]]:
         """Whole messages; those that came with `thread` cost nothing."""
@@ -138,21 +151,27 @@ class ImapSource:
         yield from ((place, known[place]) for place in places if place in known)
         missing = [place.uid for place in places if place not in known]
         if missing:
-            yield from self._in_folder(folder, lambda session: list(bodies.whole(session, missing, limit)))
+            yield from self._batch(folder, missing, lambda session, uids: list(bodies.whole(session, uids, limit)))
 
     def thread(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
         """The conversation of `record` and `ids`, from every folder where it lives; bodies are kept for `raw`."""
         everywhere = folders.holding_conversations(self.folders(), self._folder_settings)
         everything = folders.find(self.folders(), Role.ALL)
 
-        def read(session: Session) -> conversation.Found:
+        def read(session: Session, *, bodies: bool = True) -> conversation.Found:
             criterion = conversation.thread_criterion(session, record)
             if criterion is None:
-                return conversation.by_ids(session, everywhere, record, ids, now=datetime.now(UTC))
+                return conversation.by_ids(session, everywhere, record, ids, now=datetime.now(UTC), bodies=bodies)
             places = [everything] if everything and session.offers("X-GM-EXT-1") else everywhere
-            return conversation.by_thread_id(session, places, *criterion)
+            return conversation.by_thread_id(session, places, *criterion, bodies=bodies)
 
-        self._found = self._read(read)
+        try:
+            self._found = self._read(read)
+        except _FAILURES as error:
+            if isinstance(error, Throttled):
+                raise
+            self._read(_alive)  # raises where it is the network; else perhaps a body, which `raw` can do without
+            self._found = self._read(lambda session: read(session, bodies=False))
         for place in self._found.records:
             self._epochs.setdefault(place.folder, place.uidvalidity)
         return list(self._found.records.values())
@@ -173,7 +192,7 @@ class ImapSource:
 
         def read(session: Session) -> list[int]:
             try:
-                return session.search(*header_search(name, value))
+                return session.search(*header_search(name, value), readable=True)
             except Refused:
                 return _scan(session, name, value)
 
@@ -268,54 +287,49 @@ class ImapSource:
             self._drop()
             raise
 
-    def _batch(self, folder: str, uids: Sequence[int], *, again: bool = True) -> list[HeaderRecord]:
-        """Headers of one batch. Where the server fails at it, the halves of it, down to the message that is to blame.
+    def _batch(self, folder: str, uids: Sequence[int], read: ByUid[Result], *, again: bool = True) -> list[Result]:
+        """Read one batch. Where the server fails at it, the halves of it, down to the message that is to blame.
 
         The parts are tried once: the connection may break at each of them.
         """
         try:
-            return self._headers(folder, uids, again=again)
-        except (Refused, fetch.Unreadable, ConnectionFailed) as error:
+            return self._in_folder(folder, lambda session: read(session, uids), again=again)
+        except _FAILURES as error:
             if again and isinstance(error, Throttled):
                 raise
             self._read(_alive)  # raises where it is not the message but the network
-            if len(uids) == 1 and not self._reads_another(folder):
+            if len(uids) == 1 and not self._reads_another(folder, uids[0], read):
                 raise
         if len(uids) == 1:
-            return self._headers_or_none(folder, uids[0])
+            return self._message_or_none(folder, uids[0], read)
         half = len(uids) // 2
-        return [record for part in (uids[:half], uids[half:]) for record in self._batch(folder, part, again=False)]
+        return [one for part in (uids[:half], uids[half:]) for one in self._batch(folder, part, read, again=False)]
 
-    def _headers(self, folder: str, uids: Sequence[int], *, again: bool = True) -> list[HeaderRecord]:
-        def read(session: Session) -> list[HeaderRecord]:
-            return list(fetch.records(session, fetch.by_uid(session, uids, fetch.header_items(session))))
-
-        return self._in_folder(folder, read, again=again)
-
-    def _headers_or_none(self, folder: str, uid: int) -> list[HeaderRecord]:
+    def _message_or_none(self, folder: str, uid: int, read: ByUid[Result]) -> list[Result]:
         """The last try at a message while the server gives others: one more failure, and the message is left out."""
         try:
-            return self._headers(folder, [uid])
-        except (Refused, fetch.Unreadable, ConnectionFailed) as error:
+            return self._in_folder(folder, lambda session: read(session, [uid]))
+        except _FAILURES as error:
             if isinstance(error, Throttled):
                 raise
             self._read(_alive)
             self._unreadable.append(Location(folder, self._epochs[folder], uid))
             return []
 
-    def _reads_another(self, folder: str) -> bool:
-        """Whether the server gives headers in this folder at all: the first message's, the last's or one's between."""
+    def _reads_another(self, folder: str, uid: int, read: ByUid[Result]) -> bool:
+        """Whether the server gives others than `uid` in this folder: the first, the last or one between."""
         exists = self._in_folder(folder, lambda session: session.selected.exists if session.selected else 0)
         for number in dict.fromkeys((1, exists, (exists + 1) // 2) if exists > 1 else ()):
 
-            def read(session: Session, number: int = number) -> list[fetch.Attributes]:
-                return list(fetch.numbered(session, number, fetch.header_items(session)))
+            def read_one(session: Session, number: int = number) -> bool:
+                others = [one for one in session.search(span(number, number)) if one != uid]
+                return bool(others and read(session, others))
 
             try:
-                self._in_folder(folder, read, again=False)
-            except (Refused, fetch.Unreadable, ConnectionFailed):
+                if self._in_folder(folder, read_one, again=False):
+                    return True
+            except _FAILURES:
                 continue
-            return True
         return exists <= 1
 
     def _in_folder(self, folder: str, read: Callable[[Session], Result], *, again: bool = True) -> Result:
@@ -345,6 +359,10 @@ class ImapSource:
             del self._epochs[folder]
             raise MailboxError(f"The folder {folder!r} was renumbered by the server", cure="Run `mailassist sync`.")
         return state
+
+
+def _headers(session: Session, uids: Sequence[int]) -> list[HeaderRecord]:
+    return list(fetch.records(session, fetch.by_uid(session, uids, fetch.header_items(session))))
 
 
 def _alive(session: Session) -> Session:

@@ -33,6 +33,7 @@ _LONGEST_LINE = 16 * 1024 * 1024  # a SEARCH answer of a million messages has 8 
 _NO_IMAP = "unexpected response: "  # what imaplib says of a first line that is not IMAP
 _LONGEST_NUMBER = 20  # digits: 64 bits
 _HIGHEST_UID = 0xFFFFFFFF
+_MOST_FAILURES = 150  # of one search: to find one message among all UIDs takes 33
 _MESSAGE_LIMIT = re.compile(rb"\[MESSAGELIMIT \d+(?: (\d{1,10}))?\]", re.IGNORECASE)
 _OUR_IDENTITY = Argument(b'("name" "mailassist")')
 _LITERAL_MINUS = 4096  # RFC 7888: up to here LITERAL- servers wait for no go-ahead
@@ -351,30 +352,40 @@ class Session(IMAPClient):  # type: ignore[misc]
             self.identify()
             return self.run(command, name)
 
-    def search(self, *criteria: Argument | Literal, first: int = 1, last: int = _HIGHEST_UID) -> list[int]:
+    def search(
+        self, *criteria: Argument | Literal, first: int = 1, last: int = _HIGHEST_UID, readable: bool = False
+    ) -> list[int]:
         """UID SEARCH among the UIDs from `first` to `last` of the open folder, ascending.
 
         A server that looks at a part only, at the newest messages (RFC 9738: Yahoo, AOL), is asked for the rest: below
-        the UID that it names, in halves where it names none.
+        the UID that it names, in halves where it names none. `readable`: messages whose file the server cannot read,
+        over which it fails at the whole search, are found by halves and left out.
         """
         charset = [keyword("CHARSET"), keyword("UTF-8")] if any(isinstance(part, Literal) for part in criteria) else []
         found: set[int] = set()
         spans = [(first, last)]
+        failures_left = _MOST_FAILURES if readable else 0
         while spans:
             low, high = spans.pop()
             within = [] if (low, high) == (1, _HIGHEST_UID) else [keyword("UID"), span(low, high)]
-            answer = self.run("UID", keyword("SEARCH"), *charset, *within, *criteria)
+            try:
+                answer = self.run("UID", keyword("SEARCH"), *charset, *within, *criteria)
+            except Refused as error:
+                failures_left -= 1
+                if failures_left < 0 or "[SERVERBUG]" not in error.text.upper():
+                    raise
+                spans += _halves(low, high)
+                continue
             words = (word for line in answer.get("SEARCH", []) for word in line.split())
             found.update(int(word) for word in words if word.isdigit() and len(word) <= _LONGEST_NUMBER)
             limited = _MESSAGE_LIMIT.search(answer["tagged"][0])
-            if limited is None or low == high:
+            if limited is None:
                 continue
             lowest = int(limited[1] or 0)
             if low <= lowest <= high:
                 spans += [(low, lowest - 1)] if lowest > low else []
             else:
-                middle = (low + high) // 2
-                spans += [(low, middle), (middle + 1, high)]
+                spans += _halves(low, high)
         return sorted(found)
 
     @contextmanager
@@ -434,6 +445,12 @@ class Session(IMAPClient):  # type: ignore[misc]
             self._imap.shutdown()
         except OSError:
             pass
+
+
+def _halves(low: int, high: int) -> list[tuple[int, int]]:
+    """Both halves of a range of UIDs; nothing of a single one."""
+    middle = (low + high) // 2
+    return [(low, middle), (middle + 1, high)] if low < high else []
 
 
 def _number(answer: Answer, name: str, default: int) -> int:

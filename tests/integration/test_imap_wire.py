@@ -311,6 +311,8 @@ class Six:
     def answer(self, command: str) -> list[str] | None:
         if command.startswith("EXAMINE"):
             return ["* 6 EXISTS", "* OK [UIDVALIDITY 5] .", "* OK [UIDNEXT 7] .", "OK done"]
+        if one := re.fullmatch(r"UID SEARCH (\d):\1", command):  # by sequence number
+            return [f"* SEARCH {one[1]}", "OK done"]
         if command.startswith("UID SEARCH"):
             return ["* SEARCH 1 2 3 4 5 6", "OK done"]
         if (asked := re.match(r"(?:UID )?FETCH (\S+)", command)) is None:

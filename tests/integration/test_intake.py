@@ -21,6 +21,7 @@ from servers.gmail import GmailServer
 from servers.pymap_server import PymapServer
 
 from mailassist.config import Account, ServerSettings, SyncSettings
+from mailassist.errors import MailboxError
 from mailassist.intake.latest import pull_latest
 from mailassist.intake.pull import Pulled, pull
 from mailassist.intake.sync import SyncResult, sync
@@ -30,6 +31,7 @@ from mailassist.store import index
 from mailassist.store.database import Store
 from mailassist.transport import conversation
 from mailassist.transport.imap import ImapSource, connect
+from mailassist.transport.throttling import Patience
 
 ME = "me@here.example"
 ADA = "Ada <ada@there.example>"
@@ -59,7 +61,8 @@ class Place:
         self.store = store
 
     def source(self) -> ImapSource:
-        return connect(self.settings, ME, lambda: SecretStr(self.password), self.account.folders)
+        patience = Patience(sleep=lambda seconds: None)
+        return connect(self.settings, ME, lambda: SecretStr(self.password), self.account.folders, patience=patience)
 
     def sync(self) -> SyncResult:
         with self.source() as source:
@@ -157,6 +160,45 @@ def test_earlier_messages_that_are_nowhere_are_counted_unless_they_are_quoted(
     assert [place.pull(one).unknown for one in ("<6@x>", "<3@x>")] == [1, 0]
 
 
+def unreadable(mailbox: Mailbox, message_id: str) -> None:
+    """From now on Dovecot hangs up where it has to read the file of that message."""
+    for file in (mailbox.folder / "cur").iterdir():
+        if f"Message-ID: {message_id}".encode() in file.read_bytes():
+            file.chmod(0)
+
+
+def test_cold_a_message_that_the_server_fails_at_costs_that_message_only(
+    place: Place, mailbox: Mailbox, wire: CountingProxy
+) -> None:
+    mailbox.deliver(raw("<8@x>", days=0.9), received=NOW - 0.9 * DAY)
+    mailbox.deliver(raw("<9@x>", "<3@x>", days=0.8), received=NOW - 0.8 * DAY)
+    unreadable(mailbox, "<8@x>")
+    assert ids(place.latest()) == [*IN_ORDER, "<9@x>"]
+    with pytest.raises(MailboxError, match="no message <8@x>"):
+        place.pull("<8@x>")
+
+
+def test_a_text_that_the_server_fails_at_is_told_and_not_asked_for_with_every_sync(
+    place: Place, mailbox: Mailbox, store: Store, wire: CountingProxy
+) -> None:
+    mailbox.deliver(raw("<8@x>", days=0.9), received=NOW - 0.9 * DAY)
+    mailbox.deliver(raw("<9@x>", "<8@x>", days=0.8), received=NOW - 0.8 * DAY)
+    place.sync()
+    unreadable(mailbox, "<8@x>")
+    place = Place("127.0.0.1", wire.port, mailbox.name, "secret", store, keep="needed")
+    first = place.sync()
+    uid = len(list((mailbox.folder / "cur").iterdir())) - 1
+    assert first.complete and first.texts == 4
+    assert first.unread == (f"1 message of INBOX could not be read (UID {uid})",)
+    wire.commands.clear()
+    assert place.sync().unread == ()
+    assert wire.words().count("LOGIN") == 1
+    pulled = place.pull("<9@x>")
+    assert (ids(pulled), pulled.unknown) == (["<9@x>"], 1)
+    with pytest.raises(MailboxError, match=f"fails at the message <8@x> .INBOX, UID {uid}"):
+        place.pull("<8@x>")
+
+
 def test_warm_the_same_conversation_takes_no_search(place: Place, wire: CountingProxy) -> None:
     place.sync()
     assert place.names() == ["<3@x>"]
@@ -212,6 +254,7 @@ import os, sys, time
 from pathlib import Path
 from pydantic import SecretStr
 from mailassist.config import Account, ServerSettings, SyncSettings
+from mailassist.errors import MailboxError
 from mailassist.intake import batches
 from mailassist.intake import sync as syncing
 from mailassist.mail.addresses import OwnAddresses
