@@ -42,7 +42,12 @@ def decoded_name(sent: bytes) -> str:
 
 
 def as_listed(sent: bytes, delimiter: str, attributes: Iterable[str]) -> Listed:
-    """A line of LIST. A name that its decoding does not lead back to is shown as it is and kept as it was sent."""
+    """A line of LIST. A name that its decoding does not lead back to is shown as it is and kept as it was sent.
+
+    INBOX is one name however it is written (RFC 3501, 5.1; Yahoo writes Inbox).
+    """
+    if sent.upper() == b"INBOX":
+        return Listed("INBOX", delimiter, frozenset(attributes))
     name = decoded_name(sent)
     if name.isprintable() and encode_utf7(name) == sent:
         return Listed(name, delimiter, frozenset(attributes))
@@ -109,7 +114,7 @@ def _configured(settings: FolderSettings) -> dict[Role, str]:
 
 
 def _by_attribute(line: Listed) -> Role | None:
-    if line.name.upper() == "INBOX":
+    if line.name == "INBOX":
         return Role.INBOX
     return next((_ATTRIBUTES[name.lower()] for name in sorted(line.attributes) if name.lower() in _ATTRIBUTES), None)
 

@@ -428,6 +428,18 @@ def test_xlist_and_names_are_used_where_nothing_better_is_told() -> None:
         }  # fmt: skip
 
 
+def test_the_inbox_is_found_however_the_server_writes_it() -> None:
+    listed = ['* LIST () "/" Inbox', '* LIST () "/" Inbox/Old', "OK done"]
+    there, store = Six(set(), None), Store.in_memory()
+
+    def answer(command: str) -> list[str] | None:
+        return listed if command.startswith("LIST") else there.answer(command)
+
+    with scripted(answer) as server, reach(server) as source:
+        assert {one.name: one.role for one in source.folders()} == {"INBOX": Role.INBOX, "Inbox/Old": Role.OTHER}
+        assert synced(source, store, server).unknown == ()
+
+
 def test_a_folder_whose_name_is_no_modified_utf7_is_opened_by_the_bytes_that_the_server_sent() -> None:
     sent = ["R&D", "R&-D", "Größe", "Entw\udcfcrfe"]  # the last in ISO 8859-1
 
