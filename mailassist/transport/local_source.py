@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -39,6 +40,10 @@ class LocalSource(ABC):
     """A `MailSource` without a server; what differs is how folders are listed and how entries are found."""
 
     gmail = False
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self._unreadable: list[Location] = []
 
     @abstractmethod
     def folders(self) -> Sequence[Folder]:
@@ -80,26 +85,28 @@ class LocalSource(ABC):
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
         """Headers of the messages that are there."""
         state, entries = self.look(folder)
-        yield from (_record(state, entries[uid]) for uid in uids if uid in entries)
+        yield from self._records(state, (entries[uid] for uid in uids if uid in entries))
 
     def take_unreadable(self) -> list[Location]:
-        """Nothing: whatever lies on disk can be read."""
-        return []
+        """The messages whose files could not be read (whose permissions forbid it), since the last call."""
+        taken, self._unreadable = self._unreadable, []
+        return taken
 
     def newest_headers(self, folder: str, count: int) -> list[HeaderRecord]:
         """Headers of the last `count` messages, newest first."""
         state, entries = self.look(folder)
         newest = sorted(entries, reverse=True)[: max(0, count)]
-        return [_record(state, entries[uid]) for uid in newest]
+        return list(self._records(state, (entries[uid] for uid in newest)))
 
     def raw(self, folder: str, uids: Sequence[int], *, limit: int = 1 << 62) -> Iterator[tuple[Location, bytes]]:
         """Whole messages; of one over `limit` its first `limit` bytes."""
         state, entries = self.look(folder)
-        for uid in uids:
-            entry = entries.get(uid)
-            content = (entry.content() if entry.size <= limit else entry.beginning(limit)) if entry else b""
+        for entry in (entries[uid] for uid in uids if uid in entries):
+            content = self._readable(
+                state, entry, entry.content if entry.size <= limit else partial(entry.beginning, limit)
+            )
             if content:
-                yield Location(folder, state.uidvalidity, uid), content
+                yield Location(folder, state.uidvalidity, entry.uid), content
 
     def thread(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
         """All messages that are linked to `record` or `ids`, in every folder but Drafts, Junk and Trash."""
@@ -126,13 +133,10 @@ class LocalSource(ABC):
 
     def search_header(self, folder: str, name: str, value: str) -> list[int]:
         """UIDs whose header contains `value`."""
-        entries = self.look(folder)[1]
+        state, entries = self.look(folder)
         wanted = value.casefold()
-        return [
-            uid
-            for uid, entry in sorted(entries.items())
-            if any(wanted in text.casefold() for text in _values(_header_block(entry), name))
-        ]
+        blocks = ((uid, self._header_block(state, entry)) for uid, entry in sorted(entries.items()))
+        return [uid for uid, block in blocks if any(wanted in text.casefold() for text in _values(block, name))]
 
     def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
         """Look at the folder twice a second."""
@@ -161,7 +165,25 @@ class LocalSource(ABC):
         for folder in self.folders():
             if folder.selectable and folder.role not in _NOT_SEARCHED:
                 state, entries = self.look(folder.name)
-                yield from (_record(state, entry) for entry in entries.values() if entry.received >= oldest)
+                yield from self._records(state, (entry for entry in entries.values() if entry.received >= oldest))
+
+    def _records(self, state: FolderState, entries: Iterable[Entry]) -> Iterator[HeaderRecord]:
+        """Those of the messages that are still there and can be read."""
+        for entry in entries:
+            block = self._header_block(state, entry)
+            if block:
+                yield _record(state, entry, block)
+
+    def _header_block(self, state: FolderState, entry: Entry) -> bytes:
+        return self._readable(state, entry, partial(_header_block, entry))
+
+    def _readable(self, state: FolderState, entry: Entry, read: Callable[[], bytes]) -> bytes:
+        """What `read` gives; nothing of a message that cannot be read."""
+        try:
+            return read()
+        except OSError:
+            self._unreadable.append(Location(state.name, state.uidvalidity, entry.uid))
+            return b""
 
 
 def no_folder(name: str, where: object) -> MailboxError:
@@ -174,8 +196,8 @@ def earlier(known: datetime, other: datetime | None) -> datetime:
     return other if other is not None and _FIRST_CLOCK <= other < known else known
 
 
-def _record(state: FolderState, entry: Entry) -> HeaderRecord:
-    fields = list(_fields(_header_block(entry)))
+def _record(state: FolderState, entry: Entry, block: bytes) -> HeaderRecord:
+    fields = list(_fields(block))
     wanted = b"".join(field for name, field in fields if name in _WANTED)
     place = Location(state.name, state.uidvalidity, entry.uid)
     return HeaderRecord(place, wanted + b"\r\n", entry.flags, earlier(entry.received, _stamped(fields)), entry.size)

@@ -12,6 +12,7 @@ import itertools
 import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class MaildirSource(LocalSource):
         self, root: Path, folders: FolderSettings, data_folder: Path, *, now: Callable[[], float] = time.time
     ) -> None:
         """`data_folder`: where the list of UIDs is kept. Raises MailboxError when there is no Maildir in `root`."""
+        super().__init__()
         self._root = root
         self._settings = folders
         self._now = now
@@ -64,7 +66,8 @@ class MaildirSource(LocalSource):
 
     def signature(self, folder: str) -> object:
         """The times of the two folders that deliveries change."""
-        return [(self._path(folder) / part).stat().st_mtime_ns for part in ("cur", "new")]
+        parts = [self._path(folder) / part for part in ("cur", "new")]
+        return [part.stat().st_mtime_ns for part in parts if part.exists()]
 
     def append(self, folder: str, raw: bytes, flags: Sequence[str]) -> Location | None:
         """Write to tmp, sync, then rename: a reader never sees half a message."""
@@ -161,10 +164,16 @@ def _files(path: Path) -> dict[str, Path]:
     """The unique name of every message file, whatever its flags are now."""
     found: dict[str, Path] = {}
     for part in ("new", "cur"):
-        with contextlib.suppress(FileNotFoundError), os.scandir(path / part) as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    found[_INFO.sub("", entry.name)] = Path(entry.path)
+        try:
+            with os.scandir(path / part) as entries:
+                names = [entry.name for entry in entries]
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MailboxError(
+                f"{path / part} cannot be read: {error.strerror}", cure="Check who may read it."
+            ) from error
+        found.update((_INFO.sub("", name), path / part / name) for name in names if not name.startswith("."))
     return found
 
 
@@ -225,8 +234,10 @@ def _locked(list_file: Path) -> Iterator[None]:
 def _entry(uid: int, file: Path) -> Entry | None:
     try:
         status = file.stat()
-    except FileNotFoundError:
+    except OSError:
         return None  # another program renamed it this moment
+    if not stat.S_ISREG(status.st_mode):
+        return None
     match = _INFO.search(file.name)
     flags = frozenset(_LETTERS[letter] for letter in (match[1] if match else "") if letter in _LETTERS)
     received = earlier(datetime.fromtimestamp(status.st_mtime, UTC), _delivered(file.name))

@@ -42,6 +42,7 @@ class MboxSource(LocalSource):
 
     def __init__(self, path: Path, data_folder: Path) -> None:
         """`data_folder`: where the digest is kept. Raises MailboxError when there is no such file."""
+        super().__init__()
         self._path = path
         self._record = data_folder / "mbox" / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
         self._known: tuple[object, FolderState, Mapping[int, Entry]] | None = None

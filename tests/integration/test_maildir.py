@@ -257,3 +257,25 @@ def test_folder_names_on_disk_are_read_from_modified_utf_7(tmp_path: Path) -> No
         ("INBOX", Role.INBOX), ("Entwürfe", Role.DRAFTS), ("R&D", Role.OTHER), ("Gelöscht", Role.TRASH),
     }  # fmt: skip
     assert [content for _, content in source.raw("Entwürfe", [1])] == [raw("<2@x>")]
+
+
+def test_what_cannot_be_read_is_told_and_costs_nothing_else(tmp_path: Path) -> None:
+    deliver(tmp_path / "m", "100.a:2,", raw("<1@x>"))
+    deliver(tmp_path / "m/.Sent", "100.a:2,", raw("<2@x>"))
+    (tmp_path / "m/cur/200.folder:2,").mkdir()
+    os.mkfifo(tmp_path / "m/cur/300.pipe:2,")
+    (tmp_path / "m/cur/400.failing:2,").symlink_to("/proc/self/mem")  # a file whose first byte is an I/O error
+    (tmp_path / "m/cur/500.gone:2,").symlink_to(tmp_path / "nowhere")
+    source = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    failing = Location("INBOX", source.examine("INBOX").uidvalidity, 4)
+    (first,) = source.newest_headers("INBOX", 9)
+    assert (first.location.uid, source.take_unreadable()) == (1, [failing])
+    assert [record.location.uid for record in source.headers("INBOX", range(1, 9))] == [1]
+    assert [place.uid for place, _ in source.raw("INBOX", range(1, 9))] == [1]
+    assert set(source.take_unreadable()) == {failing} and source.take_unreadable() == []
+    assert source.search_header("INBOX", "Message-ID", "<1@x>") == [1]
+    assert [record.location.folder for record in source.thread(first, ["<2@x>"])] == ["INBOX", "Sent"]
+    (tmp_path / "m/.Sent/cur").rename(tmp_path / "away")
+    (tmp_path / "m/.Sent/cur").write_text("no folder")
+    with pytest.raises(MailboxError, match="Sent/cur cannot be read"):
+        source.examine("Sent")
