@@ -30,7 +30,7 @@ def keep_texts(
     now: Callable[[], float],
     stopped: Callable[[], bool],
 ) -> int:
-    """Fetch the texts that `keep_text` asks for and that are missing; delete the others. How many were fetched."""
+    """Fetch the texts that `keep_text` asks for and that are missing; delete the others. How many came."""
     policy = account.sync.keep_text
     moment = now()
     if policy == "none":
@@ -53,7 +53,7 @@ def keep_texts(
         kept = forgotten.without_mentions(raw, received)
         texts.put(store, name, kept, until=until)
         texts.put(store, name, {one: b"" for one in part if one not in kept}, until=moment + AGAIN)
-        fetched += len(raw)
+        fetched += len(kept)
     return fetched
 
 

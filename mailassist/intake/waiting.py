@@ -146,8 +146,11 @@ class Judge:
             return "you skipped it; it comes back with the next message"
         if max(row.received for row in newest) < self.oldest:
             return f"older than {self.account.waiting.max_age_days} days"
-        if not any(self._is_in_inbox(row) for row in newest):
-            return f"not in the inbox any more (it lies in {', '.join(sorted({row.folder for row in newest}))})"
+        there = [row for row in newest if not _is_deleted(row.flags.split())]
+        if not there:
+            return "you deleted it (your mail program has not expunged it yet)"
+        if not any(self._is_in_inbox(row) for row in there):
+            return f"not in the inbox any more (it lies in {', '.join(sorted({row.folder for row in there}))})"
         return ""
 
     def may_wait(self, record: HeaderRecord) -> bool:
@@ -157,6 +160,7 @@ class Judge:
         return not (
             is_draft(record.flags, record.labels)
             or is_answered(record.flags)
+            or _is_deleted(record.flags)
             or row.received < self.oldest
             or message.message_id in self.remembered.skipped
             or self.remembered.replies.get(message.message_id, REFUSED) != REFUSED
@@ -196,3 +200,8 @@ class Judge:
 def is_answered(flags: Iterable[str]) -> bool:
     """Whether a mail program has marked the message as answered."""
     return any(flag.lower() == "\\answered" for flag in flags)
+
+
+def _is_deleted(flags: Iterable[str]) -> bool:
+    """Whether a mail program has marked the copy as deleted: for its user it is gone."""
+    return any(flag.lower() == "\\deleted" for flag in flags)

@@ -77,6 +77,18 @@ def test_an_own_reply_in_sent_ends_the_waiting() -> None:
     assert desk.reason() == "you wrote last"
 
 
+def test_what_was_marked_as_deleted_waits_no_longer() -> None:
+    """Mutt, and others where the server has no MOVE, leave it in the folder until they expunge."""
+    desk = Desk()
+    uid = desk.source.put("INBOX", mail("q"))
+    assert desk.names() == ["<q@test>"]
+    box = desk.source.boxes["INBOX"]
+    box[uid] = replace(box[uid], flags=frozenset({"\\Deleted"}))
+    assert desk.reason() == "you deleted it (your mail program has not expunged it yet)"
+    desk.source.put("Archive", mail("q"))
+    assert desk.reason() == "not in the inbox any more (it lies in Archive)"
+
+
 def test_a_later_question_waits_again() -> None:
     desk = Desk()
     desk.source.put("INBOX", mail("q", days=3))
