@@ -58,11 +58,16 @@ class MboxSource(LocalSource):
         return status.st_size, status.st_mtime_ns
 
     def look(self, folder: str) -> tuple[FolderState, Mapping[int, Entry]]:
-        """The messages of the file; read anew only when it has changed."""
+        """The messages of the file; read anew only when it has changed. Raises MailboxError where it is no mbox."""
         status = self._status()
         now = status.st_size, status.st_mtime_ns
         if self._known is None or self._known[0] != now:
             spans, digests = _spans(self._path)
+            if not spans and self._read(_Span(0, status.st_size, None), _FIRST_BYTES).strip():
+                raise MailboxError(
+                    f'{self._path} is no mbox file: no message in it begins with a line "From ..."',
+                    cure="Name an mbox file, unpacked; a folder with cur, new and tmp inside is a `maildir`.",
+                )
             written = datetime.fromtimestamp(status.st_mtime, UTC)
             found = (self._entry(uid, span, written) for uid, span in enumerate(spans, 1))
             entries = {entry.uid: entry for entry in found if entry is not None}

@@ -120,6 +120,16 @@ def mbox(*messages: bytes) -> bytes:
     return b"".join(b"From a@b.example Tue Nov 24 00:10:00 2026\n" + message + b"\n" for message in messages)
 
 
+@pytest.mark.parametrize("content", [b"\x1f\x8b\x08packed", raw("<1@x>")], ids=["packed", "one message"])
+def test_a_file_that_is_no_mbox_is_not_taken_for_an_empty_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "box"
+    path.write_bytes(content)
+    with pytest.raises(MailboxError, match="is no mbox file"):
+        MboxSource(path, tmp_path / "data").examine("INBOX")
+    path.write_bytes(b"\n\n")
+    assert MboxSource(path, tmp_path / "data").examine("INBOX").exists == 0
+
+
 def test_an_mbox_is_one_inbox_that_is_only_read(tmp_path: Path) -> None:
     path = tmp_path / "mail.mbox"
     path.write_bytes(mbox(raw("<1@x>", more="Status: RO\nX-Status: A\n"), raw("<2@x>") + b"\n>From here on\n"))
