@@ -66,7 +66,7 @@ class Found:
     mentioned: set[str] = field(default_factory=set)  # ids that they name
 
 
-def by_thread_id(session: Session, folders: Sequence[str], name: str, value: Argument, *, bodies: bool = True) -> Found:
+def by_thread_id(session: Session, folders: Sequence[str], name: str, value: Argument, *, bodies: bool) -> Found:
     """All messages whose X-GM-THRID or THREADID (`name`) is `value`; without `bodies` their headers only."""
     found = Found()
     for folder in _from_the_open_one(session, folders):
@@ -94,7 +94,7 @@ def by_ids(
     ids: Iterable[str],
     *,
     now: datetime,
-    bodies: bool = True,
+    bodies: bool,
 ) -> Found:
     """Follow the chain of ids from `record` and `ids` across `folders` until nothing new appears.
 
@@ -120,10 +120,16 @@ def by_ids(
 
 
 def by_message_ids(
-    session: Session, folders: Sequence[str], record: HeaderRecord, ids: Sequence[str], *, now: datetime
+    session: Session,
+    folders: Sequence[str],
+    record: HeaderRecord,
+    ids: Sequence[str],
+    *,
+    now: datetime,
+    bodies: bool,
 ) -> Found:
     """The messages with these Message-IDs themselves, which belong to the conversation of `record`."""
-    search = _Search(session, folders, record.received or now, now)
+    search = _Search(session, folders, record.received or now, now, bodies)
     search.run(list(dict.fromkeys(ids))[-_MOST_MISSING:], ("MESSAGE-ID",), EVERYTHING)
     return search.found
 
@@ -132,7 +138,7 @@ class _Search:
     """One pass after the other over the same folders, each as narrow as what is known allows."""
 
     def __init__(
-        self, session: Session, folders: Sequence[str], received: datetime, now: datetime, bodies: bool = True
+        self, session: Session, folders: Sequence[str], received: datetime, now: datetime, bodies: bool
     ) -> None:
         self.found = Found()
         self._session = session

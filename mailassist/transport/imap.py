@@ -158,20 +158,14 @@ class ImapSource:
         everywhere = folders.holding_conversations(self.folders(), self._folder_settings)
         everything = folders.find(self.folders(), Role.ALL)
 
-        def read(session: Session, *, bodies: bool = True) -> conversation.Found:
+        def look(session: Session, bodies: bool) -> conversation.Found:
             criterion = conversation.thread_criterion(session, record)
             if criterion is None:
                 return conversation.by_ids(session, everywhere, record, ids, now=datetime.now(UTC), bodies=bodies)
             places = [everything] if everything and session.offers("X-GM-EXT-1") else everywhere
             return conversation.by_thread_id(session, places, *criterion, bodies=bodies)
 
-        try:
-            self._found = self._read(read)
-        except _FAILURES as error:
-            if isinstance(error, Throttled):
-                raise
-            self._read(_alive)  # raises where it is the network; else perhaps a body, which `raw` can do without
-            self._found = self._read(lambda session: read(session, bodies=False))
+        self._found = self._look_up(look)
         for place in self._found.records:
             self._epochs.setdefault(place.folder, place.uidvalidity)
         return list(self._found.records.values())
@@ -179,9 +173,12 @@ class ImapSource:
     def earlier(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
         """The messages `ids` by their Message-IDs, among all that arrived since two years before `record`."""
         everywhere = folders.holding_conversations(self.folders(), self._folder_settings)
-        found = self._read(
-            lambda session: conversation.by_message_ids(session, everywhere, record, ids, now=datetime.now(UTC))
-        )
+
+        def look(session: Session, bodies: bool) -> conversation.Found:
+            now = datetime.now(UTC)
+            return conversation.by_message_ids(session, everywhere, record, ids, now=now, bodies=bodies)
+
+        found = self._look_up(look)
         self._found.bodies |= found.bodies
         for place in found.records:
             self._epochs.setdefault(place.folder, place.uidvalidity)
@@ -286,6 +283,16 @@ class ImapSource:
         except ConnectionFailed:
             self._drop()
             raise
+
+    def _look_up(self, look: Callable[[Session, bool], conversation.Found]) -> conversation.Found:
+        """What `look` finds, with bodies; where the server fails at one of them, without: `raw` leaves out that one."""
+        try:
+            return self._read(lambda session: look(session, True))
+        except _FAILURES as error:
+            if isinstance(error, Throttled):
+                raise
+            self._read(_alive)  # raises where it is the network
+            return self._read(lambda session: look(session, False))
 
     def _batch(self, folder: str, uids: Sequence[int], read: ByUid[Result], *, again: bool = True) -> list[Result]:
         """Read one batch. Where the server fails at it, the halves of it, down to the message that is to blame.

@@ -178,6 +178,20 @@ def test_cold_a_message_that_the_server_fails_at_costs_that_message_only(
         place.pull("<8@x>")
 
 
+@pytest.mark.parametrize("newest", [2_500, 1], ids=["near", "far below"])
+def test_cold_a_text_that_the_server_fails_at_is_told_with_the_rest_of_its_conversation(
+    place: Place, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, newest: int
+) -> None:
+    monkeypatch.setattr(conversation, "NEAR", conversation.Bound(days=180, uids=newest))
+    monkeypatch.setattr(conversation, "FAR", conversation.Bound(days=730, uids=newest))
+    mailbox.deliver(raw("<8@x>", days=0.9), received=NOW - 0.9 * DAY)
+    mailbox.deliver(raw("<9@x>", "<8@x>", days=0.8), received=NOW - 0.8 * DAY)
+    place.sync()  # Dovecot remembers the headers
+    unreadable(mailbox, "<8@x>")
+    pulled = place.latest()
+    assert (ids(pulled), pulled.unknown) == (["<9@x>"], 1)
+
+
 def test_a_text_that_the_server_fails_at_is_told_and_not_asked_for_with_every_sync(
     place: Place, mailbox: Mailbox, store: Store, wire: CountingProxy
 ) -> None:
