@@ -133,7 +133,8 @@ def _maildirs(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for written, path in _written(root):
         name = _readable(written)
-        found[written if name in found else name] = path
+        names = itertools.chain((name, written), (f"{name} ({number})" for number in itertools.count(2)))
+        found[next(one for one in names if one not in found)] = path
     return found
 
 

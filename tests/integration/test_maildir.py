@@ -289,3 +289,11 @@ def test_what_cannot_be_read_is_told_and_costs_nothing_else(tmp_path: Path) -> N
     (tmp_path / "m/.Sent/cur").write_text("no folder")
     with pytest.raises(MailboxError, match="Sent/cur cannot be read"):
         source.examine("Sent")
+
+
+def test_a_folder_called_inbox_does_not_take_the_place_of_the_inbox(tmp_path: Path) -> None:
+    deliver(tmp_path / "m", "100.a:2,", raw("<1@x>"))
+    deliver(tmp_path / "m/.Inbox", "100.b:2,", raw("<2@x>"))
+    source = MaildirSource(tmp_path / "m", NONE, tmp_path / "data")
+    assert {folder.name: folder.role for folder in source.folders()} == {"INBOX": Role.INBOX, "INBOX (2)": Role.OTHER}
+    assert b"<1@x>" in source.newest_headers("INBOX", 1)[0].headers
