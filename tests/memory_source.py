@@ -101,6 +101,10 @@ class MemorySource:
         self.asked.append(f"headers {folder}")
         return (self._record(folder, uid) for uid in list(uids) if uid in self.boxes[folder])
 
+    def flags(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
+        self.asked.append(f"flags {folder}")
+        return (self._record(folder, uid) for uid in uids if uid in self.boxes[folder])
+
     def take_unreadable(self) -> list[Location]:
         return []
 

@@ -222,7 +222,7 @@ class _Run:
             return
         since = self.now() - self.account.waiting.max_age_days * DAY
         known = index.recent_flags(self.store, self.name, folder.name, since, FLAGS)
-        records = list(self.source.headers(folder.name, sorted(known))) if known else []
+        records = list(self.source.flags(folder.name, sorted(known))) if known else []
         current = {record.location.uid: flags_and_labels(record) for record in records}
         drafts = [record.location.uid for record in records if is_draft(record.flags, record.labels)]
         gone = known.keys() - current.keys() | set(drafts)

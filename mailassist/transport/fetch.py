@@ -66,6 +66,11 @@ def header_items(session: Session, *more: str) -> Argument:
     return items([*_PLAIN, *extra, *more])
 
 
+def flag_items(session: Session) -> Argument:
+    """What is asked of each message for its flags and labels alone."""
+    return items(["UID", "FLAGS", *(["X-GM-LABELS"] if session.offers("X-GM-EXT-1") else [])])
+
+
 def by_uid(session: Session, uids: Iterable[int], wanted: Argument) -> Iterator[Attributes]:
     """UID FETCH in batches from the open folder; only what was asked for, in any order. A missing UID is gone."""
     for numbers, held in number_sets(uids, line_limit(session), _message_limit(session)):
@@ -96,13 +101,31 @@ def records(session: Session, found: Iterable[Attributes]) -> Iterator[HeaderRec
         yield HeaderRecord(
             Location(folder.name, folder.uidvalidity, attributes["UID"]),
             headers,
-            frozenset(_text(flag) for flag in attributes.get("FLAGS") or ()),
+            _flags(attributes),
             internal_date(attributes.get("INTERNALDATE")),
             attributes.get("RFC822.SIZE") or 0,
             _identifier(attributes.get("X-GM-THRID") or attributes.get("THREADID")),
             _identifier(attributes.get("X-GM-MSGID") or attributes.get("EMAILID")),
-            frozenset(decoded_name(bytes(label)) for label in attributes.get("X-GM-LABELS") or ()),
+            _labels(attributes),
         )
+
+
+def flags(session: Session, found: Iterable[Attributes]) -> Iterator[HeaderRecord]:
+    """HeaderRecords without headers, of what was fetched with `flag_items`."""
+    folder = session.selected
+    assert folder is not None
+    for attributes in found:
+        if "UID" in attributes and "FLAGS" in attributes:
+            place = Location(folder.name, folder.uidvalidity, attributes["UID"])
+            yield HeaderRecord(place, b"", _flags(attributes), labels=_labels(attributes))
+
+
+def _flags(attributes: Attributes) -> frozenset[str]:
+    return frozenset(_text(flag) for flag in attributes.get("FLAGS") or ())
+
+
+def _labels(attributes: Attributes) -> frozenset[str]:
+    return frozenset(decoded_name(bytes(label)) for label in attributes.get("X-GM-LABELS") or ())
 
 
 def header_bytes(attributes: Attributes) -> bytes | None:

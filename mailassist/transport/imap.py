@@ -120,6 +120,14 @@ class ImapSource:
         for start in range(0, len(uids), fetch.BATCH):
             yield from self._batch(folder, uids[start : start + fetch.BATCH], _headers)
 
+    def flags(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
+        """Flags, and on Gmail labels."""
+
+        def read(session: Session) -> list[HeaderRecord]:
+            return list(fetch.flags(session, fetch.by_uid(session, uids, fetch.flag_items(session))))
+
+        yield from self._in_folder(folder, read)
+
     def take_unreadable(self) -> list[Location]:
         """What was left out because the server fails at it, since the last call."""
         taken, self._unreadable = self._unreadable, []

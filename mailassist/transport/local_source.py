@@ -87,6 +87,13 @@ class LocalSource(ABC):
         state, entries = self.look(folder)
         yield from self._records(state, (entries[uid] for uid in uids if uid in entries))
 
+    def flags(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
+        """Flags of the messages that are there."""
+        state, entries = self.look(folder)
+        for uid in uids:
+            if uid in entries:
+                yield HeaderRecord(Location(state.name, state.uidvalidity, uid), b"", entries[uid].flags)
+
     def take_unreadable(self) -> list[Location]:
         """The messages whose files could not be read (whose permissions forbid it), since the last call."""
         taken, self._unreadable = self._unreadable, []

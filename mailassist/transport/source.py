@@ -60,7 +60,7 @@ class HeaderRecord:
     """The headers of one message and what the server knows of it; the body was not fetched."""
 
     location: Location
-    headers: bytes  # the raw header fields of HEADER_FIELDS, as sent
+    headers: bytes  # the raw header fields of HEADER_FIELDS, as sent; empty where only flags were asked for
     flags: frozenset[str] = frozenset()  # "\\Answered", "\\Seen", "\\Draft", ...
     received: datetime | None = None  # INTERNALDATE
     size: int = 0  # RFC822.SIZE
@@ -99,6 +99,10 @@ class MailSource(Protocol):
 
     def headers(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
         """Headers of `uids` of `folder`, fetched in batches, in any order; a missing UID is gone: left out."""
+        ...
+
+    def flags(self, folder: str, uids: Sequence[int]) -> Iterator[HeaderRecord]:
+        """Flags and labels alone of `uids`, which no server reads a message for; a missing UID is gone: left out."""
         ...
 
     def take_unreadable(self) -> list[Location]:

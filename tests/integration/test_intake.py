@@ -213,6 +213,15 @@ def test_a_text_that_the_server_fails_at_is_told_and_not_asked_for_with_every_sy
         place.pull("<8@x>")
 
 
+def test_a_message_that_the_server_fails_at_later_stays_in_the_list(place: Place, mailbox: Mailbox) -> None:
+    place.sync()
+    unreadable(mailbox, "<3@x>")
+    for remembered in mailbox.folder.glob("dovecot.index.cache*"):
+        remembered.unlink()
+    assert place.sync().unread == ()
+    assert place.names() == ["<3@x>"]
+
+
 def test_warm_the_same_conversation_takes_no_search(place: Place, wire: CountingProxy) -> None:
     place.sync()
     assert place.names() == ["<3@x>"]
@@ -336,6 +345,8 @@ def test_gmail_is_read_through_all_mail_and_cold_takes_at_most_8_commands(
     assert place.names() == ["<3@x>"]
     assert {name for name, uids in place.uids().items() if uids} == {"[Gmail]/Alle Nachrichten"}
     assert ids(place.pull("<3@x>")) == IN_ORDER
+    again = place.sync()  # flags and labels, fetched alone, are those that came with the headers
+    assert (again.flags, again.removed, place.names()) == (0, 0, ["<3@x>"])
 
 
 def test_pymap_is_synced_too(pymap_server: PymapServer, store: Store) -> None:
