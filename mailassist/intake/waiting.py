@@ -134,9 +134,9 @@ class Judge:
         """Why the conversation does not wait, as far as that shows without its headers; else ""."""
         entry = conversation.newest
         newest = [row for row in copies if row.message_id == entry.message.message_id]
-        # Whether an own address wrote by itself or a web form did, only the headers say (`judged`).
-        ours = entry.ours and not self.own.is_personal(entry.message)
-        if ours or any(self._is_sent(row) for row in newest):
+        # Whether an own address wrote by itself, or a web form or a group did, only the headers say (`judged`).
+        came_in = self.own.is_personal(entry.message) or any(self._is_in_inbox(row) for row in newest)
+        if (entry.ours and not came_in) or any(self._is_sent(row) for row in newest):
             return "you wrote last"
         if any(is_answered(row.flags.split()) for row in newest):
             return "answered from another mail program"

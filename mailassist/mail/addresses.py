@@ -235,7 +235,7 @@ class OwnAddresses:
         return self.which(email) is not None
 
     def wrote(self, message: Message) -> bool:
-        """Whether `message` is ours: from an own address, and not what a web form sent in our name."""
+        """Whether `message` is ours: from an own address, and not what a form or a group sent in our name."""
         author = message.author
         return author is not None and self.owns(author.email) and not self.is_form(message)
 
@@ -248,16 +248,26 @@ class OwnAddresses:
         return any(email == rule or domain == rule or domain.endswith(f".{rule}") for rule in self.personal)
 
     def is_form(self, message: Message) -> bool:
-        """Whether `message` came from a web form of a `personal` rule: the person who wrote it stands in Reply-To."""
+        """Whether somebody else stands behind the sender: in Reply-To of a web form, or of what a group passed on.
+
+        A web form is one of a `personal` rule. A group is one of ours that for DMARC's sake puts its own address into
+        From ("Bob via Info").
+        """
         return self._visitor(message) is not None
 
     def correspondent(self, message: Message) -> Address | None:
-        """Who wrote `message`: its author, of a web form whom Reply-To names."""
+        """Who wrote `message`: its author, of a form or a group whom Reply-To names."""
         return self._visitor(message) or message.author
 
+    def through_own_list(self, message: Message) -> bool:
+        """Whether a list with an own address passed `message` on: a support address behind a group."""
+        return any(self.names_list(message.header(name)) for name in ("list-id", "list-post"))
+
     def _visitor(self, message: Message) -> Address | None:
-        """The first in a web form's Reply-To who is not us."""
-        if not self.is_personal(message):
+        """The first in Reply-To who is not us, where the sender is a form or a group of ours."""
+        author = message.author
+        rewritten = author is not None and self.owns(author.email) and self.through_own_list(message)
+        if not (rewritten or self.is_personal(message)):
             return None
         return next((address for address in message.reply_to if not self.owns(address.email)), None)
 

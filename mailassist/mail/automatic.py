@@ -34,13 +34,9 @@ def automatic(message: Message, own: OwnAddresses) -> str:
         return certain
     if message.author is not None and own.wrote(message):
         return f"it was sent from your own address {message.author.email}"
-    if own.is_personal(message) or _through_own_list(message, own):
+    if own.is_personal(message) or own.through_own_list(message):
         return ""
     return _announced(message) or _list(message) or _sender(message)
-
-
-def _through_own_list(message: Message, own: OwnAddresses) -> bool:
-    return any(own.names_list(message.header(name)) for name in ("list-id", "list-post"))
 
 
 def _automatic_reply(message: Message) -> str:

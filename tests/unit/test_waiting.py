@@ -145,6 +145,16 @@ def test_mail_through_a_list_with_an_own_address_waits() -> None:
     assert desk.latest() == "<q@test>"
 
 
+def test_a_group_that_writes_its_own_address_into_from_hides_nobody() -> None:
+    desk = Desk()
+    fields = {"List_Id": "<support.example.org>", "Reply_To": ANNA}
+    desk.source.put("INBOX", mail("q", sender="'Anna' via Support <support@example.org>", **fields))
+    (one,) = desk.waiting()
+    assert (one.correspondent, desk.latest()) == (ANNA, "<q@test>")
+    desk.source.put("Sent", mail("r", sender="support@example.org", to=ANNA, answers="q"))
+    assert desk.reason() == "you wrote last"
+
+
 def test_a_web_form_named_by_a_rule_waits_and_its_reply_to_is_the_correspondent() -> None:
     desk = Desk(ACCOUNT.model_copy(update={"waiting": WaitingSettings(personal=["form@example.org"])}))
     form = mail("f", sender="no-reply form <form@example.org>", Reply_To=ANNA, Auto_Submitted="auto-generated")
