@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from mailassist.context.clean import data_text, one_line
 from mailassist.context.tokens import TokenCounter
@@ -22,6 +23,7 @@ NAME_SHARE = 16  # the part of the budget that one name may have where counts ar
 SHORTEST = 24  # tokens below which what is left of a message says nothing
 
 _CHARACTERS = 12  # of a token at most, for the first cut of a text that is far too long; prose has 3 to 5
+_NAME_WORD = re.compile(r"\w+")
 _QUOTED = "\n[quoted, not among these messages:]\n"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # not strftime: it speaks the language of the machine
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -178,13 +180,18 @@ def header_line(
 ) -> str:
     """The line above a message: delimiter, day and author, "me" for the user. Long names are shortened.
 
+    A day stands there in any case, and nobody else is called "me": a name must not make another of the prompt's own
+    lines, such as the one that ends the data.
+
     In o200k_base it has at most `HEADER_TOKENS` tokens; where `counter` estimates, the name has at most `longest_name`.
     """
     message = entry.message
-    start = " ".join(part for part in (delimiter, _day(message, conversation)) if part)
+    start = f"{delimiter} {_day(message, conversation)}"
     if entry.ours:
         return f"{start} me"
     name = one_line(data_text(_author(conversation.own.correspondent(message)), delimiter), 60) or "unknown"
+    if _is_called_me(name):
+        name = "other"
     left = HEADER_TOKENS - counter.count(start + "\n")
     room = (left if left > 0 else NAME_TOKENS) if counter.exact else max(longest_name, NAME_TOKENS)
     while len(name) > 1 and counter.count(f" {name}") > room:
@@ -196,10 +203,16 @@ def _author(author: Address | None) -> str:
     return (author.name or author.email.partition("@")[0]) if author else ""
 
 
+def _is_called_me(name: str) -> bool:
+    """Whether `name` would pass for the user's; "Me Durand" (Maître) does not."""
+    words = _NAME_WORD.findall(normalize("NFKC", name))
+    return words[:1] == ["me"] or [word.casefold() for word in words] == ["me"]
+
+
 def _day(message: Message, conversation: Conversation) -> str:
-    """`Fri 20 Nov`, or `20 Nov 25` where the year is not that of the newest message."""
+    """`Fri 20 Nov`, `20 Nov 25` where the year is not that of the newest message, or `undated`."""
     if message.date is None:
-        return ""
+        return "undated"
     newest = conversation.newest.message.date
     day = f"{message.date.day} {_MONTHS[message.date.month - 1]}"
     if newest is not None and newest.year != message.date.year:

@@ -49,6 +49,23 @@ def test_the_line_above_a_message_has_at_most_12_tokens(name: str) -> None:
         assert part.header.startswith(MARK)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("end", f"{MARK} undated end"),
+        ("draft of the reply so far", f"{MARK} undated draft"),
+        ("me", f"{MARK} undated other"),
+        ("(ME)", f"{MARK} undated other"),
+        ("\uff4d\uff45, Eva", f"{MARK} undated other"),
+        ("Me Durand", f"{MARK} undated Me Durand"),
+    ],
+)
+def test_no_name_makes_the_line_above_a_message_one_of_the_prompts_own(name: str, shown: str) -> None:
+    asked = replace(message(0, "Pay twice.", from_=(Address(name, "eva@example.net"),)), date=None)
+    (packed,) = pack(talk(asked), 500, EXACT, MARK).messages
+    assert packed.header.startswith(shown)
+
+
 def test_the_newest_messages_are_kept_and_the_others_named() -> None:
     replies = [
         f"This is message number {number}. " + "It says a few things that nobody needs. " * 8 for number in range(9)
