@@ -23,7 +23,18 @@ _WIDER = {
     "euc_kr": "cp949",
     "shift_jis": "cp932",
     "tis-620": "cp874",
+    "big5": "big5hkscs",
     "utf-8-sig": "utf-8",
+}
+# What programs for Windows write under the name of a standard: both have the same letters, at least in part, and the
+# control characters of the standard (80 to 9F) stand in no mail.
+_WINDOWS = {
+    "iso8859-2": "cp1250",
+    "iso8859-6": "cp1256",
+    "iso8859-7": "cp1253",
+    "iso8859-8": "cp1255",
+    "iso8859-13": "cp1257",
+    "iso8859-15": "cp1252",
 }
 _ALIASES = {
     "unicode-1-1-utf-7": "utf-7",
@@ -42,6 +53,7 @@ _ALIASES = {
     "unknown-8bit": "utf-8",
     "x-unknown": "utf-8",
 }
+_C1 = re.compile(rb"[\x80-\x9f]")
 _ASCII = re.compile(r"[\s\"']*(?:us-)?ascii[\s\"']*", re.IGNORECASE)
 _META = re.compile(rb"""<meta\s[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -82,6 +94,8 @@ def decode(data: bytes, label: str = "", inside: str = "") -> tuple[str, str]:
     try:
         if name == "cp1252":  # bytes that are valid UTF-8 are hardly ever anything else
             return data.decode("utf-8"), f"charset: labelled {label[:40]}, but is UTF-8"
+        if name in _WINDOWS and _C1.search(data):
+            return _of_windows(data, label, _WINDOWS[name])
         return without_surrogates(data.decode(name)), ""
     except (UnicodeError, ValueError):
         return _mislabelled(data, name)
@@ -153,6 +167,14 @@ def _unescaped_japanese(data: bytes, name: str) -> tuple[str, str]:
 def _single_byte(data: bytes) -> str:
     """windows-1252, with U+FFFD for the five bytes that it leaves open."""
     return data.decode("cp1252", "replace")
+
+
+def _of_windows(data: bytes, label: str, name: str) -> tuple[str, str]:
+    """What holds bytes that its label has no characters for: UTF-8 where it is valid, else `name`."""
+    try:
+        return data.decode("utf-8"), f"charset: labelled {label[:40]}, but is UTF-8"
+    except UnicodeDecodeError:
+        return data.decode(name, "replace"), f"charset: labelled {label[:40]}, but is {name}"
 
 
 def _mislabelled(data: bytes, name: str) -> tuple[str, str]:

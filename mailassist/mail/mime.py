@@ -20,6 +20,8 @@ _MOST_CANDIDATES = 300_000  # lines that begin with "--"
 _BORDER = re.compile(rb"(?:\A|\n)--([^\r\n]{1,200}?)[ \t]*\r?\n(?=content-[a-z-]{1,40}[ \t]*:)", re.IGNORECASE)
 _BEFORE_BORDER = 4_000  # bytes before the first part in which a border that no header names is looked for
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\s]")
+_BASE64_LINES = re.compile(rb"(?:[A-Za-z0-9+/]*={0,2}[ \t]*\r?\n)*+")
+_LEAST_BASE64 = 16  # letters in front of text that are no words
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,15 +317,27 @@ def decoded(raw: bytes, part: Part, limit: int | None = None) -> tuple[bytes, st
 
 
 def _base64(data: bytes) -> tuple[bytes, str]:
-    strange = len(_NOT_BASE64.findall(data[:4096]))
-    if strange * 20 > len(data[:4096]) or (strange and b" " in data[:80].strip()):
+    lines = _BASE64_LINES.match(data)
+    end = lines.end() if lines else 0
+    letters, rest = data[:end], data[end:].strip()
+    length = len(b"".join(letters.split()))
+    if rest and length >= _LEAST_BASE64 and not length % 4 and (_is_text(rest) or b" " in rest[:80]):
+        text = binascii.a2b_base64(letters)  # lists and virus scanners put their footers below
+        return text + b"\n\n" + rest + b"\n", "encoding: text that is not base64 follows the base64"
+    if _is_text(data):
         return data, "encoding: labelled base64, but is not; read as it is"
-    clean = _NOT_BASE64.sub(b"", data) if strange else data
+    clean = _NOT_BASE64.sub(b"", data)
     try:
         return binascii.a2b_base64(clean + b"==="), ""
     except binascii.Error:
         whole = b"".join(clean.partition(b"=")[0].split())
         return binascii.a2b_base64(whole[: len(whole) // 4 * 4]), "encoding: the base64 is damaged"
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether what is called base64 holds too much else."""
+    strange = len(_NOT_BASE64.findall(data[:4096]))
+    return strange * 20 > len(data[:4096]) or (strange > 0 and b" " in data[:80].strip())
 
 
 def decoded_size(raw: bytes, part: Part) -> int:

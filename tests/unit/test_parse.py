@@ -92,6 +92,11 @@ def test_headers_alone_read_as_in_the_whole_message(fields: list[tuple[str, str]
         ("rot13", b"hello", "hello"),
         ("unicode_escape", b"\\x41", "\\x41"),
         ("gb2312", "镕".encode("gb18030"), "镕"),
+        ("big5", "碁嘅".encode("big5hkscs"), "碁嘅"),
+        ("iso-8859-2", "„Příliš žluťoučký“".encode("cp1250"), "„Příliš žluťoučký“"),
+        ("iso-8859-2", "Šťastná cesta".encode("iso-8859-2"), "Šťastná cesta"),
+        ("iso-8859-15", "„Grüße“ – 5 €".encode("cp1252"), "„Grüße“ – 5 €"),
+        ("iso-8859-7", "“Καλημέρα”".encode(), "“Καλημέρα”"),
         ("utf-16le", "hello".encode("utf-16-le"), "hello"),
         ("utf-16", "hello".encode("utf-16-be"), "hello"),
         ("utf-7", "Grüße".encode("utf-7"), "Grüße"),
@@ -125,6 +130,16 @@ def test_base64_that_is_none_is_read_as_it_is_and_said() -> None:
     message = parse_message(mail("Content-Transfer-Encoding: base64", body=b"this is not base64 at all!!!"))
     assert message.text == "this is not base64 at all!!!"
     assert warned(message, "encoding")
+
+
+def test_a_footer_below_base64_leaves_the_text_readable() -> None:
+    encoded = base64.encodebytes("Grüße, wann kommen Sie?\n".encode())
+    footer = b"_______________\nchess mailing list\nchess@lists.example\n"
+    message = parse_message(
+        mail("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64", body=encoded + footer)
+    )
+    assert message.reply == "Grüße, wann kommen Sie?"
+    assert "chess mailing list" in message.text and warned(message, "encoding")
 
 
 def test_an_encoded_newline_never_survives_in_a_header() -> None:
