@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mailassist.context.clean import data_text, one_line
+from mailassist.mail import quote_markers as markers
 from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation, Entry
 
@@ -15,14 +16,10 @@ LEAST_WORDS = 4  # a shorter block of quoted text says nothing
 MOST_NAMES = 8  # attachments that are named
 
 _QUOTE_MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
-_WORDS = re.compile(r"\w+")
+# Chinese, Japanese and Thai put no spaces between words: there, a character is one.
+_WORDS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 _BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
-# The lines that mail programs put above a quotation: attributions and copied headers. Alone they are no history.
-_ABOVE_QUOTE = re.compile(
-    r"^.{0,300}(?:wrote|schrieb|écrit|escribió|escreveu|scritto|schreef|skrev|napisał\w*)[^\n]{0,40}:$"
-)
 _SIGNATURE = re.compile(r"--? ?(?:\n|$)")
-_COPIED_HEADER = re.compile(r"^\*?[\w -]{2,20}\*?\s?:\s\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +47,19 @@ def visible(conversation: Conversation, delimiter: str) -> list[Visible]:
 
 def missing_history(quoted: str, seen: set[tuple[str, ...]]) -> str:
     """The paragraphs of `quoted` that consist mostly of runs of words that are not in `seen`, without quote marks."""
-    plain = _QUOTE_MARKS.sub("", _BLIND_COPY.sub("", quoted))
-    blocks = [block.strip() for block in re.split(r"\n\s*\n", plain)]
-    kept = [(block, _is_new(block, seen)) for block in blocks if block]
-    if not any(new for _, new in kept):
-        return ""
-    lines = [block for number, (block, new) in enumerate(kept) if new or _leads_to_new(kept, number)]
-    return "\n\n".join(lines)
+    kept: list[str] = []
+    leads = False  # whether the block below is kept: what only stands above a quotation is kept with it
+    for block in reversed(_blocks(quoted)):
+        text = _quotation(block)
+        leads = _is_new(text, seen) or (leads and not text)
+        if leads:
+            kept.append(block.strip())
+    return "\n\n".join(reversed(kept))
+
+
+def _blocks(quoted: str) -> list[str]:
+    """The paragraphs of quoted text, without quote marks and blind copies."""
+    return re.split(r"\n\s*\n", _QUOTE_MARKS.sub("", _BLIND_COPY.sub("", quoted)).strip())
 
 
 def runs(text: str) -> Iterable[tuple[str, ...]]:
@@ -65,28 +68,38 @@ def runs(text: str) -> Iterable[tuple[str, ...]]:
     return zip(*(words[start:] for start in range(RUN)), strict=False)
 
 
-def _is_new(block: str, seen: set[tuple[str, ...]]) -> bool:
-    """Whether `block` says something that is not in `seen`."""
-    body = "\n".join(line for line in block.split("\n") if not _is_above_quote(line))
-    if len(_WORDS.findall(body)) < LEAST_WORDS or _SIGNATURE.match(body):
+def _is_new(text: str, seen: set[tuple[str, ...]]) -> bool:
+    """Whether `text` says something that is not in `seen`."""
+    if len(_WORDS.findall(text)) < LEAST_WORDS or _SIGNATURE.match(text):
         return False
-    found = list(runs(body))
+    found = list(runs(text))
     return 2 * sum(run not in seen for run in found) > len(found)
 
 
-def _leads_to_new(blocks: list[tuple[str, bool]], number: int) -> bool:
-    """Whether a block is the attribution of the new block behind it."""
-    block = blocks[number][0]
-    return number + 1 < len(blocks) and blocks[number + 1][1] and all(map(_is_above_quote, block.split("\n")))
-
-
-def _is_above_quote(line: str) -> bool:
-    return bool(_ABOVE_QUOTE.match(line) or _COPIED_HEADER.match(line))
+def _quotation(block: str) -> str:
+    """`block` without the lines that mail programs put above a quotation: attributions, copied headers, separators."""
+    lines = block.strip("\n").split("\n")
+    above: set[int] = set()
+    in_header = False
+    for number, line in enumerate(lines):
+        in_header = bool(markers.header_key(line)) or (in_header and line[:1] in (" ", "\t"))
+        if in_header or markers.is_separator(line) or markers.RULE.fullmatch(line):
+            above.add(number)
+        elif found := markers.attribution(lines, number):
+            above.update(range(found[0], number + 1))
+    return "\n".join(line for number, line in enumerate(lines) if number not in above).strip()
 
 
 def _own_text(message: Message, delimiter: str) -> str:
-    """What the author newly wrote; all of the text where nothing is quoted and the split found nothing of theirs."""
+    """What the author newly wrote; all of the text where nothing is quoted and the split found nothing of theirs.
+
+    Of a bare forward, and of a quotation that is answered line by line, what names its author stands above it.
+    """
     text = message.reply if message.reply.strip() or message.quoted.strip() else message.text
+    if message.reply.strip() and message.quoted.strip() and message.text.strip().startswith(message.quoted.strip()):
+        above = _blocks(data_text(message.quoted, delimiter))
+        if not any(map(_quotation, above)):
+            text = "\n".join([*above, text])
     return data_text(text, delimiter)
 
 

@@ -14,6 +14,7 @@ from mailassist.context.pack import Packed, pack
 from mailassist.context.tokens import ModelCounter, TokenCounter, UpperEstimate, counter_for
 from mailassist.drafting.outline import outline
 from mailassist.mail.message import Address, Attachment
+from mailassist.mail.parse import parse_message
 
 EXACT = counter_for("o200k_base")
 MARK = "482915037641"
@@ -125,6 +126,48 @@ def test_quoted_text_enters_only_where_its_original_is_missing() -> None:
     assert everything.count("Our warehouse in Graz") == 1
     assert "Eva wrote:" in everything
     assert texts(packed)[1].startswith("And who unloads it?")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026年11月19日(木) 17:03 Anna Meyer <anna@example.com>:",
+        "Tom Berg <tom@example.org> 于2026年11月19日周四 17:03写道：",
+        "Tom Berg <tom@example.org>, 19 Kas 2026 Per, 17:03 tarihinde şunu yazdı:",
+        "чт, 19 лист. 2026 р. о 17:03 Tom Berg <tom@example.org> пише:",
+        "Em qui., 19 de nov. de 2026 às 17:03, Tom Berg <tom@example.org>\nescreveu:",
+        "发件人: Tom Berg <tom@example.org>\n发送时间: 2026年11月19日\n收件人: Anna <anna@example.com>\n\n主题: Offer",
+    ],
+)
+def test_the_line_above_a_quote_enters_with_missing_text_only(line: str) -> None:
+    known, lost = "The delivery comes on the third of May.", "Unser Lager in Graz schließt freitags um vier Uhr."
+    for original, entered in ((known, ""), (lost, f"{line}\n\n{lost}")):
+        asked = message(1, "Who unloads it?", quoted=f"{line}\n\n> {original}")
+        text = texts(pack(talk(message(0, known, ours=True), asked), 1000, EXACT, MARK))[1]
+        assert text.partition("[quoted, not among these messages:]\n")[2] == entered
+
+
+def test_missing_text_in_a_script_without_spaces_enters() -> None:
+    asked = message(0, "请确认。", quoted="> 我们的仓库星期五下午四点关门。")
+    assert "星期五下午四点" in texts(pack(talk(asked), 1000, EXACT, MARK))[0]
+
+
+def test_quoted_lines_with_a_colon_are_no_header() -> None:
+    asked = message(0, "Is that right?", quoted="> Item: bolts of forty millimetres\n> Quantity: two hundred in bags")
+    assert "Quantity: two hundred" in texts(pack(talk(asked), 1000, EXACT, MARK))[0]
+
+
+@pytest.mark.parametrize("comment", ["Can you answer him?\n\n", ""])
+def test_a_forward_says_who_wrote_what_is_forwarded(comment: str) -> None:
+    body = (
+        f"{comment}---------- Forwarded message ---------\nFrom: Bob Lang <bob@example.net>\n"
+        "Date: Thu, Nov 19, 2026 at 5:03 PM\nSubject: Question\nTo: Anna <anna@example.com>\n\n\n"
+        "What does the blue one cost?\n"
+    )
+    raw = f"From: Anna <anna@example.com>\nTo: tom@example.org\nMessage-ID: <1@test>\n\n{body}".encode()
+    (text,) = texts(pack(together([parse_message(raw)]), 1000, EXACT, MARK))
+    assert text.startswith(comment.strip()) and text.endswith("What does the blue one cost?")
+    assert "From: Bob Lang" in text
 
 
 def test_missing_text_that_several_messages_quote_enters_once() -> None:
