@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mailassist.context.clean import data_text, one_line
 from mailassist.mail import quote_markers as markers
+from mailassist.mail.closing_lines import list_footer
 from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation, Entry
 
@@ -51,7 +52,7 @@ def missing_history(quoted: str, seen: set[tuple[str, ...]]) -> str:
     leads = False  # whether the block below is kept: what only stands above a quotation is kept with it
     for block in reversed(_blocks(quoted)):
         text = _quotation(block)
-        leads = _is_new(text, seen) or (leads and not text)
+        leads = (_is_new(text, seen) and not _is_list_footer(block)) or (leads and not text)
         if leads:
             kept.append(block.strip())
     return "\n\n".join(reversed(kept))
@@ -74,6 +75,10 @@ def _is_new(text: str, seen: set[tuple[str, ...]]) -> bool:
         return False
     found = list(runs(text))
     return 2 * sum(run not in seen for run in found) > len(found)
+
+
+def _is_list_footer(block: str) -> bool:
+    return list_footer(block.strip().split("\n")) == 0
 
 
 def _quotation(block: str) -> str:

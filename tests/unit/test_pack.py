@@ -170,6 +170,15 @@ def test_a_forward_says_who_wrote_what_is_forwarded(comment: str) -> None:
     assert "From: Bob Lang" in text
 
 
+def test_the_quoted_footer_of_a_mailing_list_is_no_missing_history() -> None:
+    footer = (
+        "> ___________________\n> Chess mailing list\n> chess@lists.example\n> https://lists.example/listinfo/chess"
+    )
+    asked = message(0, "Fine, but when?", quoted=f"> We play in the old hall this time.\n>\n{footer}")
+    (text,) = texts(pack(talk(asked), 1000, EXACT, MARK))
+    assert text.endswith("We play in the old hall this time.")
+
+
 def test_missing_text_that_several_messages_quote_enters_once() -> None:
     lost = "> Our warehouse in Graz closes at four in the afternoon on Fridays."
     packed = pack(talk(message(0, "Why?", quoted=lost), message(1, "Is that so?", quoted=lost)), 1000, EXACT, MARK)
