@@ -12,20 +12,22 @@ from collections.abc import Sequence
 DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
 
 # What programs write for "wrote": English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Swedish,
-# Danish, Norwegian, Finnish, Czech, Russian, Turkish, Greek, Japanese, Chinese, Korean, Arabic, Hebrew, and a few more.
+# Danish, Norwegian, Finnish, Czech, Russian, Turkish, Greek, Japanese, Chinese, Korean, Arabic, Hebrew, Persian, Urdu,
+# Hindi, Marathi, Bengali, Tamil, and a few more.
 _WROTE_VERBS = (
     r"wrote|writes|schrieb|schreibt|geschrieben|a\s+écrit|écrit|escribió|escreveu|ha\s+scritto|scrive|schreef"
     r"|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|píše|написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?"
     r"|написав|пише|yazdı|yazmış|έγραψε|írta|a\s+scris|napísal(?:\(a\)|a)?|napisao|napisal(?:\(a\)|a)?"
-    r"|đã\s+viết|menulis|написа|va\s+escriure|ha\s+escrit|rašė|parašė|rakstīja|kirjutas"
+    r"|đã\s+viết|menulis|написа|написао|напиша|va\s+escriure|ha\s+escrit|escribiu|rašė|parašė|rakstīja|kirjutas"
+    r"|skrifaði|het\s+geskryf|idatzi\s+du"
 )
 _WROTE = re.compile(
     rf"\b(?:{_WROTE_VERBS})\b"
-    r"|書きました|書いた|のメール|写道|寫道|님이\s*작성|작성했습니다|작성|님의\s*말|كتب|تمت\s+كتابة|كتبت|כתב|เขียนว่า|さんは",
+    r"|書きました|書いた|のメール|写道|寫道|님이\s*작성|작성했습니다|작성|님의\s*말|كتب|نوشت|نے\s+لکھا|ने\s+लिखा|यांनी\s+लिहिले|লিখেছেন|எழுதியது|تمت\s+كتابة|كتبت|כתב|เขียนว่า|さんは",
     re.IGNORECASE,
 )
 _OPENER = re.compile(
-    r"(?:On|Am|Le|El|Em|Il|Op|Den|Dne|Dnia|Dňa|На|W\s+dniu|Στις|Την|Τη|A|På|Pe|Dana|Vào|Pada|في|بتاريخ|בתאריך|ב-|в|"
+    r"(?:On|At|Am|Le|El|Em|Il|Op|Den|Dne|Dnia|Dňa|На|W\s+dniu|Στις|Την|Τη|A|På|Pe|Dana|Vào|Pada|في|بتاريخ|בתאריך|ב-|в|"
     r"mån|tis|ons|tors|fre|lör|sön|man|tir|tirs|tor|lør|søn|ma|ti|ke|to|pe|la|su|pon|wt|śr|czw|pt|sob|niedz|"
     r"po|út|st|čt|pá|so|ne|пн|вт|ср|чт|пт|сб|вс|Mon|Tue|Wed|Thu|Fri|Sat|Sun|在|於|于)\b"
     r"|\d{1,4}[./\-年년 ]|\"?[^<>\"]{1,60}\"?\s*[<(\[]",

@@ -85,6 +85,8 @@ def _segments(lines: Sequence[str], end: int) -> list[_Segment]:
             pass
         elif head[0] == ">":
             segment = _quote(lines, number, end)
+            if segment.attributed:
+                segment.start = _below_own(lines, number, own)
         elif tries and (head[0] in "-_*=—–" or ":" in line or "：" in line):
             tries -= 1
             segment = _special(lines, number, own, end)
@@ -177,8 +179,7 @@ def _signature(lines: Sequence[str], start: int, end: int) -> _Segment | None:
 
 def _history(lines: Sequence[str], start: int, content: int, own: int, end: int) -> _Segment:
     """A separator or header block: what follows is an earlier message, to the end unless it is marked by ">"."""
-    while start > own and (not lines[start - 1].strip() or markers.RULE.fullmatch(lines[start - 1])):
-        start -= 1
+    start = _below_own(lines, start, own)
     number = content
     while number < end and not lines[number].strip():
         number += 1
@@ -189,6 +190,13 @@ def _history(lines: Sequence[str], start: int, content: int, own: int, end: int)
     if number < end and lines[number].lstrip()[:1] == ">":
         return _quote(lines, number, end, start)
     return _Segment("history", start, end, True, content)
+
+
+def _below_own(lines: Sequence[str], start: int, own: int) -> int:
+    """`start`, or where the empty lines and rules above it begin, which programs draw below the author's own text."""
+    while start > own and (not lines[start - 1].strip() or markers.RULE.fullmatch(lines[start - 1])):
+        start -= 1
+    return start
 
 
 def _after_attribution(lines: Sequence[str], last: int, start: int, certain: bool, end: int) -> _Segment | None:

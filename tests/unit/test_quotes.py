@@ -33,6 +33,11 @@ ATTRIBUTIONS = {
     "el": "Στις Τρί 3 Νοε 2026 στις 9:12 π.μ., ο χρήστης Tomás Vidal <tomas@vidal.example> έγραψε:",
     "ja": "2026年11月3日(火) 9:12 Tomás Vidal <tomas@vidal.example>:",
     "zh": "Tomás Vidal <tomas@vidal.example> 于2026年11月3日周二 09:12写道：",
+    "zh-netease": 'At 2026-11-03 09:12:04, "Tomás Vidal" <tomas@vidal.example> wrote:',
+    "hi": "मंगल, 3 नव॰ 2026 को 9:12 am बजे को Tomás Vidal <tomas@vidal.example> ने लिखा:",
+    "fa": "در تاریخ سه‌شنبه 3 نوامبر 2026 ساعت 9:12 Tomás Vidal <tomas@vidal.example> نوشت:",
+    "sr": "уто, 3. нов 2026. у 09:12 Tomás Vidal <tomas@vidal.example> је написао/ла:",
+    "is": "Þann þri., 3. nóv. 2026 kl. 09:12 skrifaði Tomás Vidal <tomas@vidal.example>:",
     "zh-apple": "在 2026年11月3日，09:12，Tomás Vidal <tomas@vidal.example> 写道：",
     "ko": "2026년 11월 3일 (화) 오전 9:12, Tomás Vidal <tomas@vidal.example>님이 작성:",
     "ar": "في الثلاثاء، 3 نوفمبر 2026 في 9:12 ص تمت كتابة ما يلي بواسطة Tomás Vidal <tomas@vidal.example>:",
@@ -288,6 +293,12 @@ def test_a_garbled_name_is_no_question() -> None:
 def test_a_postscript_ends_a_signature() -> None:
     found = split("Yes.\n\n-- \nAnna\nShop Ltd\n\nPS: when do you open?")
     assert found.reply.endswith("PS: when do you open?") and found.signature == "-- \nAnna\nShop Ltd"
+
+
+def test_a_rule_above_a_quoted_header_is_not_the_authors() -> None:
+    header = "> Date: Tue, 3 Nov 2026 09:12:04 +0100\n> From: tomas@vidal.example\n> Subject: Room\n>\n> Which one?\n"
+    assert split(f"The blue one.\n\n________________________________\n{header}").reply == "The blue one."
+    assert "____" in split("The blue one.\n________________________________\n> Which one?\nThat is it.").reply
 
 
 def test_other_quote_marks_below_an_attribution_end_where_the_answer_begins() -> None:
