@@ -20,6 +20,7 @@ _QUOTE_MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
 # Chinese, Japanese and Thai put no spaces between words: there, a character is one.
 _WORDS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 _BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
+_LONG_LINK = re.compile(r"(https?://[^\s<>]{192})[^\s<>\u0080-\U0010ffff]+", re.IGNORECASE)
 _SIGNATURE = re.compile(r"--? ?(?:\n|$)")
 
 
@@ -40,7 +41,7 @@ def visible(conversation: Conversation, delimiter: str) -> list[Visible]:
         seen.update(runs(entry.message.signature))
     found = []
     for entry, text in zip(conversation.entries, own, strict=True):
-        quoted = missing_history(data_text(entry.message.quoted, delimiter), seen)
+        quoted = missing_history(_data(entry.message.quoted, delimiter), seen)
         seen.update(runs(quoted))
         found.append(Visible(entry, _with_remarks(entry, text, bool(quoted), delimiter), quoted))
     return found
@@ -105,7 +106,12 @@ def _own_text(message: Message, delimiter: str) -> str:
         above = _blocks(data_text(message.quoted, delimiter))
         if not any(map(_quotation, above)):
             text = "\n".join([*above, text])
-    return data_text(text, delimiter)
+    return _data(text, delimiter)
+
+
+def _data(text: str, delimiter: str) -> str:
+    """`text` as data; of links that only machines read (trackers, safe links) the beginning, as in HTML."""
+    return _LONG_LINK.sub(r"\1…", data_text(text, delimiter))
 
 
 def _with_remarks(entry: Entry, text: str, quotes: bool, delimiter: str) -> str:

@@ -170,6 +170,14 @@ def test_a_forward_says_who_wrote_what_is_forwarded(comment: str) -> None:
     assert "From: Bob Lang" in text
 
 
+def test_of_links_that_only_machines_read_the_beginning_enters() -> None:
+    link = "https://links.example/?url=https%3A%2F%2Fshop.example%2Foffer&data=" + "05%7C02%7Canna%40" * 40
+    (text,) = texts(pack(talk(f"Is <{link}> the right one? See also https://shop.example/offer"), 1000, EXACT, MARK))
+    assert text.startswith("Is <https://links.example/?url=https%3A%2F%2Fshop.example%2Foffer&data=05")
+    assert text.endswith("…> the right one? See also https://shop.example/offer")
+    assert len(text) < 300
+
+
 def test_the_quoted_footer_of_a_mailing_list_is_no_missing_history() -> None:
     footer = (
         "> ___________________\n> Chess mailing list\n> chess@lists.example\n> https://lists.example/listinfo/chess"
