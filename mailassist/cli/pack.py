@@ -64,11 +64,12 @@ def _packed(conversation: Conversation, config: Config, budget: int | None, mode
 
     info = find(model or config.model.name, base_url=config.model.base_url)
     faces = [face for account in config.accounts.values() for face in account.faces]
-    author = Author(faces[0].name, faces[0].address) if faces else Author("the user", "")
+    face = faces[0] if faces else None
+    author = Author(face.name, face.address, bool(face.signature.strip())) if face else Author("the user", "")
     return build(
         conversation,
         author,
-        Wish(language=reply_language(conversation, faces[0].languages if faces else ())),
+        Wish(language=reply_language(conversation, face.languages if face else ())),
         budget=budget or token_budget(config, info),
         counter=counter_for(info.tokenizer),
         delimiter=draw_delimiter(),

@@ -64,7 +64,7 @@ _LIST_MARK = re.compile(r"^\s*(?:[-*•–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 
 
 def outline(conversation: Conversation, identity: Identity, language: str = "") -> str:
-    """The outline of the reply to `conversation`, without signature (code adds it).
+    """The outline of the reply to `conversation`, without signature (code adds it); the name, where there is none.
 
     `language` is a BCP 47 code; "": the language of the other side's newest message, as far as `identity` allows.
     """
@@ -74,7 +74,8 @@ def outline(conversation: Conversation, identity: Identity, language: str = "") 
     greeting = str(words["named"]).format(name=name) if name else str(words["plain"])
     gap = str(words["gap"])
     lines = [f"{ask} {gap}" for ask in asks(conversation)] or [gap]
-    return "\n\n".join([greeting, *lines, str(words["closing"])])
+    closing = str(words["closing"]) if identity.signature.strip() else f"{words['closing']}\n{identity.name}".rstrip()
+    return "\n\n".join([greeting, *lines, closing])
 
 
 def asks(conversation: Conversation) -> list[str]:

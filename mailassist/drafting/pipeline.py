@@ -82,7 +82,7 @@ def prepare(
     identity = request.identity
     return build(
         request.conversation,
-        Author(identity.name, identity.address),
+        Author(identity.name, identity.address, bool(identity.signature.strip())),
         Wish(request.instruction, request.previous, reply_language(request.conversation, identity.languages)),
         budget=token_budget(config, info),
         counter=counter_for(info.tokenizer, count),

@@ -42,6 +42,7 @@ class Author:
 
     name: str
     address: str
+    has_signature: bool = True  # code adds it below the reply; False: the reply ends with the name
 
 
 @dataclass(frozen=True, slots=True)

@@ -383,3 +383,10 @@ def test_the_identitys_languages_and_no_signature() -> None:
     text = outline(talk(said), TOM.model_copy(update={"languages": ["de"]}))
     assert text.startswith("Guten Tag")
     assert "Tom Berg" not in text
+
+
+def test_an_identity_without_a_signature_signs_with_its_name() -> None:
+    said = message(0, "When does the machine arrive?", subject="Delivery")
+    assert outline(talk(said), TOM.model_copy(update={"signature": ""})).endswith("\n\nKind regards\nTom Berg")
+    nameless = TOM.model_copy(update={"signature": "", "name": ""})
+    assert outline(talk(said), nameless).endswith("\n\nKind regards")

@@ -20,11 +20,16 @@ TOM = Author("Tom Berg", "tom@example.org")
 
 
 def prompt(
-    conversation: Conversation, wish: Wish | None = None, *, budget: int = 1000, overrides: Path | None = None
+    conversation: Conversation,
+    wish: Wish | None = None,
+    *,
+    budget: int = 1000,
+    overrides: Path | None = None,
+    author: Author = TOM,
 ) -> Prompt:
     return build(
         conversation,
-        TOM,
+        author,
         wish or Wish(),
         budget=budget,
         counter=COUNTER,
@@ -47,6 +52,15 @@ def test_what_came_by_mail_stands_in_the_input_only_and_between_the_delimiters()
 
 def test_the_instructions_say_what_the_delimiter_means() -> None:
     assert f"begins with {MARK}" in prompt(talk("Hello")).instructions
+
+
+def test_the_reply_is_signed_by_code_or_else_by_the_model() -> None:
+    signed = prompt(talk("Hello")).instructions
+    assert "closing formula. Name and signature are added after it." in signed
+    unsigned = prompt(talk("Hello"), author=replace(TOM, has_signature=False)).instructions
+    assert "closing formula, name (Tom Berg, or as Tom Berg signs in this conversation). No subject" in unsigned
+    nameless = prompt(talk("Hello"), author=Author("", TOM.address, has_signature=False)).instructions
+    assert "closing formula. Name and signature are added after it." in nameless
 
 
 def test_the_layout_is_oldest_to_newest_then_the_users_wish() -> None:
