@@ -32,6 +32,9 @@ FRAME_TOKENS = 11
 # The same for models whose chat template we do not know: SmolLM2's (ChatML) costs 14; an upper estimate.
 UNKNOWN_FRAME_TOKENS = 24
 
+# What the code of a template can raise.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+
 # Not strftime: it speaks the language of the machine.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -170,12 +173,14 @@ def render(name: str, values: Mapping[str, Any], overrides: Path | None = None) 
 
     try:
         return _environment(overrides).get_template(name).render(values).strip()
-    except (TemplateError, ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+    except (*_FAULTS, TemplateError) as error:
         raise _broken(name, error, overrides) from error
 
 
 def _broken(name: str, error: Exception, overrides: Path | None) -> ConfigError:
     """What is wrong with a template: file, line where known, and the cure."""
+    if isinstance(error, UnicodeDecodeError) and overrides is not None:  # which of them, nobody says
+        return ConfigError(f"A template in {overrides} is not in UTF-8", cure="Save it as UTF-8.")
     file, line = getattr(error, "filename", None), getattr(error, "lineno", None)
     for frame, number in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename.endswith(".j2"):  # Jinja2 maps its frames back to the template's lines
@@ -184,6 +189,8 @@ def _broken(name: str, error: Exception, overrides: Path | None) -> ConfigError:
     ours = overrides is None or not str(file or "").startswith(str(overrides))
     cure = "Install mailassist again." if ours else "Correct it, or remove it to use ours again."
     said = " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, RecursionError):
+        said = "it includes itself"
     return ConfigError(f"{place}: {said}", cure=cure)
 
 
@@ -203,7 +210,7 @@ def _environment(overrides: Path | None) -> Environment:
 
     folders = [folder for folder in (overrides, template_folder()) if folder is not None]
     return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(folders),
+        loader=FileSystemLoader(folders, encoding="utf-8-sig"),  # editors on Windows begin with a mark
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,

@@ -151,6 +151,7 @@ def test_a_template_of_the_user_takes_the_place_of_ours(tmp_path: Path) -> None:
         ("{{ messages.append(1) }}", 1),
         ("{% include 'nowhere.j2' %}", 1),
         ("\n{% for _ in range(10 ** 9) %}x{% endfor %}", 2),
+        ("{% include 'system.j2' %}", 1),
     ],
 )
 def test_a_broken_template_gives_one_line_with_file_and_line(tmp_path: Path, template: str, line: int) -> None:
@@ -162,6 +163,16 @@ def test_a_broken_template_gives_one_line_with_file_and_line(tmp_path: Path, tem
     assert said.startswith(f"{file}, line {line}: ")
     assert "\n" not in said
     assert "remove it" in said
+
+
+def test_a_template_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "system.j2").write_bytes("Schreib höflich.".encode("utf-8-sig"))
+    assert prompt(talk("Hello"), overrides=tmp_path).instructions == "Schreib höflich."
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "conversation.j2").write_bytes("höflich".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"in .* is not in UTF-8\. Save it as UTF-8"):
+        prompt(talk("Hello"), overrides=other)
 
 
 def test_an_identity_without_a_name_is_called_by_its_address() -> None:
