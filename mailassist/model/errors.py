@@ -286,6 +286,11 @@ def _refused(error: Any, called: Called) -> ModelCallFailed:
     said = f"{code} {error.type or ''} {text}".lower()
     if status == 402 or (status in (400, 403, 429) and any(word in said for word in _NO_CREDIT)):
         return no_credit(called)
+    if status == 429 and "too large" in said:  # for a minute's tokens: waiting does not help
+        return PromptTooLong(
+            f"{called.host} takes no request of this size: {_server_text(text, called)}",
+            cure="Lower model.context_tokens.",
+        )
     if status == 429:
         return _rate_limited(error, called)
     if status == 401 or (status in (400, 403) and _WRONG_KEY.search(said)):

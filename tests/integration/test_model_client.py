@@ -342,6 +342,10 @@ def test_an_empty_answer_is_an_error(api: str, how: Any, writer_for: Callable[..
         (Reply(status=410, message="The model `x` was retired"), errors.ModelMissing),
         (Reply(status=400, message="The model x has been shut down."), errors.ModelMissing),
         (Reply(status=400, code="context_length_exceeded", message="maximum context length"), errors.PromptTooLong),
+        (
+            Reply(status=429, code="rate_limit_exceeded", message="Request too large for x on tokens per min (TPM)"),
+            errors.PromptTooLong,
+        ),
         (Reply(status=400, code="content_filter", message="filtered"), errors.ContentRefused),
         (Reply(status=400, message=f"something odd about {KEY}"), errors.RequestRefused),
         (Reply(status=307, headers={"Location": "https://elsewhere.example/"}), errors.RequestRefused),
@@ -356,6 +360,11 @@ def test_each_refusal_has_its_name_and_cure_is_not_repeated_and_holds_no_key(
     assert error.cure and error.sent and "\n" not in str(error)
     assert KEY not in f"{error}{error!r}{error.__cause__}" and error.__suppress_context__
     assert len(server.requests) == 1
+
+
+def test_who_has_a_wrong_key_is_sent_to_the_command_that_asks_for_it(writer_for: Callable[..., Writer]) -> None:
+    with ModelServer([Reply(status=401)]) as server, pytest.raises(errors.WrongKey, match="`mailassist config key`"):
+        write(writer_for(server))
 
 
 def test_a_key_that_looks_like_none_is_kept_out_of_the_text_too(writer_for: Callable[..., Writer]) -> None:
