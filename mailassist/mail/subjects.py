@@ -23,7 +23,10 @@ _REPLY = (
     "rif",
     "r",
     "réf",
+    "réf.",
     "rép",
+    "odg",
+    "trả lời",
     "ответ",
     "отв",
     "απ",
@@ -85,6 +88,9 @@ _FORWARD = (
     "تحويل",
     "ส่งต่อ",
     "trs",
+    "proslj",
+    "posr",
+    "chuyển tiếp",
 )
 _ONE = "|".join(sorted({re.escape(word) for word in _REPLY + _FORWARD}, key=len, reverse=True))
 _REPLY_ONE = "|".join(sorted({re.escape(word) for word in _REPLY}, key=len, reverse=True))

@@ -81,7 +81,7 @@ def test_own_addresses_are_known_in_every_spelling() -> None:
     "subject",
     ["Offer", "Re: Offer", "AW: Offer", "RE: FW: Offer", "SV: VS: Offer", "Re[3]: Offer", "Re^2: [list] offer",
      "R: I: Offer", "Odp: Offer", "回复：Offer", "Ответ: Offer", "Ynt: Offer", "ΑΠ: Offer",
-     "WG: TR: RV: Offer", "[list] Re: Offer (fwd)"],
+     "WG: TR: RV: Offer", "[list] Re: Offer (fwd)", "Réf. : Offer", "Odg: Proslj: Offer", "Trả lời: Offer"],
 )  # fmt: skip
 def test_prefixes_of_all_languages_are_folded(subject: str) -> None:
     assert base_subject(subject) == "offer"
