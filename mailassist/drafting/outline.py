@@ -54,6 +54,7 @@ _ADDRESS = re.compile(
     r"(?:https?://|www\.)[^\s<>]{0,2000}[^\s<>.,;:!?)\]]|(?<![^\s<>@])[^\s<>@]{1,64}@[^\s<>@]{1,255}\.\w+",
     re.IGNORECASE,
 )
+_QUOTED_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)  # what they answered there
 _GONE = "\ufffc"  # stands for an address while sentences are told apart
 _GREEK = re.compile("[\u0370-\u03ff]")
 # Where a clause begins, after a mark; where a word begins, after the conjunctions that Hebrew and Arabic write onto it.
@@ -164,7 +165,8 @@ def _latest(conversation: Conversation) -> list[str]:
     while entries and not (entries[-1].ours and latest):
         entry = entries.pop()
         if not entry.ours:
-            latest.append(data_text((entry.message.reply or entry.message.text)[:LONGEST_TEXT], ""))
+            written = data_text((entry.message.reply or entry.message.text)[:LONGEST_TEXT], "")
+            latest.append(_QUOTED_LINE.sub("", written))
     return latest[::-1]
 
 

@@ -390,3 +390,8 @@ def test_an_identity_without_a_signature_signs_with_its_name() -> None:
     assert outline(talk(said), TOM.model_copy(update={"signature": ""})).endswith("\n\nKind regards\nTom Berg")
     nameless = TOM.model_copy(update={"signature": "", "name": ""})
     assert outline(talk(said), nameless).endswith("\n\nKind regards")
+
+
+def test_what_they_answer_line_by_line_is_not_asked_again() -> None:
+    said = "> Shall we say ten?\nEleven suits me.\n> And could you bring\n> the plan?\nYes. Where is the hall?"
+    assert outlined(said).split("\n\n")[1:-1] == ["Where is the hall? [answer]"]
