@@ -15,6 +15,8 @@ from mailassist.mail.threads import Conversation, Entry
 RUN = 3  # words in a row that count as one piece of text when quotes are compared
 LEAST_WORDS = 4  # a shorter block of quoted text says nothing
 MOST_NAMES = 8  # attachments that are named
+LONGEST_HEADER = 4_000  # characters that name who wrote what is forwarded
+MOST_COLONS = 5_000  # of quoted text that is looked through for attributions; time stays linear
 
 _QUOTE_MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
 # Chinese, Japanese and Thai put no spaces between words: there, a character is one.
@@ -51,8 +53,10 @@ def missing_history(quoted: str, seen: set[tuple[str, ...]]) -> str:
     """The paragraphs of `quoted` that consist mostly of runs of words that are not in `seen`, without quote marks."""
     kept: list[str] = []
     leads = False  # whether the block below is kept: what only stands above a quotation is kept with it
+    colons = 0
     for block in reversed(_blocks(quoted)):
-        text = _quotation(block)
+        colons += block.count(":") + block.count("：")
+        text = _quotation(block) if colons <= MOST_COLONS else block.strip()
         leads = (_is_new(text, seen) and not _is_list_footer(block)) or (leads and not text)
         if leads:
             kept.append(block.strip())
@@ -102,10 +106,11 @@ def _own_text(message: Message, delimiter: str) -> str:
     Of a bare forward, and of a quotation that is answered line by line, what names its author stands above it.
     """
     text = message.reply if message.reply.strip() or message.quoted.strip() else message.text
-    if message.reply.strip() and message.quoted.strip() and message.text.strip().startswith(message.quoted.strip()):
-        above = _blocks(data_text(message.quoted, delimiter))
-        if not any(map(_quotation, above)):
-            text = "\n".join([*above, text])
+    above = message.quoted.strip()
+    if message.reply.strip() and 0 < len(above) <= LONGEST_HEADER and message.text.lstrip().startswith(above):
+        blocks = _blocks(data_text(above, delimiter))
+        if not any(map(_quotation, blocks)):
+            text = "\n".join([*blocks, text])
     return _data(text, delimiter)
 
 

@@ -147,6 +147,13 @@ def test_the_line_above_a_quote_enters_with_missing_text_only(line: str) -> None
         assert text.partition("[quoted, not among these messages:]\n")[2] == entered
 
 
+def test_endless_attributions_are_looked_through_in_part_and_lose_no_text() -> None:
+    lost = "Our warehouse in Graz closes at four in the afternoon on Fridays."
+    quoted = "> Am 3.11.2026 um 9:12 schrieb Eva Lang <eva@example.net>:\n" * 10_000 + f">\n> {lost}\n"
+    (text,) = texts(pack(talk(message(0, "Why?", quoted=quoted)), 1000, EXACT, MARK))
+    assert text.endswith(lost)
+
+
 def test_missing_text_in_a_script_without_spaces_enters() -> None:
     asked = message(0, "请确认。", quoted="> 我们的仓库星期五下午四点关门。")
     assert "星期五下午四点" in texts(pack(talk(asked), 1000, EXACT, MARK))[0]
