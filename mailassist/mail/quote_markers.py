@@ -19,7 +19,7 @@ _WROTE_VERBS = (
     r"|napisał(?:\(a\)|a)?|pisze|skrev|skreiv|kirjoitti|napsal(?:\(a\)|a)?|píše|написал(?:\(а\)|а)?|пишет|писал(?:\(а\)|а)?"
     r"|написав|пише|yazdı|yazmış|έγραψε|írta|a\s+scris|napísal(?:\(a\)|a)?|napisao|napisal(?:\(a\)|a)?"
     r"|đã\s+viết|menulis|написа|написао|напиша|va\s+escriure|ha\s+escrit|escribiu|rašė|parašė|rakstīja|kirjutas"
-    r"|skrifaði|het\s+geskryf|idatzi\s+du"
+    r"|zitat\s+von|quoting|skrifaði|het\s+geskryf|idatzi\s+du"
 )
 _WROTE = re.compile(
     rf"\b(?:{_WROTE_VERBS})\b"
@@ -27,8 +27,8 @@ _WROTE = re.compile(
     re.IGNORECASE,
 )
 _OPENER = re.compile(
-    r"(?:On|At|Am|Le|El|Em|Il|Op|Den|Dne|Dnia|Dňa|На|W\s+dniu|Στις|Την|Τη|A|På|Pe|Dana|Vào|Pada|في|بتاريخ|בתאריך|ב-|в|"
-    r"mån|tis|ons|tors|fre|lör|sön|man|tir|tirs|tor|lør|søn|ma|ti|ke|to|pe|la|su|pon|wt|śr|czw|pt|sob|niedz|"
+    r"(?:On|At|Zitat|Quoting|Am|Le|El|Em|Il|Op|Den|Dne|Dnia|Dňa|На|W\s+dniu|Στις|Την|Τη|A|På|Pe|Dana|Vào|Pada|في|بتاريخ|בתאריך|ב-|в|"
+    r"mån|tis|ons|tors|fre|lör|sön|man|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|tir|tirs|tor|lør|søn|ma|ti|ke|to|pe|la|su|pon|wt|śr|czw|pt|sob|niedz|"
     r"po|út|st|čt|pá|so|ne|пн|вт|ср|чт|пт|сб|вс|Mon|Tue|Wed|Thu|Fri|Sat|Sun|在|於|于)\b"
     r"|\d{1,4}[./\-年년 ]|\"?[^<>\"]{1,60}\"?\s*[<(\[]",
     re.IGNORECASE,
@@ -48,30 +48,37 @@ _TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d\d(?![.\d])|\d\s*[時时시]|\b\d{1
 _BRACKETED_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+(?:@| at (?=\S+\.))[^\s<>()\[\]]+[>)\]]")
 _WRITTEN_OUT = re.compile(r"[:：][*_]{0,2}\s*\S+ at (?:[\w-]+\.)+[a-z]{2,24}[,;]?(?:\s|$)")
 _EMAIL = re.compile(r"[^\s<>\"'()\[\]]+@[^\s<>\"'()\[\]]+")
-_ENDS_WITH_ADDRESS = re.compile(r"[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]\s*[,;]?\s*[:：]\s*$")
+_ENDS_WITH_ADDRESS = re.compile(
+    r"(?:[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]|\d[:.]\d\d\s+(?:by|von|de|da|van|od|от|av|af)\s+[^\s<>()\[\]]+@[^\s<>()\[\]:]+)"
+    r"\s*[,;]?\s*[:：]\s*$"
+)
+_BETWEEN_RULES = re.compile(r"\s*-{3,}\s*([^\s-].*[^\s-])\s*-{3,}")  # so Zoho writes its attributions
 _LONGEST_ATTRIBUTION = 400
 _LOOKED_BACK = 20  # lines above an attribution
 
 _FROM = (
     "from|von|de|da|van|od|från|fra|lähettäjä|от|от кого|kimden|gönderen|από|差出人|送信者|发件人|寄件者"
     "|寄件人|보낸 사람|보낸사람|من|מאת|de la|feladó|від|odosielateľ|expéditeur|mittente|remitente"
-    "|afzender|absender"
+    "|afzender|absender|saatja|nuo|no|frá|dari|từ|จาก|از|से"
 )
 _DATED = (
     "date|sent|datum|gesendet|envoyé|envoyé le|fecha|enviado|enviado el|enviado em|enviada em|enviada"
     "|data|inviato|inviata|verzonden|wysłano|wysłane|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|pvm"
     "|odesláno|дата|отправлено|tarih|gönderildi|gönderilme tarihi|gönderme tarihi|ημερομηνία|στάλθηκε"
     "|εστάλη|日付|送信日時|日時|发送时间|发送日期|日期|傳送日期|寄件日期|보낸 날짜|보낸날짜|날짜|التاريخ"
-    "|تاريخ الإرسال|تم الإرسال|أرسلت|נשלח|תאריך|trimis|küldve|dátum|dátum|надіслано"
+    "|تاريخ الإرسال|تم الإرسال|أرسلت|נשלח|תאריך|trimis|küldve|dátum|надіслано|poslano|poslato"
+    "|odoslané|изпратено|saadetud|išsiųsta|nosūtīts|enviat|dikirim|đã gửi|ส่ง|ارسال|भेजा गया"
 )
 _TO = (
     "to|an|à|a|para|aan|do|till|til|vastaanottaja|komu|кому|kime|alıcı|προς|宛先|收件人|收件者|받는 사람"
     "|받는사람|إلى|אל|către|címzett|empfänger|destinataire|destinatario|cc|kopie|copie|cópia|copia|kopia"
     "|kopi|kopio|копия|bilgi|κοιν|抄送|副本|참조|نسخة|עותק"
+    "|prima|za|до|adressaat|kam|per a|til|kepada|đến|ถึง|به|को"
 )
 _SUBJECT = (
     "subject|betreff|betr|objet|asunto|assunto|oggetto|onderwerp|temat|ämne|emne|aihe|předmět|předmet"
     "|тема|konu|θέμα|件名|主题|主旨|主題|제목|الموضوع|נושא|subiect|tárgy|predmet|sujet"
+    "|zadeva|teema|tema|tēma|assumpte|efni|subjek|chủ đề|เรื่อง|موضوع|विषय"
 )
 _KEYS = {
     key: kind
@@ -102,7 +109,7 @@ _ORIGINAL = (
     r"|orijinal\s+mesaj|özgün\s+ileti|yönlendirilmiş\s+mesaj|iletilen\s+ileti|αρχικό\s+μήνυμα|προωθημένο\s+μήνυμα"
     r"|元のメッセージ|転送メッセージ|転送されたメッセージ|原始邮件|原始郵件|原始信件|转发邮件|轉寄郵件|已转发邮件|원본\s*메시지|원본\s*메일"
     r"|전달된\s*메시지|الرسالة\s+الأصلية|رسالة\s+معاد\s+توجيهها|הודעה\s+מקורית|הודעה\s+שהועברה|mesaj\s+original"
-    r"|eredeti\s+üzenet|оригінальне\s+повідомлення"
+    r"|mail\s+original|ursprüngliche\s+mail|initial\s+header|eredeti\s+üzenet|оригінальне\s+повідомлення"
 )
 _SEPARATOR = re.compile(rf"\s*[-_*=—–]{{2,}}\s*(?:{_ORIGINAL})\s*[-_*=—–]{{2,}}\s*:?\s*", re.IGNORECASE)
 _BEGIN = re.compile(
@@ -187,6 +194,8 @@ def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, b
         return None
     if not end.isascii():
         end = DIRECTION.sub("", end).rstrip()
+    if between := _BETWEEN_RULES.fullmatch(end):
+        end = f"{between[1]}:"
     if not end.endswith((":", "：")) or end.lstrip().startswith(">"):
         return None
     text = end

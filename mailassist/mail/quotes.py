@@ -129,7 +129,8 @@ def _attributed_inside(lines: Sequence[str], start: int, end: int) -> bool:
     first = next((number for number, line in enumerate(inner) if line.strip()), None)
     if first is None:
         return False
-    if markers.is_separator(inner[first]) or markers.header_block(inner, first):
+    headers = range(first, min(first + 2, len(inner)))  # "Message du 3/11/26" may stand above them
+    if markers.is_separator(inner[first]) or any(markers.header_block(inner, number) for number in headers):
         return True
     return any(markers.attribution(inner, number) for number in range(first, min(first + 4, len(inner))))
 

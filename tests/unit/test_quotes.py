@@ -80,6 +80,19 @@ HEADER_BLOCKS = {
     "ko": ("보낸 사람", "보낸 날짜", "받는 사람", "제목"),
     "ar": ("من", "تاريخ الإرسال", "إلى", "الموضوع"),
     "he": ("מאת", "נשלח", "אל", "נושא"),
+    "hr": ("Od", "Poslano", "Prima", "Predmet"),
+    "sl": ("Od", "Poslano", "Za", "Zadeva"),
+    "bg": ("От", "Изпратено", "До", "Тема"),
+    "et": ("Saatja", "Saadetud", "Adressaat", "Teema"),
+    "lt": ("Nuo", "Išsiųsta", "Kam", "Tema"),
+    "lv": ("No", "Nosūtīts", "Kam", "Tēma"),
+    "sk": ("Od", "Odoslané", "Komu", "Predmet"),
+    "ca": ("De", "Enviat", "Per a", "Assumpte"),
+    "id": ("Dari", "Dikirim", "Kepada", "Subjek"),
+    "vi": ("Từ", "Đã gửi", "Đến", "Chủ đề"),
+    "th": ("จาก", "ส่ง", "ถึง", "เรื่อง"),
+    "fa": ("از", "ارسال", "به", "موضوع"),
+    "hi": ("से", "भेजा गया", "को", "विषय"),
 }
 
 
@@ -293,6 +306,31 @@ def test_a_garbled_name_is_no_question() -> None:
 def test_a_postscript_ends_a_signature() -> None:
     found = split("Yes.\n\n-- \nAnna\nShop Ltd\n\nPS: when do you open?")
     assert found.reply.endswith("PS: when do you open?") and found.signature == "-- \nAnna\nShop Ltd"
+
+
+def test_an_attribution_between_rules_begins_history() -> None:
+    line = "---- On Tue, 03 Nov 2026 09:12:04 +0100 Tomás Vidal <tomas@vidal.example> wrote ---"
+    assert split(f"That suits me.\n\n{line}\n\nMay we meet?\n").reply == "That suits me."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Zitat von Tomás Vidal <tomas@vidal.example>:",
+        "3. Nov. 2026, 09:12 von tomas@vidal.example:",
+        "Nov 3, 2026, 09:12 by tomas@vidal.example:",
+    ],
+)
+def test_attributions_without_a_verb_stand_above_quote_marks(line: str) -> None:
+    assert split(f"That suits me.\n\n{line}\n\n> May we meet?\n").reply == "That suits me."
+    told = "Am 3.11.2026 kam eine Mail von tomas@vidal.example:\n\nDarin steht, dass er absagt."
+    assert split(f"Guten Tag. So war es.\n\n{told}").reply.endswith("absagt.")
+
+
+@pytest.mark.parametrize("line", ["----- Mail original -----", "----- Ursprüngliche Mail -----"])
+def test_separators_of_zimbra_begin_history(line: str) -> None:
+    block = 'From: "Tomás Vidal" <tomas@vidal.example>\nTo: Ilse\nSubject: Form'
+    assert split(f"Noted.\n\n{line}\n{block}\n\nPlease sign.").reply == "Noted."
 
 
 def test_a_rule_above_a_quoted_header_is_not_the_authors() -> None:
