@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailassist.cli.context import config_option, config_path, configured_or_default, own_addresses, read_message_file
+from mailassist.cli.context import (
+    READ_AT_MOST,
+    config_option,
+    config_path,
+    configured_or_default,
+    own_addresses,
+    read_message_file,
+)
 from mailassist.cli.output import dump_json, say, warn
 from mailassist.errors import ConfigError, MailassistError, ModelError
 
@@ -29,6 +36,7 @@ class _Task:
     plan: ReplyPlan
     account: str = ""  # "": a file, no mailbox
     pulled: Pulled | None = None
+    notices: tuple[str, ...] = ()  # of how it was read
 
 
 @click.command()
@@ -77,7 +85,7 @@ def command(
     else:
         task = _of_mailbox(desk, account, message_id, instruction, reply_all)
     if show_prompt:
-        _show_prompt(desk, desk.prepare(task.request), as_json)
+        _show_prompt(desk, task, desk.prepare(task.request), as_json)
         return
     made = desk.write(task.request, on_text=lambda text: None, stopped=lambda: False)
     try:
@@ -130,7 +138,8 @@ def _of_file(desk: Desk, file: str, account: str, instruction: str, reply_all: b
     from mailassist.mail.parse import parse_message
     from mailassist.mail.threads import thread
 
-    message = parse_message(read_message_file(file)[0])
+    raw, cut = read_message_file(file)
+    message = parse_message(raw)
     accounts = _accounts(desk.config, account)
     own = own_addresses(accounts)
     conversation = thread([message], own)[0]
@@ -139,7 +148,8 @@ def _of_file(desk: Desk, file: str, account: str, instruction: str, reply_all: b
         faces = [_first_recipient(message)]
         own = OwnAddresses.of([(faces[0].address, [])])
     plan = plan_reply(conversation, message, own, faces, reply_all=reply_all)
-    return _Task(DraftRequest("", conversation, faces[plan.identity], instruction), plan)
+    told = (f"Only the first {READ_AT_MOST:,} bytes of the message were read",) if cut else ()
+    return _Task(DraftRequest("", conversation, faces[plan.identity], instruction), plan, notices=told)
 
 
 def _accounts(config: Config, account: str) -> list[Account]:
@@ -166,12 +176,13 @@ def _save(desk: Desk, task: _Task, made: Draft, instruction: str) -> str:
     return desk.approve(task.account, task.pulled, task.plan, made.text, "drafts").said
 
 
-def _show_prompt(desk: Desk, prompt: Prompt, as_json: bool) -> None:
-    from mailassist.drafting.pipeline import output_tokens
+def _show_prompt(desk: Desk, task: _Task, prompt: Prompt, as_json: bool) -> None:
+    from mailassist.drafting.pipeline import notices, output_tokens
     from mailassist.model.registry import Usage, cost
 
     info, notice = desk.models.info()
     most = output_tokens(desk.config, info)
+    told = [*([notice] if notice else []), *task.notices, *notices(task.request)]
     shown = {
         "model": info.name,
         "instructions": prompt.instructions,
@@ -185,7 +196,7 @@ def _show_prompt(desk: Desk, prompt: Prompt, as_json: bool) -> None:
         "max_output_tokens": most,
         "max_price": cost(info, Usage(prompt.tokens, 0, most)) if info.priced else None,
         "left_out": [{"message_id": part.message_id, "why": part.why} for part in prompt.packed.left_out],
-        "notices": [notice] if notice else [],
+        "notices": told,
     }
     if as_json:
         dump_json(shown)
@@ -197,8 +208,8 @@ def _show_prompt(desk: Desk, prompt: Prompt, as_json: bool) -> None:
         say(f"--- {title}: {tokens} tokens")
         say(text)
     say(f"--- {_price_line(shown)}")
-    if notice:
-        warn(notice)
+    for line in told:
+        warn(line)
 
 
 def _price_line(shown: dict[str, Any]) -> str:
@@ -216,7 +227,7 @@ def _price_line(shown: dict[str, Any]) -> str:
 def _show_draft(task: _Task, made: Draft, saved: str, as_json: bool) -> None:
     answered = task.request.conversation.newest_from_others
     plan, usage = task.plan, made.usage
-    notices = [*dict.fromkeys((*made.notices, *plan.notes, *plan.needs_confirmation))]
+    notices = [*dict.fromkeys((*task.notices, *made.notices, *plan.notes, *plan.needs_confirmation))]
     if as_json:
         dump_json(
             {

@@ -21,7 +21,7 @@ from mailassist.config import Account, Config, default_data_folder
 from mailassist.desk.connections import Connections
 from mailassist.desk.models import Models
 from mailassist.desk.views import answered, author, outbox_entry, preview, saved_draft
-from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError
+from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError, StoreError
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.secrets import Keeper
 from mailassist.worklist import (
@@ -179,7 +179,10 @@ class Desk:
         """Bring the header index up to date; once a day, the store is backed up first."""
         from mailassist.intake.sync import sync
 
-        self.store.back_up(now=self._now())
+        try:
+            self.store.back_up(now=self._now())
+        except StoreError as error:
+            self._warn(str(error))  # mail is read all the same
         settings, own = self.account(account), self.own(account)
         with self.source(account) as source:
             return sync(source, self.store, account, settings, own, now=self._now, progress=progress, stopped=stopped)

@@ -76,6 +76,22 @@ def test_accounts_that_fail_are_told_and_the_others_are_synced(config: Path) -> 
     assert [(one["account"], "error" in one) for one in json.loads(told)] == [("a", True), ("home", False), ("b", True)]
 
 
+def test_a_backup_that_cannot_be_made_is_told_and_mail_is_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StoreError("No backup can be made")
+
+    monkeypatch.setattr("mailassist.store.database.backup.write", fail)
+    result = run(config, "sync")
+    assert result.stdout.startswith("home: 2 new") and "No backup can be made" in result.stderr
+
+
+def test_the_end_of_a_file_that_was_not_read_is_told(config: Path, tmp_path: Path) -> None:
+    letter = tmp_path / "large.eml"
+    letter.write_bytes(b"From: Anna <anna@example.net>\nSubject: x\n\nCan you come?\n\n" + b"lorem ipsum\n" * 4_500_000)
+    for more in ("--show-prompt", "--model=outline"):
+        assert "first 50,000,000 bytes" in run(config, "draft", str(letter), more).stderr
+
+
 def test_sync_says_that_the_server_asks_to_wait(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = iter(["NO [THROTTLED] Suggested Backoff Time: 9 milliseconds"])
 
