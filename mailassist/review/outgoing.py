@@ -46,7 +46,7 @@ class Outgoing:
     @property
     def sending(self) -> bool:
         """Whether a reply is being handed over right now."""
-        return self._busy
+        return self._busy and any(entry.state in ("sending", "sent", "filed") for entry in self.entries)
 
     async def open(self) -> None:
         """Replies kept from the last time get their undo time again, then leave; what a crash left is finished."""
