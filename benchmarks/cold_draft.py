@@ -116,6 +116,7 @@ def _counted(folder: Path, proxy: CountingProxy, user: str) -> list[str]:
 
 def _python(code: str) -> None:
     environment = {**os.environ, "BENCH_PASSWORD": dovecot.PASSWORD}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its byte code
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"it failed:\n{done.stderr}")

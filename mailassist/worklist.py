@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailassist.intake.pull import Pulled
     from mailassist.intake.sync import SyncProgress, SyncResult
     from mailassist.intake.waiting import Waiting
-    from mailassist.mail.compose import ReplyPlan
+    from mailassist.mail.recipients import ReplyPlan
 
 Mode = Literal["send", "drafts"]
 Author = Literal["model", "person"]

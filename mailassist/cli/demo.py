@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft
     from mailassist.intake.pull import Pulled
     from mailassist.intake.waiting import Waiting
-    from mailassist.mail.compose import ReplyPlan
+    from mailassist.mail.recipients import ReplyPlan
 
 DRAFT_SECONDS = 35.0  # of --once; where the model needs longer, the outline drafts
 DELIVERY_SECONDS = 15.0

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft, DraftRequest
     from mailassist.drafting.prompt import Prompt
     from mailassist.intake.pull import Pulled
-    from mailassist.mail.compose import ReplyPlan
     from mailassist.mail.message import Message
+    from mailassist.mail.recipients import ReplyPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ def _of_file(desk: Desk, file: str, account: str, instruction: str, reply_all: b
     """The message alone is the conversation; who answers is who it was written to."""
     from mailassist.drafting.pipeline import DraftRequest
     from mailassist.mail.addresses import OwnAddresses
-    from mailassist.mail.compose import plan_reply
     from mailassist.mail.parse import parse_message
+    from mailassist.mail.recipients import plan_reply
     from mailassist.mail.threads import thread
 
     raw, cut = read_message_file(file)

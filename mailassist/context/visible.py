@@ -22,7 +22,7 @@ _QUOTE_MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
 # Chinese, Japanese and Thai put no spaces between words: there, a character is one.
 _WORDS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 _BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
-_LONG_LINK = re.compile(r"(https?://[^\s<>]{192})[^\s<>\u0080-\U0010ffff]+", re.IGNORECASE)
+_LONG_LINK = re.compile(r"((?i:https?)://[^\s<>]{192})[!-;=?-~]+")
 _SIGNATURE = re.compile(r"--? ?(?:\n|$)")
 
 

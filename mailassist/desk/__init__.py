@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mailassist.intake.pull import Pulled
     from mailassist.intake.sync import SyncProgress, SyncResult
     from mailassist.intake.waiting import Waiting
-    from mailassist.mail.compose import ReplyPlan
+    from mailassist.mail.recipients import ReplyPlan
     from mailassist.model.client import Writer
     from mailassist.model.registry import ModelInfo
     from mailassist.store.database import Store
@@ -434,7 +434,7 @@ class Desk:
 
     def plan(self, account: str, pulled: Pulled, reply_all: bool) -> ReplyPlan:
         """Recipients, subject and From of the reply. Raises NotDraftable when there is no message to answer."""
-        from mailassist.mail.compose import plan_reply
+        from mailassist.mail.recipients import plan_reply
 
         faces = self.account(account).faces
         return plan_reply(pulled.conversation, answered(pulled), self.own(account), faces, reply_all=reply_all)

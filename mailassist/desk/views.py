@@ -6,7 +6,6 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from mailassist.errors import NotDraftable
-from mailassist.mail.compose import OWN_HEADER
 from mailassist.worklist import Author, OutboxEntry, Preview, SavedDraft
 
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from mailassist.mail.message import Message
     from mailassist.store.drafts import DraftRow
     from mailassist.store.outbox import OutboxRow
-
-_DRAWN_LATER = ("date", "message-id", OWN_HEADER.lower(), "mime-version")
 
 
 def answered(pulled: Pulled) -> Message:
@@ -53,10 +50,13 @@ def saved_draft(row: DraftRow, others: Container[str]) -> SavedDraft:
 
 def preview(raw: bytes) -> Preview:
     """A composed reply for the UI: what a mail program would show of it, and the headers that make it one."""
+    from mailassist.mail.compose import OWN_HEADER
     from mailassist.mail.parse import parse_message
 
+    drawn_later = ("date", "message-id", OWN_HEADER.lower(), "mime-version")
+
     message = parse_message(raw)
-    names = (name for name in message.headers if name not in _DRAWN_LATER and not name.startswith("content-"))
+    names = (name for name in message.headers if name not in drawn_later and not name.startswith("content-"))
     headers = tuple((name.title(), value) for name in names for value in message.headers[name])
     return Preview(headers, message.text, bool(message.html))
 

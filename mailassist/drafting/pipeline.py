@@ -19,7 +19,6 @@ from mailassist.context.loading import load_in_background
 from mailassist.context.tokens import TokenCounter, counter_for
 from mailassist.context.tokens import warm_up as load_tokens
 from mailassist.drafting.budget import Paid, Payer, paid_write
-from mailassist.drafting.outline import outline
 from mailassist.drafting.prompt import Author, Prompt, Wish, build, load_templates
 from mailassist.drafting.reply_text import cleaned
 from mailassist.errors import InputError, MailassistError, NotDraftable
@@ -170,6 +169,8 @@ def _outlined(
     request: DraftRequest, config: Config, on_text: Callable[[str], None], failure: MailassistError | None
 ) -> Draft:
     """The outline as a draft, which says that it is one. Raises where a text was to be revised: it stays as it is."""
+    from mailassist.drafting.outline import outline
+
     if request.previous:
         cure = "Edit the text yourself, or choose a model that writes: `mailassist models`."
         raise failure or InputError("An outline follows no instruction", cure=cure)

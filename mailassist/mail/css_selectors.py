@@ -17,7 +17,7 @@ from selectolax.lexbor import LexborNode
 from mailassist.mail.css_syntax import plain, split_list
 
 Weight = tuple[int, int, int]
-_NAME = r"[-\w\x80-\U0010ffff]+"
+_NAME = r"[^\x00-,./:-@\[-^`{-\x7f]+"  # all but ASCII's signs; as a set of what it is, it takes long to compile
 _PIECE = re.compile(
     rf"\s*(?P<combinator>[>+~])\s*|(?P<space>\s+)|(?P<tag>{_NAME}|\*)|\#(?P<id>{_NAME})|\.(?P<cls>{_NAME})"
     rf"|\[(?P<attribute>[^\]]*)\]|(?P<colons>::?)(?P<pseudo>{_NAME})(?P<opens>\()?"
