@@ -202,9 +202,12 @@ class Config(_Section):
 
     @field_validator("accounts")
     @classmethod
-    def _model_is_the_name_of_a_key(cls, accounts: dict[str, Account]) -> dict[str, Account]:
+    def _names_of_other_secrets(cls, accounts: dict[str, Account]) -> dict[str, Account]:
         if MODEL_KEY in accounts:
             raise ValueError(f"an account cannot be called {MODEL_KEY!r}: the model's key has that name in the keyring")
+        for name in accounts:
+            if name.removesuffix(".smtp") in accounts.keys() - {name}:
+                raise ValueError(f"an account cannot be called {name!r}: its secret would be that of another's SMTP")
         return accounts
 
     @field_validator("default_account")

@@ -124,8 +124,9 @@ def save_text(
             versions.add(connection, account, answers, before, at=found.changed_at)
         if not changed:
             values["written_by"] = found.written_by
-        if found.state == "approved" or (changed and found.state == "appended"):
-            values["state"] = "kept"
+        readdressed = about.get("reply_all", found.reply_all) != found.reply_all
+        if found.state == "approved" or ((changed or readdressed) and found.state == "appended"):
+            values["state"] = "kept"  # what lies in Drafts is no longer this
         version = found.version + changed
         connection.execute(_drafts.update().where(*_key(account, answers)).values(**values, version=version))
         return Kept(version, overtaken)

@@ -70,6 +70,12 @@ def test_the_line_in_an_array_of_tables_is_that_of_its_own_element() -> None:
     assert said.startswith("c.toml:7: accounts.a.identities.1.name")
 
 
+@pytest.mark.parametrize("names", [("model",), ("work", '"work.smtp"')])
+def test_an_account_cannot_have_the_name_of_another_secret(names: tuple[str, ...]) -> None:
+    text = "".join(f'[accounts.{name}]\naddress = "a@b.example"\nmaildir = "/m"\n' for name in names)
+    assert "cannot be called" in _mistake(text)
+
+
 @pytest.mark.parametrize("line", ['password="hunter2"', 'secret="hunter2"', '[model]\nkey="hunter2"'])
 def test_a_password_in_the_file_is_refused_and_not_repeated(line: str) -> None:
     said = _mistake(f'[accounts.a]\naddress="a@b.example"\nmaildir="/m"\n{line}\n')

@@ -54,6 +54,17 @@ def test_a_text_that_was_cut_off_is_not_whole_among_the_versions_either(store: S
     assert versions.others(store, "a", TO, "<root@test>") == [versions.Version("Half a", "model", complete=False)]
 
 
+def test_what_lies_in_drafts_is_no_longer_the_reply_once_it_goes_to_others(store: Store) -> None:
+    save(store, "Yes.")
+    row = drafts.get(store, "a", TO)
+    assert row is not None
+    drafts.change(store, row, now=1.0, state="appended", folder="Drafts")
+    for reply_all, state in ((False, "appended"), (True, "kept")):
+        save(store, "Yes.", reply_all=reply_all)
+        found = drafts.get(store, "a", TO)
+        assert found is not None and (found.state, found.folder) == (state, "Drafts")
+
+
 def test_the_same_text_from_both_is_no_conflict(store: Store) -> None:
     save(store, "Yes.")
     assert save(store, "Yes.", base=0) == drafts.Kept(1, overtaken=False)

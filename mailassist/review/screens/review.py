@@ -179,6 +179,7 @@ class ReviewScreen(ReadingRoom):
         reply = self._open_reply()
         if reply is not None:
             reply.reply_all = not reply.reply_all
+            reply.in_drafts = False
             if reply.text:
                 self.keeper.keep(reply)
             self._show_current()
