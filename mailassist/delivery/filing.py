@@ -82,30 +82,24 @@ def _append_once(work: Work, row: OutboxRow, source: MailSource) -> OutboxRow:
     sent = folder_of(source, Role.SENT)
     wanted = Wanted(row.own_id, [one for one in (row.message_id, row.sent_message_id) if one], row.fingerprint)
     auto = work.route.sent_copy == "auto"
-    if (auto or row.filing_started) and (find(source, sent, wanted) or _came_late(work, row, wanted)):
+    fact = f"no sent copy by {work.route.smtp_host} for {work.route.account}"
+    unknown = auto and work.store.fact(fact) is None  # some servers file the copy a moment after they have answered
+    if (auto or row.filing_started) and (
+        find(source, sent, wanted) or ((unknown or row.filing_started) and _came_late(work, wanted))
+    ):
         return row
     work.mark("file:looked")
     row = table.advance(work.store, row, now=work.now(), filing_started=True)
     work.mark("file:intent")
     source.append(sent, row.raw, ["\\Seen"])
     work.mark("file:appended")
-    if auto:
-        work.store.learn(_leaves_it_to_us(work), b"yes")
+    if unknown:
+        work.store.learn(fact, b"yes")  # and it is not waited for again
     return row
 
 
-def _leaves_it_to_us(work: Work) -> str:
-    """The name of the fact that this account's server files no copy by itself."""
-    return f"no sent copy by {work.route.smtp_host} for {work.route.account}"
-
-
-def _came_late(work: Work, row: OutboxRow, wanted: Wanted) -> bool:
-    """Once more after five seconds in a new session: an APPEND of ours may have happened, or the server is slow.
-
-    Some servers file the copy after they have answered; one that was seen to file none is not waited for again.
-    """
-    if not row.filing_started and work.store.fact(_leaves_it_to_us(work)) is not None:
-        return False
+def _came_late(work: Work, wanted: Wanted) -> bool:
+    """Once more after five seconds in a new session."""
     work.around.pause(LOOK_AGAIN)
     with work.route.open_source() as source:
         return bool(find(source, folder_of(source, Role.SENT), wanted))

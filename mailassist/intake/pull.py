@@ -90,8 +90,7 @@ def with_earlier(source: MailSource, record: HeaderRecord, found: list[HeaderRec
         return found
     messages = [parse_headers(one.headers) for one in found]
     known = {message.message_id for message in messages}
-    named = dict.fromkeys(one for message in messages for one in (*message.references, *message.in_reply_to))
-    missing = [one for one in named if one not in known]
+    missing = [one for one in _named(messages) if one not in known]
     return [*found, *source.earlier(record, missing)] if missing else found
 
 
@@ -180,9 +179,8 @@ def _pulled(
         return None
     missing = tuple(one for one in places if one not in raw)
     messages = [entry.message for entry in conversation.entries]
-    named = {one for message in messages for one in (*message.references, *message.in_reply_to)}
     quoted = {one for message in messages if message.quoted for one in _answered(message)}
-    return Pulled(conversation, places, raw, missing, len(((named - there) | set(missing)) - quoted))
+    return Pulled(conversation, places, raw, missing, len(({*_named(messages)} - there | {*missing}) - quoted))
 
 
 def _keep(
@@ -224,6 +222,11 @@ def _search(source: MailSource, account: Account, message_id: str) -> HeaderReco
             if parse_headers(record.headers).message_id == message_id:
                 return record
     raise MailboxError(f"There is no message {message_id} in the mailbox", cure="Check the Message-ID.")
+
+
+def _named(messages: Iterable[Message]) -> list[str]:
+    """The ids that `messages` refer to, each once."""
+    return list(dict.fromkeys(one for message in messages for one in (*message.references, *message.in_reply_to)))
 
 
 def _answered(message: Message) -> Sequence[str]:

@@ -140,9 +140,7 @@ def _parameters(xllamacpp: Any, file: Path, window: int, key: str) -> Any:
     parameters.model_alias = {file.stem}
     parameters.n_ctx = window
     parameters.n_parallel = 1
-    parameters.n_batch = (
-        128  # tokens that are read at a time: stopping waits for the end of these (5 % slower than 2,048)
-    )
+    parameters.n_batch = 128  # tokens read at a time, which stopping waits for (5 % slower than with 2,048)
     parameters.cpuparams.n_threads = free_cores(os.cpu_count() or 1, _load())
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0  # any free one

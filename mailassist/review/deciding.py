@@ -57,9 +57,7 @@ class Decisions:
 
     async def _changed_elsewhere(self, reply: Reply) -> bool:
         """Whether another window has saved a newer text, which is shown then: what it has replaced must not leave."""
-        desk, item = self._session.desk, reply.waiting
-        found = await self._session.attempt(lambda _: [desk.saved(item.account, item.message_id)])
-        saved = found[0] if found else None
+        saved = await self._keeper.saved(reply)
         if saved is None or saved.version <= reply.version or saved.text == reply.text:
             return False
         reply.remember(saved)

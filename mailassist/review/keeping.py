@@ -9,7 +9,7 @@ from mailassist.errors import MailassistError
 from mailassist.review.messages import Noticed, ReplyChanged
 from mailassist.review.reply import Key, Reply
 from mailassist.review.session import Session
-from mailassist.worklist import Author
+from mailassist.worklist import Author, SavedDraft
 
 PAUSE = 0.4  # seconds without a key press
 RETRY = 5.0  # seconds until a text that could not be saved (disk full, store locked) is tried again
@@ -64,7 +64,8 @@ class Keeper:
                     return problem
                 if self._texts.get(key) is text:
                     del self._texts[key]
-                    self._saved(key)
+                    text.reply.unsaved = False
+                    self._session.post(ReplyChanged(key))
         return ""
 
     async def _after_pause(self) -> None:
@@ -100,8 +101,7 @@ class Keeper:
             self._session.post(Noticed("Another window had changed this reply: z shows what it wrote", "warning"))
         return ""
 
-    def _saved(self, key: Key) -> None:
-        reply = self._session.board.get(key)
-        if reply is not None:
-            reply.unsaved = False
-            self._session.post(ReplyChanged(key))
+    async def saved(self, reply: Reply) -> SavedDraft | None:
+        """What the store holds for this reply; None where there is nothing, or (which is told) it cannot be read."""
+        desk, item = self._session.desk, reply.waiting
+        return await self._session.attempt(lambda _: desk.saved(item.account, item.message_id))

@@ -102,7 +102,7 @@ class Reply:
     gone: bool = False  # no longer waits: answered or moved elsewhere
     overtaken: bool = False  # a newer message came in after the person wrote
     unsaved: bool = False
-    editing: bool = False  # in place, or in an editor outside
+    editing: bool = False  # in place
 
     @property
     def key(self) -> Key:

@@ -65,13 +65,8 @@ class Writing:
             stop.set()
 
     async def _write(self, reply: Reply, instruction: str) -> None:
-        if not await self.load(reply) or reply.pulled is None:
-            reply.writing = False
-            self._session.post(ReplyChanged(reply.key))
-            return
-        problem = await self._keeper.flush()
-        if problem:  # the draft would push out a text that is not saved
-            self._session.post(Noticed(problem, "error"))
+        pulled = reply.pulled if await self.load(reply) and await self._all_saved() else None
+        if pulled is None:
             reply.writing = False
             self._session.post(ReplyChanged(reply.key))
             return
@@ -79,13 +74,20 @@ class Writing:
         reply.begin_writing()
         self._session.post(ReplyChanged(reply.key))
         try:
-            await self._call(reply, reply.pulled, instruction, previous)
+            await self._call(reply, pulled, instruction, previous)
             await self._look_up(reply)
         finally:
             reply.writing = False
             self._stops.pop(reply.key, None)
             self._session.post(ReplyChanged(reply.key))
             self._session.post(SpendingChanged())
+
+    async def _all_saved(self) -> bool:
+        """Save what waits; a draft must not push out a text that is not saved. Failures are told."""
+        problem = await self._keeper.flush()
+        if problem:
+            self._session.post(Noticed(problem, "error"))
+        return not problem
 
     async def _call(self, reply: Reply, pulled: Pulled, instruction: str, previous: str) -> None:
         """One call to the desk's writer, with every way in which it can end."""
@@ -130,10 +132,10 @@ class Writing:
 
     async def _look_up(self, reply: Reply) -> None:
         """Which version of the text is saved now."""
-        item, desk = reply.waiting, self._session.desk
-        found = await self._session.attempt(lambda _: [desk.saved(item.account, item.message_id)])
-        if found is not None and reply.waiting.message_id == item.message_id:
-            reply.version = found[0].version if found[0] else 0
+        message_id = reply.waiting.message_id
+        saved = await self._keeper.saved(reply)
+        if saved is not None and reply.waiting.message_id == message_id:
+            reply.version = saved.version
             if reply.reply_all and reply.text:
                 self._keeper.keep(reply)
 

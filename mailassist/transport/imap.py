@@ -174,8 +174,6 @@ class ImapSource:
             return conversation.by_thread_id(session, places, *criterion, bodies=bodies)
 
         self._found = self._look_up(look)
-        for place in self._found.records:
-            self._epochs.setdefault(place.folder, place.uidvalidity)
         return list(self._found.records.values())
 
     def earlier(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
@@ -188,8 +186,6 @@ class ImapSource:
 
         found = self._look_up(look)
         self._found.bodies |= found.bodies
-        for place in found.records:
-            self._epochs.setdefault(place.folder, place.uidvalidity)
         return list(found.records.values())
 
     def search_header(self, folder: str, name: str, value: str) -> list[int]:
@@ -295,12 +291,15 @@ class ImapSource:
     def _look_up(self, look: Callable[[Session, bool], conversation.Found]) -> conversation.Found:
         """What `look` finds, with bodies; where the server fails at one of them, without: `raw` leaves out that one."""
         try:
-            return self._read(lambda session: look(session, True))
+            found = self._read(lambda session: look(session, True))
         except _FAILURES as error:
             if isinstance(error, Throttled):
                 raise
             self._read(_alive)  # raises where it is the network
-            return self._read(lambda session: look(session, False))
+            found = self._read(lambda session: look(session, False))
+        for place in found.records:
+            self._epochs.setdefault(place.folder, place.uidvalidity)
+        return found
 
     def _batch(self, folder: str, uids: Sequence[int], read: ByUid[Result], *, again: bool = True) -> list[Result]:
         """Read one batch. Where the server fails at it, the halves of it, down to the message that is to blame.

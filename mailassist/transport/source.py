@@ -106,7 +106,7 @@ class MailSource(Protocol):
         ...
 
     def take_unreadable(self) -> list[Location]:
-        """The messages that `headers` left out since the last call because the server fails at each of them."""
+        """What headers, bodies and look-ups have left out since the last call: the server fails at each of them."""
         ...
 
     def newest_headers(self, folder: str, count: int) -> list[HeaderRecord]:

@@ -44,6 +44,11 @@ async def listed(pilot: Pilot[None]) -> None:
     await settle(pilot, lambda: main._shown or main.query(".empty"))
 
 
+async def turned_to_page(pilot: Pilot[None], key: str) -> None:
+    await pilot.press(key)
+    await settle(pilot, lambda: pilot.app.screen is not pilot.app.main)  # type: ignore[attr-defined]
+
+
 def app(desk: SampleDesk, theme: str = "") -> ReviewApp:
     return ReviewApp(desk, now=desk.now, zone=UTC, theme=theme)
 
@@ -82,8 +87,7 @@ def test_an_approved_reply_and_the_question_when_leaving(snap_compare: Compare) 
         await drafted(pilot)
         await pilot.press("a")
         await settle(pilot, lambda: main.outgoing.pending and main.reply.waiting.subject.startswith("Lunch"))
-        await pilot.press("q")
-        await settle(pilot, lambda: pilot.app.screen is not main)
+        await turned_to_page(pilot, "q")
 
     assert snap_compare(app(SampleDesk()), terminal_size=(120, 40), run_before=leaving)
 
@@ -101,8 +105,7 @@ def test_nothing_waits(snap_compare: Compare) -> None:
 def test_what_would_leave(snap_compare: Compare) -> None:
     async def viewed(pilot: Pilot[None]) -> None:
         await drafted(pilot)
-        await pilot.press("v")
-        await settle(pilot, lambda: pilot.app.screen is not pilot.app.main)  # type: ignore[attr-defined]
+        await turned_to_page(pilot, "v")
 
     assert snap_compare(app(SampleDesk()), terminal_size=(120, 40), run_before=viewed)
 
@@ -110,7 +113,6 @@ def test_what_would_leave(snap_compare: Compare) -> None:
 def test_the_keys(snap_compare: Compare) -> None:
     async def helped(pilot: Pilot[None]) -> None:
         await listed(pilot)
-        await pilot.press("question_mark")
-        await settle(pilot, lambda: pilot.app.screen is not pilot.app.main)  # type: ignore[attr-defined]
+        await turned_to_page(pilot, "question_mark")
 
     assert snap_compare(app(SampleDesk()), terminal_size=(120, 40), run_before=helped)
