@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,28 @@ class Attachment:
     content_id: str = ""
 
 
+class BlockKind(StrEnum):
+    """What a run of lines of a body is."""
+
+    OWN = "own"  # the author newly wrote it
+    ANSWERED = "answered"  # quoted, and the author's text around it answers it line by line
+    FORWARDED = "forwarded"  # somebody else's message, passed on
+    QUOTED = "quoted"  # history
+    ATTRIBUTION = "attribution"  # what a mail program puts above history: "On ... wrote:", copied headers, separators
+    SIGNATURE = "signature"
+    ADVERTISING = "advertising"  # "Sent from my ...", added by the mail program
+    DISCLAIMER = "disclaimer"
+    FOOTER = "footer"  # a mailing list's
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of lines of a body that are of one kind, as they stand there (quote marks and all)."""
+
+    kind: BlockKind
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message, decoded. Every field is safe to read; none is safe to print (see `mail.safe_text`)."""
@@ -61,9 +84,10 @@ class Message:
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # lower-case name -> decoded values, in order
     text: str = ""  # the body as text, "\n" line ends: text/plain preferred, else made from the HTML
     html: str = ""  # the HTML body as sent, where there is one; never rendered, never sent on
-    reply: str = ""  # what the author newly wrote
+    reply: str = ""  # what the author newly wrote, and what of a quotation it needs
     quoted: str = ""
     signature: str = ""
+    blocks: tuple[Block, ...] = ()  # the whole text in runs of one kind; the three above are made of them
     hidden: tuple[str, ...] = ()  # text that a person would not see; never mixed into `text`
     attachments: tuple[Attachment, ...] = ()
     encrypted: str = ""  # "PGP/MIME", "S/MIME", "inline PGP": named, never drafted

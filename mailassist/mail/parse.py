@@ -165,6 +165,7 @@ def _with_body(message: Message, raw: bytes, found: Structure, limits: Limits) -
         reply=parted.reply,
         quoted=parted.quoted,
         signature=parted.signature,
+        blocks=parted.blocks,
         hidden=body.hidden,
         attachments=body.attachments,
         encrypted=body.encrypted,

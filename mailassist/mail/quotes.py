@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 
 from mailassist.mail import quote_markers as markers
 from mailassist.mail.closing_lines import list_footer, trailing
+from mailassist.mail.message import Block, BlockKind
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The three parts of a body; together they hold every line of it."""
+    """The three parts of a body; together they hold every line of it, as `blocks` does in the body's order."""
 
     reply: str
     quoted: str = ""
     signature: str = ""
+    blocks: tuple[Block, ...] = ()
 
 
 _LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt
@@ -33,6 +35,11 @@ _POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|
 _IN_NO_SIGNATURE = re.compile(r"[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
 _LEFT_OUT = re.compile(r"\s*[<\[(]?(?:\.\s?\.\s?\.+|…|snip|snipped|cut|schnipp)[>\])]?\s*", re.IGNORECASE)  # of a quote
 _MOST_TRIES = 5_000  # lines looked at closely; no real mail has as many, and time stays linear
+_QUOTED_KINDS = {
+    "kept": (BlockKind.ANSWERED, "reply"),
+    "forward": (BlockKind.FORWARDED, "reply"),
+    "history": (BlockKind.QUOTED, "quoted"),
+}
 _CODE = re.compile(r"<-|[({\[;$=]|^\s*>\s*(?:\.|/|\w+\.\w)")
 
 
@@ -54,7 +61,7 @@ def split(text: str) -> Split:
     footer = list_footer(lines)
     segments = _segments(lines, footer)
     if footer < len(lines):
-        segments.append(_Segment("signature", footer, len(lines)))
+        segments.append(_Segment("footer", footer, len(lines)))
     for segment in segments:
         if segment.kind == "own":
             cut = trailing(lines, segment.start, segment.end)
@@ -262,25 +269,30 @@ def _only_quotes(lines: Sequence[str], segments: list[_Segment]) -> list[_Segmen
 
 
 def _assembled(lines: Sequence[str], segments: list[_Segment]) -> Split:
-    """The three texts from the judged segments."""
-    reply: list[str] = []
-    quoted: list[str] = []
-    signature: list[str] = []
+    """The blocks of the judged segments, and the three texts that they make."""
+    parts: dict[str, list[str]] = {"reply": [], "quoted": [], "signature": []}
+    blocks: list[Block] = []
+
+    def add(part: str, kind: BlockKind, start: int, end: int) -> None:
+        if start < end:
+            _append(parts[part], lines[start:end])
+            blocks.append(Block(kind, "\n".join(lines[start:end])))
+
     for segment in segments:
         start, end = segment.start, segment.end
+        content = min(max(segment.content, start), end)
         if segment.kind == "own":
-            _append(reply, lines[start:end])
-        elif segment.kind in ("kept", "forward"):
-            content = max(segment.content, start)
-            _append(quoted, lines[start:content])
-            _append(reply, lines[content:end])
-        elif segment.kind == "signature":
-            _append(signature, lines[start:end])
+            add("reply", BlockKind.OWN, start, end)
+        elif segment.kind in ("signature", "footer"):
+            add("signature", BlockKind(segment.kind), start, end)
         else:
-            _append(quoted, lines[start:end])
+            kind, part = _QUOTED_KINDS[segment.kind]
+            add("quoted", BlockKind.ATTRIBUTION, start, content)
+            add(part, kind, content, end)
         for first, last in segment.extra:
-            _append(signature, lines[first:last])
-    return Split(_text(reply), _text(quoted), _text(signature))
+            add("signature", BlockKind.ADVERTISING, first, last)
+    texts = {name: _text(part) for name, part in parts.items()}
+    return Split(**texts, blocks=tuple(blocks))
 
 
 def _append(part: list[str], lines: Sequence[str]) -> None:
