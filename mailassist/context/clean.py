@@ -30,7 +30,7 @@ def data_text(text: str, delimiter: str) -> str:
 
 def without(text: str, delimiter: str) -> str:
     """`text` without `delimiter`, also where only its removal, or the folding of other digits, would make it appear."""
-    if not delimiter:
+    if not delimiter or (delimiter not in text and text.isascii()):
         return text
     # Digits of any script are as good as ASCII's to a reader of numbers; what stands between them may be a joiner.
     digits = "[\u200c\u200d]*".join(f"[{_alike(digit)}]" for digit in delimiter)

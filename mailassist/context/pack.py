@@ -1,32 +1,36 @@
-"""Which part of a conversation the model sees: the newest messages, as much as the token budget holds.
+"""Which part of a conversation the model sees under a token budget.
 
-Of each message only what its author newly wrote is taken, and quoted text only where its original is not in the
-conversation. Hidden text, Bcc and signatures never enter.
+Of each message only what its author newly wrote is taken, quoted text only where its original is not in the
+conversation, and what its attachments say. Where that fits, all of it is packed. Where it does not, the order of worth
+is: the message to answer, what it answers, the rest newest first; of older messages one line is left, made without a
+model; and behind the thread stands what older messages and attachments say that the newest one asks about. The thread
+itself depends on its own messages only and is cut in large steps, so that the next prompt of the conversation begins
+with the same tokens. Hidden text, Bcc and signatures never enter.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from unicodedata import normalize
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
-from mailassist.context.clean import data_text, one_line
+from mailassist.context.asks import Ask
+from mailassist.context.material import QUOTED, Material
+from mailassist.context.shorten import CHARACTERS, shorten
 from mailassist.context.tokens import TokenCounter
-from mailassist.context.visible import Visible, visible
-from mailassist.mail.message import Address, Message
-from mailassist.mail.threads import Conversation, Entry, participants_in_common
+from mailassist.context.worth import Piece, Question, facts_first, pieces_of
+from mailassist.documents import Document
+from mailassist.mail.threads import Conversation
 
-HEADER_TOKENS = 12  # the line above each message: delimiter, date, author
-NAME_TOKENS = 3  # that a name may have even where the tokenizer makes more of the delimiter's digits
 NAME_SHARE = 16  # the part of the budget that one name may have where counts are estimates, far above the truth
 SHORTEST = 24  # tokens below which what is left of a message says nothing
+SUMMARY = 40  # tokens of an older message's one line, at most
+WHOLE_SHARE = 0.4  # of the budget, for whole messages, where not all fit
+SUMMARY_SHARE = 0.15  # for one-line summaries
+STEPS = 8  # the steps in which a budget's worth of messages gives way
 
-_CHARACTERS = 12  # of a token at most, for the first cut of a text that is far too long; prose has 3 to 5
-_NAME_WORD = re.compile(r"\w+")
-_QUOTED = "\n[quoted, not among these messages:]\n"
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # not strftime: it speaks the language of the machine
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LONGEST_DOCUMENT = 200_000  # characters that are looked through for what is asked
+_IN_SHORT = "[in short] "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,9 @@ class PackedMessage:
     text: str
     tokens: int  # of header and text
     header: str = ""  # the line above it: delimiter, date, author
-    shortened: bool = False
+    shortened: bool = False  # some of it is left out
+    summary: bool = False  # one line is left of it
+    attached: str = ""  # the attachment that `text` is from, where it is an excerpt of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,13 @@ class Packed:
 
     messages: tuple[PackedMessage, ...]
     left_out: tuple[LeftOut, ...]
-    tokens: int  # of the messages with their headers
+    tokens: int  # of messages and excerpts with their headers
     exact: bool  # False: `tokens` is an upper estimate
     delimiter: str
     subject: str = ""  # of the first message here; a later change stands in its message
+    excerpts: tuple[PackedMessage, ...] = ()  # behind the thread: what older text says of what is asked now
+    open_asks: tuple[Ask, ...] = ()  # what the other side asked and nobody answered, oldest first
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # which messages each one quotes
 
     @property
     def missing(self) -> int:
@@ -65,189 +74,313 @@ class Packed:
         return len({part.message_id for part in self.left_out} - {message.message_id for message in self.messages})
 
 
-def pack(conversation: Conversation, budget: int, counter: TokenCounter, delimiter: str) -> Packed:
-    """Fill `budget` tokens with the messages of `conversation`, the newest first; the result is in reading order.
+def pack(
+    conversation: Conversation,
+    budget: int,
+    counter: TokenCounter,
+    delimiter: str,
+    documents: Mapping[str, Sequence[Document]] | None = None,
+) -> Packed:
+    """Fill `budget` tokens with the messages of `conversation`; the result is in reading order.
 
     The newest message and the one answered are always in, cut where they are too long, unless `budget` does not even
-    hold their headers. What is newer than the one answered leaves it half of the budget. The first older message that
-    does not fit is shortened to the room that is left; those before it are left out. Room that is left then holds
-    quoted text whose original is missing. Messages without a participant in common with the one answered never enter.
+    hold their headers. `documents`: what the attachments of each message say, by Message-ID. Messages without a
+    participant in common with the one answered never enter.
     """
-    known = _with_common_participants(conversation)
-    parts = visible(known, delimiter)
-    own = _newest_first(parts, known, budget, counter, delimiter)
-    messages = _with_quotes(own, parts, budget - sum(message.tokens for message in own), counter)[::-1]
-    return Packed(
-        tuple(messages),
-        tuple(_left_out(conversation, known, parts, {message.message_id: message for message in messages})),
-        sum(message.tokens for message in messages),
-        counter.exact,
-        delimiter,
-        _subject(known, messages, delimiter),
-    )
+    return Packing(conversation, counter, delimiter, documents).within(budget)
 
 
-def _with_common_participants(conversation: Conversation) -> Conversation:
-    """What of `conversation` may enter a prompt: a forged reference brings no stranger's text in."""
-    answered = conversation.newest_from_others or conversation.newest
-    return participants_in_common(conversation, answered.message)
+class Packing:
+    """A conversation made ready to be packed, under one budget after another."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        counter: TokenCounter,
+        delimiter: str,
+        documents: Mapping[str, Sequence[Document]] | None = None,
+    ) -> None:
+        self._conversation = conversation
+        self._material = Material(conversation, counter, delimiter, documents or {})
+
+    def within(self, budget: int) -> Packed:
+        """What of it fits `budget` tokens; see `pack`."""
+        material = self._material
+        choice = _Choice(material, budget)
+        messages, excerpts = choice.made()
+        return Packed(
+            tuple(messages),
+            tuple(choice.left_out(self._conversation, messages)),
+            sum(message.tokens for message in (*messages, *excerpts)),
+            material.counter.exact,
+            material.delimiter,
+            material.subject(messages[0].message_id) if messages else "",
+            tuple(excerpts),
+            material.asks,
+            material.sources,
+        )
 
 
-def _newest_first(
-    parts: Sequence[Visible], known: Conversation, budget: int, counter: TokenCounter, delimiter: str
-) -> list[PackedMessage]:
-    """What fits of the authors' own texts, the newest first."""
-    chosen: list[PackedMessage] = []
-    answered = known.newest_from_others or known.newest
-    room = budget
-    reached = False  # whether the message answered is in: those newer leave it half of the budget, all together
-    for part in reversed(parts):
-        reached = reached or part.entry is answered
-        header = header_line(part.entry, known, delimiter, counter, budget // NAME_SHARE)
-        share = room if reached else room - budget // 2
-        packed = _fit(part, header, share, counter, must=not chosen or part.entry is answered)
-        if packed is None:
-            if not reached:
-                continue
-            break
-        chosen.append(packed)
-        room -= packed.tokens
-        if packed.shortened and reached:
-            break
-    return chosen
+@dataclass
+class _Choice:
+    """What of a conversation is packed under one budget."""
 
+    material: Material
+    budget: int
+    chosen: dict[int, PackedMessage] = field(default_factory=dict)  # by the number of the message
+    seen: dict[int, str] = field(default_factory=dict)  # what is left of the texts that are shortened
 
-def _fit(part: Visible, header: str, room: int, counter: TokenCounter, *, must: bool) -> PackedMessage | None:
-    """The message whole, else cut to `room`; None where too little would be left of it.
+    def __post_init__(self) -> None:
+        self.parts = self.material.parts
+        self.counter = self.material.counter
+        self.answered = self.material.answered
+        self.attached = self.material.attached
 
-    Of one that `must` be in, only the mark of what was cut has to fit.
-    """
-    message_id, text = part.entry.message.message_id, part.text
-    head = counter.count(header + "\n")
-    if len(text) <= room * _CHARACTERS:
-        whole = head + counter.count(text + "\n")
-        if whole <= room:
-            return PackedMessage(message_id, text, whole, header)
-    if not must and room - head < SHORTEST:
-        return None
-    shorter = shorten(text, room - head, counter)
-    tokens = head + counter.count(shorter + "\n")
-    return PackedMessage(message_id, shorter, tokens, header, shortened=True) if tokens <= room else None
+    def made(self) -> tuple[list[PackedMessage], list[PackedMessage]]:
+        """The messages and the excerpts that fit."""
+        everything = self._everything()
+        if everything is not None:
+            return everything, []
+        room = self._older(self._must())
+        for number in sorted(self.chosen, reverse=True):
+            room -= self._more(number, room)
+        excerpts = self._excerpts(room)
+        return [self.chosen[number] for number in sorted(self.chosen)], excerpts
 
+    def left_out(self, conversation: Conversation, messages: Sequence[PackedMessage]) -> Iterator[LeftOut]:
+        """What the model does not see, oldest first."""
+        members = {part.entry.message.message_id: number for number, part in enumerate(self.parts)}
+        packed = {message.message_id: message for message in messages}
+        for message_id in (entry.message.message_id for entry in conversation.entries):
+            number, message = members.get(message_id), packed.get(message_id)
+            if number is None:
+                yield LeftOut(message_id, "no participant in common with the message answered")
+            elif message is None:
+                yield LeftOut(message_id, "over the token budget")
+            elif message.summary:
+                yield LeftOut(message_id, "one line is left, for the token budget")
+            elif message.shortened:
+                yield LeftOut(message_id, "shortened to the token budget")
+            elif self.parts[number].quoted and self.parts[number].quoted not in message.text:
+                yield LeftOut(message_id, "quoted text shortened to the token budget")
+            for document in (
+                self.attached[number] if number is not None and (message is None or message.shortened) else ()
+            ):
+                yield LeftOut(message_id, f"attachment {document.name}: shortened to the token budget")
 
-def _with_quotes(
-    own: Sequence[PackedMessage], parts: Sequence[Visible], room: int, counter: TokenCounter
-) -> list[PackedMessage]:
-    """`own` with the quoted text whose original is missing, as much as `room` holds, in the newest first."""
-    quotes = {part.entry.message.message_id: part.quoted for part in parts}
-    whole: list[PackedMessage] = []
-    for message in own:
-        quoted = quotes[message.message_id]
-        if quoted and not message.shortened and room >= 2 * SHORTEST:
-            text = message.text + _QUOTED + shorten(quoted, room - SHORTEST, counter)
-            tokens = counter.count(f"{message.header}\n") + counter.count(text + "\n")
-            if tokens - message.tokens <= room:
-                room -= tokens - message.tokens
-                message = replace(message, text=text, tokens=tokens)
-        whole.append(message)
-    return whole
+    def _header(self, number: int) -> str:
+        return self.material.header(number, self.budget // NAME_SHARE)
 
+    def _counted(self, header: str, text: str) -> int:
+        return self.counter.count(header + "\n") + self.counter.count(text + "\n")
 
-def _left_out(
-    conversation: Conversation, known: Conversation, parts: Sequence[Visible], packed: Mapping[str, PackedMessage]
-) -> Iterator[LeftOut]:
-    """What the model does not see, oldest first."""
-    members = {part.entry.message.message_id: part for part in parts}
-    for message_id in (entry.message.message_id for entry in conversation.entries):
-        part, message = members.get(message_id), packed.get(message_id)
-        if part is None:
-            yield LeftOut(message_id, "no participant in common with the message answered")
-        elif message is None:
-            yield LeftOut(message_id, "over the token budget")
-        elif message.shortened:
-            yield LeftOut(message_id, "shortened to the token budget")
-        elif part.quoted and not message.text.endswith(part.quoted):
-            yield LeftOut(message_id, "quoted text shortened to the token budget")
+    def _cost(self, number: int) -> int:
+        """The tokens of a message's own text; more than the budget of one that is far too long to be counted."""
+        text = self.parts[number].text
+        too_long = len(text) > self.budget * CHARACTERS
+        return self.budget + 1 if too_long else self._counted(self._header(number), text)
 
+    def _whole_text(self, number: int) -> str:
+        return self.material.whole[number]
 
-def _subject(known: Conversation, messages: Sequence[PackedMessage], delimiter: str) -> str:
-    first = known.message(messages[0].message_id) if messages else None
-    return one_line(data_text(first.subject, delimiter), 200) if first else ""
+    def _everything(self) -> list[PackedMessage] | None:
+        """All messages whole, where they fit."""
+        texts = [self._whole_text(number) for number in range(len(self.parts))]
+        if sum(map(len, texts)) > self.budget * CHARACTERS:
+            return None
+        messages = []
+        room = self.budget
+        for number, text in enumerate(texts):
+            header = self._header(number)
+            tokens = self._counted(header, text)
+            room -= tokens
+            if room < 0:
+                return None
+            messages.append(PackedMessage(self.material.ids[number], text, tokens, header))
+        return messages
 
+    def _must(self) -> int:
+        """Choose the newest messages down to the one answered, and what that one answers; the room that is left.
 
-def header_line(
-    entry: Entry, conversation: Conversation, delimiter: str, counter: TokenCounter, longest_name: int
-) -> str:
-    """The line above a message: delimiter, day and author, "me" for the user. Long names are shortened.
+        What is newer than the one answered leaves it half of the budget.
+        """
+        room = self.budget
+        newest = len(self.parts) - 1
+        for number in range(newest, self.answered - 1, -1):
+            share = room if number == self.answered else room - self.budget // 2
+            room -= self._choose(number, share, must=number in (newest, self.answered))
+        parent = self.parts[self.answered].entry.parent
+        before = next((n for n, part in enumerate(self.parts) if part.entry.message.message_id == parent), -1)
+        if before >= 0 and before not in self.chosen:
+            room -= self._choose(before, min(room, max(self.budget // 4, SHORTEST * 2)), must=False)
+        return room
 
-    A day stands there in any case, and nobody else is called "me": a name must not make another of the prompt's own
-    lines, such as the one that ends the data.
+    def _choose(self, number: int, room: int, *, must: bool) -> int:
+        """Take a message whole, else cut to `room`; the tokens it costs: 0 where too little would be left of it.
 
-    In o200k_base it has at most `HEADER_TOKENS` tokens; where `counter` estimates, the name has at most `longest_name`.
-    """
-    message = entry.message
-    start = f"{delimiter} {_day(message, conversation)}"
-    if entry.ours:
-        return f"{start} me"
-    name = one_line(data_text(_author(conversation.own.correspondent(message)), delimiter), 60) or "unknown"
-    if _is_called_me(name):
-        name = "other"
-    left = HEADER_TOKENS - counter.count(start + "\n")
-    room = (left if left > 0 else NAME_TOKENS) if counter.exact else max(longest_name, NAME_TOKENS)
-    while len(name) > 1 and counter.count(f" {name}") > room:
-        name = name.rpartition(" ")[0] or name[: len(name) // 2]
-    return f"{start} {name}" if counter.count(f" {name}") <= room else f"{start} other"
+        Of one that `must` be in, only the mark of what was cut has to fit.
+        """
+        part = self.parts[number]
+        header = self._header(number)
+        for text in dict.fromkeys((self._whole_text(number), part.text)):
+            if len(text) <= room * CHARACTERS and (tokens := self._counted(header, text)) <= room:
+                cut = text == part.text and bool(part.quoted or self.attached[number])
+                self._keep(number, text, tokens, header, shortened=cut and bool(self.attached[number]))
+                return tokens
+        head = self.counter.count(header + "\n")
+        if not must and room - head < SHORTEST:
+            return 0
+        text = shorten(part.text, room - head, self.counter)
+        tokens = head + self.counter.count(text + "\n")
+        if tokens > room:
+            return 0
+        self._keep(number, text, tokens, header, shortened=True)
+        return tokens
 
+    def _more(self, number: int, room: int) -> int:
+        """Add the beginning and end of what a whole message quotes and attaches, in half of `room`; the tokens used."""
+        message, part = self.chosen[number], self.parts[number]
+        if message.summary or message.text != part.text:
+            return 0
+        text = message.text
+        rest = [QUOTED + part.quoted] if part.quoted else []
+        rest += [f"\n[attached {one.name}]\n{one.text}" for one in self.attached[number]]
+        for more in rest:
+            left = room // 2 - (self._counted(message.header, text) - message.tokens) - SHORTEST
+            if left >= SHORTEST:
+                text += shorten(more, left, self.counter)
+        tokens = self._counted(message.header, text)
+        if text == message.text or tokens - message.tokens > room:
+            return 0
+        self._keep(number, text, tokens, message.header, shortened=text != self._whole_text(number))
+        return tokens - message.tokens
 
-def _author(author: Address | None) -> str:
-    return (author.name or author.email.partition("@")[0]) if author else ""
-
-
-def _is_called_me(name: str) -> bool:
-    """Whether `name` would pass for the user's; "Me Durand" (Maître) does not."""
-    words = _NAME_WORD.findall(normalize("NFKC", name))
-    return words[:1] == ["me"] or [word.casefold() for word in words] == ["me"]
-
-
-def _day(message: Message, conversation: Conversation) -> str:
-    """`Fri 20 Nov`, `20 Nov 25` where the year is not that of the newest message, or `undated`."""
-    if message.date is None:
-        return "undated"
-    newest = conversation.newest.message.date
-    day = f"{message.date.day} {_MONTHS[message.date.month - 1]}"
-    if newest is not None and newest.year != message.date.year:
-        return f"{day} {message.date.year % 100:02}"
-    return f"{_DAYS[message.date.weekday()]} {day}"
-
-
-def shorten(text: str, limit: int, counter: TokenCounter) -> str:
-    """`text` cut to at most `limit` tokens: its beginning and end in whole words, with a mark where the rest was.
-
-    Requests stand at the beginning or the end of a message more often than in the middle. Where `limit` does not even
-    hold the mark, the mark is all that is left.
-    """
-    longest = max(limit, 0) * _CHARACTERS
-    if len(text) <= longest and counter.count(text + "\n") <= limit:
-        return text
-    words = _words(text[:longest].rstrip()) + _words(text[max(longest, len(text) - longest) :].rstrip())
-    total = len(text.split())
-    low, high = 0, max(len(words) - 1, 0)  # how many words are kept: `low` fits, unless it is 0
-    while low < high:
-        middle = (low + high + 1) // 2
-        if counter.count(_ends(words, middle, total) + "\n") <= limit:
-            low = middle
+    def _keep(
+        self, number: int, text: str, tokens: int, header: str, *, shortened: bool, summary: bool = False
+    ) -> None:
+        message_id = self.material.ids[number]
+        self.chosen[number] = PackedMessage(message_id, text, tokens, header, shortened, summary)
+        if text == self._whole_text(number):
+            self.seen.pop(number, None)
         else:
-            high = middle - 1
-    return _ends(words, low, total)
+            self.seen[number] = text
+
+    def _older(self, room: int) -> int:
+        """Choose of the older messages: the newer ones whole, of those before them one line; the room that is left."""
+        left = [number for number in range(self.answered) if number not in self.chosen]
+        whole_room = room - int(self.budget * (1 - WHOLE_SHARE))
+        costs = {}
+        for number in reversed(left):
+            costs[number] = self._cost(number)
+            if sum(costs.values()) > max(whole_room, 0):
+                break
+        first = self._first_whole(left, costs, whole_room)
+        for number in reversed(left):
+            if number >= first:
+                room -= self._choose(number, room, must=False)
+        short_room = min(int(self.budget * SUMMARY_SHARE), room)
+        for number in reversed([one for one in left if one < first]):
+            header = self._header(number)
+            text = self._summary(number)
+            tokens = self._counted(header, text)
+            if tokens > short_room:
+                break
+            whole = text == self.parts[number].text and not self.attached[number]
+            self._keep(number, text, tokens, header, shortened=not whole, summary=not whole)
+            short_room -= tokens
+            room -= tokens
+        return room
+
+    def _first_whole(self, left: Sequence[int], costs: Mapping[int, int], room: int) -> int:
+        """The oldest message that is packed whole: of those that fit, the first behind a step that is always the same.
+
+        A step is counted from the beginning of the conversation, in characters of text; so it does not move when a
+        message arrives.
+        """
+        fitting = len(self.parts)
+        for number in reversed(left):
+            if number not in costs or (room := room - costs[number]) < 0:
+                break
+            fitting = number
+        step = max(self.budget * 4 // STEPS, 1)
+        written = 0
+        marks = {}
+        for number in left:
+            marks[number] = written // step
+            written += len(self.parts[number].text)
+        for before, number in pairwise(left):
+            if number >= fitting and marks[before] != marks[number]:
+                return number
+        return fitting
+
+    def _summary(self, number: int) -> str:
+        """One line of a message, by what it says in itself: its first sentence, then facts and questions."""
+        part = self.parts[number]
+        pieces = list(pieces_of(part.text[: SUMMARY * 200], number))
+        if len(part.text) <= SUMMARY * CHARACTERS and self.counter.count(part.text) <= SUMMARY:
+            return part.text
+        kept: list[Piece] = []
+        room = SUMMARY
+        for piece in facts_first(_without_greeting(pieces)):
+            tokens = self.counter.count(piece.text)
+            if tokens <= room:
+                kept.append(piece)
+                room -= tokens
+        if not kept and pieces:
+            return _IN_SHORT + shorten(pieces[0].text, SUMMARY, self.counter)
+        return _IN_SHORT + _joined(kept)
+
+    def _excerpts(self, room: int) -> list[PackedMessage]:
+        """What fits of the text that was left out, the worthiest sentences for what is asked now."""
+        sources = list(self._sources())
+        question = Question.of(self.parts[self.answered].text)
+        kept: dict[int, list[Piece]] = {}
+        for piece in question.ranked([text for _, text, _ in sources]):
+            if room < SHORTEST // 2:
+                break
+            number, _, name = sources[piece.source]
+            cost = self.counter.count(f" … {piece.text}")
+            if piece.source not in kept:
+                cost += self._counted(self._excerpt_header(number, name), "")
+            if cost > room or piece.text in self.seen.get(number, ""):
+                continue
+            kept.setdefault(piece.source, []).append(piece)
+            room -= cost
+        return [self._excerpt(*sources[index], kept[index]) for index in sorted(kept)]
+
+    def _excerpt(self, number: int, _text: str, name: str, pieces: Sequence[Piece]) -> PackedMessage:
+        header, text = self._excerpt_header(number, name), _joined(pieces)
+        tokens = self._counted(header, text)
+        return PackedMessage(self.material.ids[number], text, tokens, header, shortened=True, attached=name)
+
+    def _excerpt_header(self, number: int, name: str) -> str:
+        return f"{self._header(number)}, {name}" if name else self._header(number)
+
+    def _sources(self) -> Iterator[tuple[int, str, str]]:
+        """The texts that are not whole in the prompt: the message's number, the text, the attachment's name."""
+        for number, part in enumerate(self.parts):
+            if number not in self.chosen or number in self.seen:
+                text = part.text + (f"\n\n{part.quoted}" if part.quoted else "")
+                yield number, text[:_LONGEST_DOCUMENT], ""
+                for document in self.attached[number]:
+                    yield number, document.text[:_LONGEST_DOCUMENT].replace("\n", "\n\n"), document.name
 
 
-def _words(text: str) -> list[str]:
-    """The words of `text`, each with the white space before it; what is endless is cut in pieces."""
-    return re.findall(r"\s*\S{1,100}", text)
+def _without_greeting(pieces: Sequence[Piece]) -> list[Piece]:
+    """`pieces` without a first one that only greets."""
+    return [replace(one, place=place) for place, one in enumerate(pieces[1:] if _greets(pieces) else pieces)]
 
 
-def _ends(words: Sequence[str], kept: int, total: int) -> str:
-    """The first two thirds of `kept` words and the last third, and between them how many of `total` were cut."""
-    tail = kept // 3
-    head, end = "".join(words[: kept - tail]), "".join(words[len(words) - tail :])
-    return f"{head} [{max(total - kept, 1)} words left out]{end}".strip()
+def _greets(pieces: Sequence[Piece]) -> bool:
+    return len(pieces) > 1 and len(pieces[0].text) <= 40 and pieces[0].text.rstrip()[-1:] in (",", "!", "，")
+
+
+def _joined(pieces: Sequence[Piece]) -> str:
+    """Sentences in their order, with a mark where some are left out between them."""
+    text = ""
+    last = -1
+    for piece in sorted(pieces, key=lambda one: one.place):
+        text += (" " if piece.place == last + 1 else " … ") if text else ""
+        text += piece.text
+        last = piece.place
+    return text

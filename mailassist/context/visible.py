@@ -1,29 +1,41 @@
-"""What of one message the model may see: what its author newly wrote, and quoted text that nobody else here wrote."""
+"""What of one message the model may see: what its author newly wrote, and quoted text that nobody else here wrote.
+
+A quotation whose original is in the conversation is dropped, up to the line that an answer in between needs; one whose
+original is missing is kept as history. Marks and the text itself check each other: text that stands in an earlier
+message is quoted though nothing marks it, and a line between unmarked quoted lines that nobody else wrote is an answer.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from mailassist.context.clean import data_text, one_line
+from mailassist.context.clean import LONGEST_TEXT, data_text, one_line
+from mailassist.context.origins import MARKS, RUN, Origins, folded, runs_of, words_of
+from mailassist.context.sentences import is_question, sentences
 from mailassist.mail import quote_markers as markers
-from mailassist.mail.closing_lines import list_footer
-from mailassist.mail.message import Message
+from mailassist.mail.closing_lines import is_advertising, list_footer
+from mailassist.mail.message import Block, BlockKind, Message
 from mailassist.mail.threads import Conversation, Entry
 
-RUN = 3  # words in a row that count as one piece of text when quotes are compared
-LEAST_WORDS = 4  # a shorter block of quoted text says nothing
+LEAST_WORDS = 4  # a shorter paragraph of a quotation is kept only beside others
 MOST_NAMES = 8  # attachments that are named
-LONGEST_HEADER = 4_000  # characters that name who wrote what is forwarded
+NEEDED_LINE = 100  # characters of a quoted line that an answer needs
+COPIED_WORDS = 30  # in a row, from which on a copy of an earlier message is taken for a quotation
+WRAPPED_WORDS = 5  # of a line of prose, from which on it is known although it was wrapped anew
+MARKED_COPY = 6  # the same, of lines with a mark that the split did not know
+REPEATED_LINES = 4  # in a row, with as many characters, from which on a repetition is counted instead of shown
+REPEATED_CHARACTERS = 160
+_MOST_REPEATED = 100
+MOST_FOOTER_LINES = 9  # of a list's footer, its rule counted
 MOST_COLONS = 5_000  # of quoted text that is looked through for attributions; time stays linear
 
-_QUOTE_MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
-# Chinese, Japanese and Thai put no spaces between words: there, a character is one.
-_WORDS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 _BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
 _LONG_LINK = re.compile(r"((?i:https?)://[^\s<>]{192})[!-;=?-~]+")
-_SIGNATURE = re.compile(r"--? ?(?:\n|$)")
+_CODE = re.compile(r"[(){}\[\]=;$<>]")
+_SIGNATURE = re.compile(r"--? ?$")
+_PARAGRAPHS = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,85 +45,326 @@ class Visible:
     entry: Entry
     text: str  # what its author newly wrote; never empty
     quoted: str = ""  # what it quotes that is not in the conversation
+    sources: tuple[str, ...] = ()  # the Message-IDs of the earlier messages that it quotes
 
 
 def visible(conversation: Conversation, delimiter: str) -> list[Visible]:
     """Every message of `conversation` in its order. Text that several of them quote stands in the oldest of these."""
-    own = [_own_text(entry.message, delimiter) for entry in conversation.entries]
-    seen = set(runs(" ".join(own)))
-    for entry in conversation.entries:
-        seen.update(runs(entry.message.signature))
+    messages = [entry.message for entry in conversation.entries]
+    blocks = [_blocks(message) for message in messages]
+    origins = Origins()
+    for kinds in ((BlockKind.SIGNATURE, BlockKind.DISCLAIMER), (BlockKind.OWN, BlockKind.FORWARDED)):
+        for number, parts in reversed(list(enumerate(blocks))):
+            for block in parts:
+                if block.kind in kinds:
+                    origins.add_before(block.text, number)
     found = []
-    for entry, text in zip(conversation.entries, own, strict=True):
-        quoted = missing_history(_data(entry.message.quoted, delimiter), seen)
-        seen.update(runs(quoted))
-        found.append(Visible(entry, _with_remarks(entry, text, bool(quoted), delimiter), quoted))
+    for number, (entry, parts) in enumerate(zip(conversation.entries, blocks, strict=True)):
+        reading = _Reading(origins, number)
+        for block in parts:
+            reading.take(block)
+        own = _data("\n".join(reading.own).strip("\n"), delimiter)
+        quoted = _data("\n\n".join(reading.missing), delimiter)
+        sources = tuple(messages[source].message_id for source in sorted(reading.sources))
+        found.append(Visible(entry, _with_remarks(entry, own, bool(quoted), delimiter), quoted, sources))
     return found
 
 
-def missing_history(quoted: str, seen: set[tuple[str, ...]]) -> str:
-    """The paragraphs of `quoted` that consist mostly of runs of words that are not in `seen`, without quote marks."""
+def _blocks(message: Message) -> Sequence[Block]:
+    """The blocks of a message; all of its text is its author's where the split found nothing of theirs."""
+    if message.blocks and (message.reply.strip() or message.quoted.strip()):
+        return message.blocks
+    parts = [(BlockKind.OWN, message.reply), (BlockKind.QUOTED, message.quoted)]
+    if not (message.reply.strip() or message.quoted.strip()):
+        parts = [(BlockKind.OWN, message.text[:LONGEST_TEXT])]
+    return [Block(kind, text) for kind, text in (*parts, (BlockKind.SIGNATURE, message.signature)) if text.strip()]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One message, block by block."""
+
+    origins: Origins
+    number: int
+    own: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    sources: set[int] = field(default_factory=set)
+    above: str = ""  # the attribution above the next block
+
+    def take(self, block: Block) -> None:
+        """Read the next block."""
+        above, self.above = self.above, ""
+        if block.kind is BlockKind.ATTRIBUTION:
+            self.above = f"{above}\n{block.text}" if above else block.text
+        elif block.kind is BlockKind.OWN:
+            self.own.append(_without_repeats(self._without_copies(block.text)))
+        elif block.kind is BlockKind.ANSWERED:
+            self._answered(block.text, above)
+        elif block.kind is BlockKind.FORWARDED:
+            self._forwarded(block.text, above)
+        elif block.kind is BlockKind.QUOTED:
+            self._quoted(block.text, above)
+
+    def _quoted(self, text: str, above: str) -> None:
+        """History: what of it is not in the conversation."""
+        text = text[:LONGEST_TEXT]
+        plain = MARKS.sub("", text)
+        if self._all_known(plain):
+            return
+        marked = MARKS.match(text.lstrip("\n")) is not None
+        for head, content in _quoted_messages(f"{MARKS.sub('', above)}\n{plain}" if above else plain):
+            self._history(head, content, marked=marked)
+
+    def _all_known(self, text: str) -> bool:
+        """Whether other messages have every line of `text`, apart from attributions: so it mostly is."""
+        lines = text.split("\n")
+        for number, line in enumerate(lines):
+            words = words_of(line)
+            source = self.origins.lines.get(" ".join(words)) if words else None
+            if source is not None and source != self.number:
+                self.sources.add(source)
+            elif (
+                words
+                and not self._wrapped(words)
+                and not (line.rstrip()[-1:] == ":" and markers.attribution(lines, number))
+            ):
+                return False
+        return True
+
+    def _wrapped(self, words: Sequence[str]) -> bool:
+        """Whether a line that was wrapped anew is in other messages."""
+        runs = self.origins.runs
+        return len(words) >= RUN and all(runs.get(run, self.number) != self.number for run in runs_of(words))
+
+    def _forwarded(self, text: str, above: str) -> None:
+        """A forward without a comment: all of it, or what of it nobody here wrote."""
+        if not self._known(text):
+            self.own.append(f"{_plain(above).strip()}\n\n{text}" if above else text)
+            return
+        for _head, content in _quoted_messages(MARKS.sub("", text)):
+            paragraphs = [one for one in _PARAGRAPHS.split(content) if words_of(one) and not self._known(one)]
+            self.own.extend(f"{paragraph}\n" for paragraph in paragraphs if not is_advertising(paragraph))
+
+    def _known(self, text: str) -> bool:
+        share, source = self.origins.trace(_plain(text), self.number)
+        if share * 2 < 1:
+            return False
+        if source is not None:
+            self.sources.add(source)
+        return True
+
+    def _answered(self, text: str, above: str) -> None:
+        """A quotation between answers: the line that they need, or all of it where its original is missing."""
+        if self._known(text):
+            needed = _needed_line(_plain(text))
+            if needed:
+                self.own.append(f"> {needed}")
+            return
+        head = _plain(above).strip()
+        self.own.append(f"{head}\n{text}" if head else text)
+        self.origins.add(_plain(text), self.number)
+
+    def _without_copies(self, text: str) -> str:
+        """Own text without long pieces of earlier messages that nothing marks as quoted; all of it if it is one."""
+        earlier = self.origins.runs.get
+        if sum(earlier(run, self.number) < self.number for run in runs_of(words_of(text))) < MARKED_COPY:
+            return text
+        lines = text.split("\n")
+        copied = self._copied(lines)
+        kept = [line for number, line in enumerate(lines) if number not in copied]
+        return "\n".join(kept) if any(words_of(line) for line in kept) else text
+
+    def _copied(self, lines: Sequence[str]) -> set[int]:
+        """The numbers of lines in a row that an earlier message has, where they are enough to be no chance."""
+        copied: set[int] = set()
+        stretch: list[int] = []
+        words = 0
+        for number, line in enumerate((*lines, None)):
+            said = words_of(MARKS.sub("", line)) if line is not None else []
+            source = self._earlier_source(line, said) if line is not None and said else None
+            if line is not None and (not said or source is not None):
+                stretch.append(number)
+                words += len(said)
+                continue
+            marked = sum(MARKS.match(lines[one]) is not None for one in stretch) * 2 > len(stretch)
+            if words >= (MARKED_COPY if marked else COPIED_WORDS):
+                copied.update(stretch)
+            stretch, words = [], 0
+        return copied
+
+    def _earlier_source(self, line: str, words: Sequence[str]) -> int | None:
+        """The earlier message that has this line."""
+        source = self.origins.lines.get(folded(MARKS.sub("", line)), self.number)
+        if source >= self.number:
+            marked = MARKS.match(line) is not None
+            if not marked and (len(words) < WRAPPED_WORDS or _CODE.search(line)):
+                return None  # a line that somebody changed a little is theirs
+            same = {self.origins.runs.get(run, self.number) for run in runs_of(words)}
+            if max(same) >= self.number:
+                return None
+            source = min(same)
+        self.sources.add(source)
+        return source
+
+    def _history(self, head: str, content: str, *, marked: bool) -> None:
+        """A quoted message: what of it is missing here, or what was written between its lines."""
+        paragraphs = [one for one in _PARAGRAPHS.split(content) if one.strip()]
+        new = [self._is_new(paragraph) for paragraph in paragraphs]
+        if not any(new):
+            self._known(content)
+            if not marked:
+                self._insertions(content)
+            return
+        if not marked and sum(len(one) for one, is_new in zip(paragraphs, new, strict=True) if not is_new) * 2 > len(
+            content
+        ):
+            self._insertions(content)
+            return
+        kept = []
+        for place, (paragraph, is_new) in enumerate(zip(paragraphs, new, strict=True)):
+            short = len(words_of(paragraph)) < LEAST_WORDS
+            beside = new[max(place - 1, 0)] or new[min(place + 1, len(new) - 1)]
+            if is_new or (short and beside and not self._known(paragraph)):
+                kept.append(paragraph.strip("\n"))
+        text = _BLIND_COPY.sub("", "\n\n".join([head.strip(), *kept] if head.strip() else kept))
+        self.missing.append(text)
+        self.origins.add(text, self.number)
+
+    def _is_new(self, paragraph: str) -> bool:
+        if len(words_of(paragraph)) < LEAST_WORDS or is_advertising(paragraph):
+            return False
+        return not self._known(paragraph) and list_footer(paragraph.strip().split("\n")) != 0
+
+    def _insertions(self, content: str) -> None:
+        """What the author wrote between unmarked lines of a message that is here, each below the line before it."""
+        before = ""
+        answer: list[str] = []
+        for line in (*content.split("\n"), None):
+            if line is not None and (not line.strip() or not self._knows_line(line)):
+                if line.strip():
+                    answer.append(line)
+                continue
+            if answer and before and any(words_of(one) for one in answer):
+                self.own.extend([f"> {_cut(before)}", *answer, ""])
+            answer = []
+            before = line or ""
+
+    def _knows_line(self, line: str) -> bool:
+        return (
+            self.origins.trace(line, self.number)[0] * 2 >= 1 or bool(markers.header_key(line)) or is_advertising(line)
+        )
+
+
+def _without_repeats(text: str) -> str:
+    """Text in which lines in a row that stand further up word for word, as in a log, are counted instead."""
+    lines = text.split("\n")
+    if len(lines) < 2 * REPEATED_LINES:
+        return text
+    last: dict[str, int] = {}
     kept: list[str] = []
-    leads = False  # whether the block below is kept: what only stands above a quotation is kept with it
-    colons = 0
-    for block in reversed(_blocks(quoted)):
-        colons += block.count(":") + block.count("：")
-        text = _quotation(block) if colons <= MOST_COLONS else block.strip()
-        leads = (_is_new(text, seen) and not _is_list_footer(block)) or (leads and not text)
-        if leads:
-            kept.append(block.strip())
-    return "\n\n".join(reversed(kept))
+    number = 0
+    while number < len(lines):
+        line = lines[number].strip()
+        length, characters = _repeated(lines, last[line], number) if line in last else (0, 0)
+        if length >= REPEATED_LINES and characters >= REPEATED_CHARACTERS:
+            kept.append(f"[{length} lines as above]")
+            number += length
+            continue
+        if line:
+            last[line] = number
+        kept.append(lines[number])
+        number += 1
+    return "\n".join(kept)
 
 
-def _blocks(quoted: str) -> list[str]:
-    """The paragraphs of quoted text, without quote marks and blind copies."""
-    return re.split(r"\n\s*\n", _QUOTE_MARKS.sub("", _BLIND_COPY.sub("", quoted)).strip())
+def _repeated(lines: Sequence[str], above: int, number: int) -> tuple[int, int]:
+    """How many lines from `number` on are those from `above` on, and their characters; at most `_MOST_REPEATED`."""
+    length = characters = 0
+    while length < _MOST_REPEATED and above + length < number and number + length < len(lines):
+        line = lines[number + length].strip()
+        if line != lines[above + length].strip():
+            break
+        length += 1
+        characters += len(line)
+    return length, characters
 
 
-def runs(text: str) -> Iterable[tuple[str, ...]]:
-    """Every run of `RUN` words of `text`, in any case and layout."""
-    words = _WORDS.findall(text.casefold())
-    return zip(*(words[start:] for start in range(RUN)), strict=False)
+def _plain(text: str) -> str:
+    """Quoted text without quote marks and blind copies."""
+    return _BLIND_COPY.sub("", MARKS.sub("", text))
 
 
-def _is_new(text: str, seen: set[tuple[str, ...]]) -> bool:
-    """Whether `text` says something that is not in `seen`."""
-    if len(_WORDS.findall(text)) < LEAST_WORDS or _SIGNATURE.match(text):
-        return False
-    found = list(runs(text))
-    return 2 * sum(run not in seen for run in found) > len(found)
+def _quoted_messages(quoted: str) -> Iterator[tuple[str, str]]:
+    """The messages that are quoted one below the other: what names each one's author, and its text. No marks in it."""
+    lines = quoted.strip("\n").split("\n")
+    head: list[str] = []
+    content: list[str] = []
+    number = colons = 0
+    while number < len(lines):
+        line = lines[number]
+        end = 0
+        if colons <= MOST_COLONS and (":" in line or "：" in line or line.lstrip()[:1] in ("-", "_", "*", "=")):
+            colons += 1
+            end = _head_ends(lines, number)
+            if not end and (found := markers.attribution(lines, number)) and number - found[0] <= len(content):
+                taken = number - found[0]  # it began on lines that are in `content`
+                yield from _if_any(head, content[: len(content) - taken])
+                head, content = lines[found[0] : number + 1], []
+                number += 1
+                continue
+        if end:
+            if any(one.strip() for one in content):
+                yield from _if_any(head, content)
+                head, content = [], []
+            if list_footer(lines[number:end]):  # a footer is nobody's text
+                head.extend(lines[number:end])
+            number = end
+            continue
+        if _SIGNATURE.match(line):
+            number = _signature_ends(lines, number)
+            continue
+        content.append(line)
+        number += 1
+    yield from _if_any(head, content)
 
 
-def _is_list_footer(block: str) -> bool:
-    return list_footer(block.strip().split("\n")) == 0
+def _if_any(head: Sequence[str], content: Sequence[str]) -> Iterator[tuple[str, str]]:
+    text = "\n".join(content)
+    if text.strip():
+        yield "\n".join(line for line in head if line.strip() and not markers.RULE.fullmatch(line)), text
 
 
-def _quotation(block: str) -> str:
-    """`block` without the lines that mail programs put above a quotation: attributions, copied headers, separators."""
-    lines = block.strip("\n").split("\n")
-    above: set[int] = set()
-    in_header = False
-    for number, line in enumerate(lines):
-        in_header = bool(markers.header_key(line)) or (in_header and line[:1] in (" ", "\t"))
-        if in_header or markers.is_separator(line) or markers.RULE.fullmatch(line):
-            above.add(number)
-        elif found := markers.attribution(lines, number):
-            above.update(range(found[0], number + 1))
-    return "\n".join(line for number, line in enumerate(lines) if number not in above).strip()
+def _head_ends(lines: Sequence[str], number: int) -> int:
+    """Where a separator, a rule or a header block that begins at line `number` ends; 0 where there is none."""
+    if markers.RULE.fullmatch(lines[number]):
+        paragraph = lines[number : number + MOST_FOOTER_LINES]
+        if any(not line.strip() for line in paragraph):
+            paragraph = paragraph[: next(place for place, line in enumerate(paragraph) if not line.strip())]
+        return number + (len(paragraph) if list_footer(paragraph) == 0 else 1)
+    if markers.is_separator(lines[number]):
+        return number + 1
+    return markers.header_block(lines, number)
 
 
-def _own_text(message: Message, delimiter: str) -> str:
-    """What the author newly wrote; all of the text where nothing is quoted and the split found nothing of theirs.
+def _signature_ends(lines: Sequence[str], number: int) -> int:
+    """The next empty line after a signature's delimiter, or one that names the author of another message."""
+    number += 1
+    while number < len(lines) and lines[number].strip() and not markers.header_key(lines[number]):
+        number += 1
+    return number
 
-    Of a bare forward, and of a quotation that is answered line by line, what names its author stands above it.
-    """
-    text = message.reply if message.reply.strip() or message.quoted.strip() else message.text
-    above = message.quoted.strip()
-    if message.reply.strip() and 0 < len(above) <= LONGEST_HEADER and message.text.lstrip().startswith(above):
-        blocks = _blocks(data_text(above, delimiter))
-        if not any(map(_quotation, blocks)):
-            text = "\n".join([*blocks, text])
-    return _data(text, delimiter)
+
+def _needed_line(text: str) -> str:
+    """The line of a quotation that the answer below it needs: its last question, else its last sentence, cut."""
+    last = [paragraph for paragraph in _PARAGRAPHS.split(text) if words_of(paragraph)][-1:]
+    said = [sentence for paragraph in last for sentence in sentences(paragraph[-2_000:])]
+    asked = [sentence for sentence in said if is_question(sentence)]
+    return _cut((asked or said or [""])[-1])
+
+
+def _cut(line: str) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= NEEDED_LINE else f"{line[:NEEDED_LINE].rpartition(' ')[0] or line[:NEEDED_LINE]}…"
 
 
 def _data(text: str, delimiter: str) -> str:

@@ -13,6 +13,7 @@ from mailassist.mail.message import Address
 
 TOM = Identity(name="Tom Berg", address="tom@example.org", signature="Tom Berg\nExample Ltd")
 WORDS = tomllib.loads(resources.files("mailassist.drafting").joinpath("outline.toml").read_text(encoding="utf-8"))
+REQUESTS = tomllib.loads(resources.files("mailassist.context").joinpath("requests.toml").read_text(encoding="utf-8"))
 
 
 def outlined(said: str, name: str = "Anna Meyer", language: str = "") -> str:
@@ -344,7 +345,7 @@ def test_every_language_of_the_data_file_gives_greeting_gap_and_closing(code: st
 def test_there_are_more_than_twenty_languages_and_their_requests_are_words_of_that_language() -> None:
     assert len(WORDS) >= 30
     for code in ("de", "fr", "es", "it", "nl", "pl", "ru"):
-        assert detect(" ".join(WORDS[code]["asks"])) == code
+        assert detect(" ".join(REQUESTS[code]["asks"])) == code
 
 
 def test_questions_that_came_before_the_users_last_answer_are_not_asked_again() -> None:

@@ -1,0 +1,156 @@
+"""Which sentences of a long conversation bear on what is asked now. No model.
+
+Words that the newest message and a sentence share count by how rare they are in the conversation (inverse document
+frequency; Spärck Jones, 1972), words of one meaning somewhat less. A sentence that holds the kind of answer that is
+asked for ("when?" and a date) gains; so do sentences with amounts, dates, numbers and names, and the neighbours of
+those that fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from math import log
+
+from mailassist.context.asks import asks_of
+from mailassist.context.matching import answer_kinds, asked_kinds, meanings, prefixes_of, terms
+from mailassist.context.sentences import is_question, sentences
+
+LONGEST_PIECE = 320  # characters; a longer sentence is cut at spaces
+LONGEST_QUESTION = 20_000  # characters that are looked through for what is asked
+MOST_TEXT = 250_000  # characters that are looked at sentence by sentence
+
+_ASKED, _BESIDE = 1.0, 0.4  # what a word of a question counts, and one of the rest of the newest message
+_SAME_MEANING = 0.7  # of what the same word counts
+_KIND = 1.2  # for the kind of answer that is asked for, in a sentence that fits
+_KIND_ALONE = 0.5  # in any other
+_FACT = 0.15  # for each kind of fact in a sentence
+_NEIGHBOUR = 0.35  # of what the sentence beside it counts
+_LONG = 25  # words, from which on a sentence's length counts against it
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A sentence, or a line of a table, of a message or attachment."""
+
+    source: int  # which message or attachment
+    place: int  # which sentence of it
+    text: str
+
+
+def pieces_of(text: str, source: int) -> Iterator[Piece]:
+    """The sentences of `text`, none longer than `LONGEST_PIECE` characters."""
+    place = 0
+    for sentence in sentences(text):
+        for part in _parts(sentence):
+            yield Piece(source, place, part)
+            place += 1
+
+
+def _parts(sentence: str) -> Iterator[str]:
+    while len(sentence) > LONGEST_PIECE:
+        cut = sentence.rfind(" ", LONGEST_PIECE // 2, LONGEST_PIECE)
+        cut = cut if cut > 0 else LONGEST_PIECE
+        yield sentence[:cut]
+        sentence = sentence[cut:].strip()
+    if sentence:
+        yield sentence
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a message asks, by which the sentences of other texts are ranked."""
+
+    wanted: Mapping[str, float]  # stems, and what each counts
+    sought: Mapping[str, float]  # the same of groups of meaning
+    kinds: frozenset[str]  # of the answers that are asked for
+
+    @classmethod
+    def of(cls, text: str) -> Question:
+        """The questions and requests of `text` count most, the rest of it less."""
+        text = text[:LONGEST_QUESTION]
+        asked = [ask for ask, _ in asks_of(text)]
+        wanted = dict.fromkeys(terms(text), _BESIDE) | dict.fromkeys(
+            (one for ask in asked for one in terms(ask)), _ASKED
+        )
+        sought = dict.fromkeys(meanings(text), _BESIDE)
+        sought |= dict.fromkeys((sense for ask in asked for sense in meanings(ask)), _ASKED)
+        return cls(wanted, sought, frozenset(kind for ask in asked for kind in asked_kinds(ask)))
+
+    def ranked(self, texts: Sequence[str]) -> list[Piece]:
+        """The sentences of `texts`, the worthiest first. Of very much text, only those of the texts that fit best."""
+        pieces = [piece for source in self._fitting(texts) for piece in pieces_of(texts[source], source)]
+        spoken = [set(terms(piece.text)) for piece in pieces]
+        meant = [frozenset(meanings(piece.text)) if self.sought else frozenset() for piece in pieces]
+        words = _Rarity.of(spoken, self.wanted)
+        senses = _Rarity.of(meant, self.sought)
+        fits = [
+            (words.fit(said) + _SAME_MEANING * senses.fit(sense)) / max(len(said) / _LONG, 1.0) ** 0.5
+            for said, sense in zip(spoken, meant, strict=True)
+        ]
+        facts = [self._fact(piece.text, fit) for piece, fit in zip(pieces, fits, strict=True)]
+        worth = [
+            fit + fact + _NEIGHBOUR * max(_beside(pieces, fits, number)) * (1 if fact else 0.5)
+            for number, (fit, fact) in enumerate(zip(fits, facts, strict=True))
+        ]
+        order = sorted(range(len(pieces)), key=lambda number: (-worth[number], number))
+        return [pieces[number] for number in order]
+
+    def _fact(self, text: str, fit: float) -> float:
+        """What the kinds of facts in `text` count."""
+        given = answer_kinds(text)
+        fact = _FACT * (len(given) + is_question(text))
+        if self.kinds & given:
+            fact += _KIND if fit else _KIND_ALONE
+        return fact
+
+    def _fitting(self, texts: Sequence[str]) -> list[int]:
+        """The numbers of the texts that are looked at closely, in their order."""
+        if sum(map(len, texts)) <= MOST_TEXT:
+            return list(range(len(texts)))
+        beginnings = "|".join(sorted(map(re.escape, {*self.wanted, *prefixes_of(self.sought)}), reverse=True))
+        word = re.compile(rf"(?<!\w)(?:{beginnings or chr(0)})")
+        found = [frozenset(word.findall(text.casefold())) for text in texts]
+        counts = Counter(one for said in found for one in said)
+        worth = [sum(log(1 + len(texts) / counts[one]) for one in said) for said in found]
+        room = MOST_TEXT
+        chosen = []
+        for number in sorted(range(len(texts)), key=lambda one: -worth[one]):
+            room -= len(texts[number])
+            if room < 0:
+                break
+            chosen.append(number)
+        return sorted(chosen)
+
+
+def facts_first(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces of one text by what they say in themselves: the first, then those with facts and questions."""
+    return sorted(
+        pieces,
+        key=lambda piece: (piece.place > 0, -len(answer_kinds(piece.text)) - 2 * is_question(piece.text), piece.place),
+    )
+
+
+def _beside(pieces: Sequence[Piece], fits: Sequence[float], number: int) -> tuple[float, float]:
+    """How well the sentences before and after fit, where they are of the same text."""
+    before = number > 0 and pieces[number - 1].source == pieces[number].source
+    after = number + 1 < len(pieces) and pieces[number + 1].source == pieces[number].source
+    return fits[number - 1] if before else 0.0, fits[number + 1] if after else 0.0
+
+
+@dataclass(frozen=True)
+class _Rarity:
+    """What each wanted word counts: its weight, and more the rarer it is."""
+
+    worth: Mapping[str, float]
+
+    @classmethod
+    def of(cls, found: Sequence[Set[str]], wanted: Mapping[str, float]) -> _Rarity:
+        counts = Counter(one for said in found for one in said if one in wanted)
+        return cls({one: wanted[one] * log(1 + len(found) / (count + 0.5)) for one, count in counts.items()})
+
+    def fit(self, said: Set[str]) -> float:
+        """What the wanted words among `said` count together."""
+        return sum(self.worth[one] for one in said if one in self.worth)
