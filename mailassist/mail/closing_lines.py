@@ -1,125 +1,205 @@
-"""Lines at the end of a body that its author did not type: client advertising, list footers, disclaimers."""
+"""Lines at the ends of a body that its author did not type: client advertising and list footers.
+
+Disclaimers and banners are in `disclaimers`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from mailassist.mail.disclaimers import is_disclaimer
+from mailassist.mail.message import BlockKind
 
 _DEVICE = (
-    r"(?:iphone|ipad|ipod|android|samsung|galaxy|huawei|xiaomi|pixel|oneplus|nokia|sony|xperia|motorola|htc|lg|blackberry"
-    r"|windows|outlook|yahoo|gmail|proton\s?mail|protonmail|mail|e-?mail|aol|gmx|web\.de|k-9|thunderbird|fairemail|mobil\w*"
-    r"|smartphone|handy|phone|telefon\w*|tel[ée]f\w*|tablet|mac|macbook|apple\s+watch|vodafone|t-mobile|orange|verizon|at&t)"
+    r"(?:i-?phone|i-?pad|i-?pod|android|samsung|galaxy|huawei|xiaomi|redmi|pixel|oneplus|nokia|sony|xperia|motorola|moto|droid|htc|lg|blackberry"
+    r"|windows|outlook|yahoo!?|gmail|googlemail|proton\s?mail|protonmail|tutanota|tuta|mail|e-?mail|aol|gmx|web\.de|k-9|thunderbird|fairemail"
+    r"|mailspring|mailbird|airmail|bluemail|typemail|typeapp|superhuman|spark|newton|mailbox|sparrow|polymail|postbox|nine|aqua\s*mail|mymail"
+    r"|zoho|fastmail|hey|evolution|mobil\w*|smart-?phone|handy|handset|phone|telefon\w*|tel[ée]f\w*|téléphone|tablet\w*|mac|macbook|apple\s+watch"
+    r"|vodafone|t-mobile|orange|verizon|at&t|sprint|movistar|telcel|rogers|bell|telus|xfinity|device|dispositivo|appareil|gerät|apparat"
+    r"|айфон\w*|телефон\w*|смартфон\w*|手机|スマートフォン|携帯)"
 )
 # "Sent from my ..." as programs write it, by language; the device stands before or after the verb.
 _SENT = re.compile(
-    r"(?:sent\s+(?:from|via|with|using|by)|gesendet\s+(?:von|mit|über)|von\s+\S.{0,40}\sgesendet|versendet\s+mit"
-    r"|diese\s+nachricht\s+wurde\s+von\s+.{0,60}gesendet|envoyé\s+(?:de|depuis|à\s+partir|avec|via)|enviado\s+(?:desde|de|do|da|a\s+partir|via|com|con|por)"
-    r"|inviato\s+(?:da|dal|dalla|con|tramite)|verzonden\s+(?:vanaf|met|via|vanuit)|verstuurd\s+(?:vanaf|met|via|vanuit)"
-    r"|wysłan[eoy]\s+(?:z|za\s+pomocą|przez)|skickat\s+(?:från|med|via)|skickades\s+från|sendt\s+(?:fra|med|via)"
-    r"|lähetetty\s+\S+|odesláno\s+(?:z|ze|pomocí)|отправлено\s+(?:с|из|от|через)|послано\s+с|στάλθηκε\s+από|εστάλη\s+από"
-    r"|trimis\s+(?:de\s+pe|din)|elküldve|надіслано\s+з|发自|來自我的|傳送自|从我的|從我的|أرسلت?\s+من|مرسل\s+من|נשלח\s+מ)"
-    r"|(?:から送信|에서\s*(?:보냄|보낸)|(?:um|ım|im|üm|m)?dan\s+gönderildi|den\s+gönderildi|发送|傳送)$",
+    r"(?:sent\s+(?:from|via|with|using|by|on)|gesendet\s+(?:von|mit|über|aus)|(?:von|mit|aus)\s+\S.{0,50}\s(?:gesendet|versendet|geschrieben)"
+    r"|versendet\s+mit|diese\s+(?:nachricht|mail|e-?mail)\s+wurde\s+(?:von|mit)\s+.{0,60}(?:gesendet|versendet)"
+    r"|envoyé\s+(?:de|depuis|à\s+partir|avec|via)|enviado\s+(?:desde|de|do|da|a\s+partir|via|com|con|por|através)"
+    r"|inviato\s+(?:da|dal|dalla|con|tramite)|verzonden\s+(?:vanaf|met|via|vanuit|met)|verstuurd\s+(?:vanaf|met|via|vanuit)"
+    r"|wysłan[eoy]\s+(?:z|ze|za\s+pomocą|przez)|skickat\s+(?:från|med|via)|skickades\s+från|sendt\s+(?:fra|med|via)"
+    r"|lähetetty\s+\S+|odesláno\s+(?:z|ze|pomocí)|odoslané\s+(?:z|zo)|отправлено\s+(?:с|со|из|от|через)|послано\s+с"
+    r"|στάλθηκε\s+(?:από|με|μέσω)|εστάλη\s+από|отправлено\s+с"
+    r"|trimis\s+(?:de\s+pe|din)|elküldve|надіслано\s+(?:з|із)|poslano\s+(?:s|z|iz)|enviat\s+des|dikirim\s+dari|được\s+gửi\s+từ"
+    r"|发自|發自|來自我的|来自我的|傳送自|从我的|從我的|أرسلت?\s+من|مرسل\s+من|تم\s+الإرسال\s+من|נשלח\s+מ|ارسال\s+شده\s+از)",
     re.IGNORECASE,
 )
+_SENT_AFTER = re.compile(
+    r"(?:から送信(?:されました)?|より送信|에서\s*(?:보냄|보낸.{0,8}|전송|발송)|\w+(?:dan|den|tan|ten)\s+gönderildi|发送|發送|傳送)$",
+    re.IGNORECASE,
+)
+_LAST = (
+    "送信",
+    "送信されました",
+    "보냄",
+    "보낸",
+    "전송",
+    "발송",
+    "메시지",
+    "메일",
+    "gönderildi",
+    "发送",
+    "發送",
+    "傳送",
+)
 _OFFER = re.compile(
-    r"(?:get|download)\s+(?:outlook|bluemail|the\s+.{0,30}app)\b.{0,60}|(?:outlook\s+(?:für|para|pour|per|voor|for|для)\s+.{0,40})"
-    r"|(?:obtenir|obtenez|télécharger|obtener|descargar|obter|baixar|scarica|ottieni|download|pobierz|hämta|hent|hanki|holen\s+sie\s+sich|laden\s+sie)\s+outlook\b.{0,60}"
-    r"|outlook\s+.{0,40}\s(?:herunterladen|beziehen|downloaden|indir)|virus-?free\.?.{0,60}|.{0,20}virenfrei\.?.{0,60}"
+    r"(?:get|download|try)\s+(?:outlook|bluemail|the\s+.{0,30}app|yahoo\s+mail|spark)\b.{0,60}|(?:outlook\s+(?:für|para|pour|per|voor|for|для|til|för)\s+.{0,40})"
+    r"|(?:obtenir|obtenez|télécharger|téléchargez|obtener|obtén|descargar|obter|obtenha|baixar|scarica|ottieni|download|pobierz|hämta|hent|få|skaffa|hanki|holen\s+sie\s+sich"
+    r"|laden\s+sie|získat|stáhnout|скачать|загрузить|скачайте)\s+outlook\b.{0,60}"
+    r"|outlook\s+.{0,40}\s(?:herunterladen|beziehen|downloaden|indir|edinin|を入手|를?\s*다운로드)|获取\s*.{0,30}outlook|下载\s*.{0,30}outlook|.{0,20}outlook\s*を入手"
+    r"|virus-?free\.?.{0,60}|.{0,20}virenfrei\.?.{0,60}|(?:garanti\s+)?sans\s+virus\.?.{0,40}|libre\s+de\s+virus\.?.{0,40}"
     r"|(?:this\s+e-?mail\s+has\s+been\s+checked\s+for\s+viruses|diese\s+e-?mail\s+wurde\s+von\s+avast).{0,80}"
-    r"|(?:do\s+you\s+yahoo!\?|yahoo!?\s+mail\s+.{0,60}app).{0,40}",
+    r"|(?:do\s+you\s+yahoo!\?|yahoo!?\s+mail\s+.{0,60}app).{0,40}"
+    r"|(?:please\s+)?(?:excuse|forgive|pardon)\s+(?:(?:the|any|my)\s+)?(?:brevity|typos?|errors?|terseness|autocorrect).{0,60}"
+    r"|composed\s+on\s+a\s+(?:phone|mobile).{0,60}|typed\s+(?:on|with)\s+(?:my|a)\s+(?:phone|iphone|thumbs?|mobile).{0,40}",
     re.IGNORECASE,
 )
 _ENDING = re.compile(r"[.!?,;:]\s*$")
-_KNOWN_DEVICE = re.compile(_DEVICE, re.IGNORECASE)
-_DISCLAIMER = re.compile(
-    r"\W{0,6}(?:(?:confidentiality|confidential|legal|important|privacy)\s+(?:notice|note|disclaimer)\b|disclaimer\b|haftungsausschluss\b"
-    r"|(?:this|the\s+information\s+(?:contained\s+)?in\s+this|the\s+contents?\s+of\s+this)\s+(?:e-?mail|message|communication|transmission)\b.{0,250}"
-    r"(?:confidential|intended|privileged)"
-    r"|(?:diese|der\s+inhalt\s+dieser)\s+(?:e-?mail|nachricht|mail)\b.{0,250}(?:vertraulich|bestimmt)"
-    r"|(?:ce|cet|les\s+informations\s+contenues\s+dans\s+ce)\s+(?:message|courriel|e-?mail|mail|courrier)\b.{0,250}(?:confidenti|destin)"
-    r"|(?:este|el\s+contenido\s+de\s+este)\s+(?:correo|mensaje|e-?mail|mail)\b.{0,250}(?:confidencial|destin)"
-    r"|(?:esta|o\s+conteúdo\s+desta)\s+(?:mensagem|e-?mail)\b.{0,250}(?:confidencia|destin)"
-    r"|(?:questo|questa|le\s+informazioni\s+contenute\s+in\s+quest[oa])\s+(?:messaggio|e-?mail|comunicazione)\b.{0,250}(?:riservat|destin)"
-    r"|(?:dit|de\s+informatie\s+in\s+dit)\s+(?:bericht|e-?mail)\b.{0,250}(?:vertrouwelijk|bestemd)"
-    r"|please\s+consider\s+the\s+environment\s+before|bitte\s+(?:denken\s+sie\s+an|prüfen\s+sie).{0,60}(?:umwelt|ausdruck))",
-    re.IGNORECASE | re.DOTALL,
+_KNOWN_DEVICE = re.compile(
+    rf"(?<!\w){_DEVICE}(?!\w)|{_DEVICE}(?:['’]?[a-zäöåıu]{{1,5}})?(?!\w)|[a-z](?=から|에서)", re.IGNORECASE
 )
-# A disclaimer says more than that a message is meant for something: a request may begin like one.
-_SAYS_MORE = re.compile(
-    r"unauthori[sz]ed|recipient|addressee|addressed|delete|notify|disclos|solely|privileged|consider\s+the\s+environment"
-    r"|notice|disclaimer|haftungsausschluss|empfänger|adressat|gelöscht|löschen|unbefugt|umwelt|ausdruck|ausschließlich"
-    r"|destinataire|supprim|détrui|non\s+autoris|destinatari|elimin|borr|notifi|divulg|apag|cancell|distrugg|esclusiv"
-    r"|exclusiv|uniquement|geadresseerde|ontvanger|verwijder|uitsluitend",
+# What may follow a comma or full stop: an excuse, or the carrier.
+_EXCUSE = re.compile(
+    r"(?:please\s+|pls\s+|bitte\s+|merci\s+de\s+)?(?:excuse|forgive|pardon|ignore|blame|apolog|sorry|entschuldig|verzeih|disculp|desculp|scus|excus|beklager|ursäkta|undskyld|przepraszam|извините|brevity|typos|tipp?fehler"
+    r"|an?\s+at&t|an?\s+\w+\s+(?:lte|4g|5g))|(?:samsung|galaxy|iphone|android|an?\s+)",
     re.IGNORECASE,
 )
-_ASKS = re.compile(r"[?？]")
+_LINKS = re.compile(
+    r"<(?:https?:|mailto:)[^<>\s]{1,300}>|\((?:https?:)[^()\s]{1,300}\)|\[(?:image|cid|https?):[^\[\]]{0,300}\]|(?<=\s)https?://\S{1,300}"
+)
+_NAMED_LINK = re.compile(r"\[([^\[\]]{1,60})\](?=\s|\(|\[|$|<|\.)(?:\[\d+\])?")
 _LIST_WORDS = re.compile(
-    r"mailing[\s-]?list|mailman|listinfo|unsubscribe|to\s+post\s+to\s+this|groups\.google\.com|abmelden|désabonner|list\s+archives",
+    r"mailing[\s-]?list|mailman|listinfo|unsubscribe|to\s+post\s+to\s+this|groups\.google\.com|abmelden|désabonner|list\s+archives"
+    r"|subscribed\s+to|google\s+groups|cancelar\s+(?:la\s+)?suscripción|désinscri|desinscrever|abbestellen|отписаться|退订|配信停止",
+    re.IGNORECASE,
+)
+# What a footer begins with that needs no rule above it.
+_FOOTER_BEGINS = re.compile(
+    r"\s*(?:you\s+(?:are\s+receiving|received)\s+this\s+(?:message|e-?mail|because)|you(?:'re|\s+are)\s+receiving\s+this\b|to\s+unsubscribe\b"
+    r"|reply\s+to\s+this\s+e-?mail\s+directly\b|\[?visit\s+topic\]?.{0,200}\breply\s+to\s+this\s+e-?mail|to\s+(?:view|see)\s+this\s+(?:discussion|topic)\b"
+    r"|sie\s+erhalten\s+diese\s+(?:nachricht|e-?mail),?\s+(?:weil|da)\b|vous\s+recevez\s+ce\s+(?:message|courriel|e-?mail)\b"
+    r"|recibe?s?\s+este\s+(?:mensaje|correo)\s+porque|to\s+(?:stop|change)\s+(?:receiving|your)\b.{0,100}(?:e-?mail|subscription|notification)"
+    r"|manage\s+your\s+(?:subscription|notification)s?\b|for\s+more\s+options,\s+visit\b|message\s+id:\s*<)",
     re.IGNORECASE,
 )
 _MOST_CLOSING = 12  # lines and paragraphs taken off an end
-_LINE = re.compile(r"\s*[_\-=*]{8,}\s*")
+_FOOTER_LINES = 16
+_LINE = re.compile(r"\s*(?:[_\-=*#~]{3,}|-- ?|—|–|_{2})\s*")
+_WIDE_LINE = re.compile(r"\s*[_\-=*#~]{8,}\s*")
 
 
 def is_advertising(line: str) -> bool:
     """Whether a line on its own was put there by the mail program ("Von meinem iPhone gesendet")."""
-    line = line.strip().strip("*_-–—<>[]()").strip()
+    if not 6 <= len(line) <= 400:
+        return False
+    begin = line.lstrip(" \t*_-–—<>[](){}|~")
+    if not (_SENT.match(begin) or _OFFER.match(begin) or line.rstrip(" .*_").endswith(_LAST)):
+        return False
+    line = _LINKS.sub("", _NAMED_LINK.sub(r"\1", line)).strip().strip("*_-–—<>[](){}|~").strip()
     if not 6 <= len(line) <= 160:
         return False
     if _OFFER.fullmatch(line):
         return True
-    match = _SENT.search(line)
-    if match is None or (match.start() != 0 and match.end() != len(line)):
+    if _SENT.match(line) is None and _SENT_AFTER.search(line.rstrip(".")) is None:
         return False
-    if _KNOWN_DEVICE.search(line):
-        return len(line) < 100 and not re.search(r"[,;!?]", line)
-    by_somebody = line.lower().startswith(("sent by ", "sent with ", "sent using "))  # "Sent by courier yesterday"
-    return len(line) < 60 and not by_somebody and not _ENDING.search(line) and "," not in line
+    device = _KNOWN_DEVICE.search(line)
+    stop = re.search(r"[,;.!?](?=\s|$)", line)
+    if device and stop is None:
+        return len(line) < 110
+    if device and stop and device.start() < stop.start():
+        rest = line[stop.end() :].strip()
+        return not rest or (_EXCUSE.match(rest) is not None and "?" not in rest)
+    by_somebody = line.lower().startswith(("sent by ", "sent with ", "sent using ", "sent on "))  # "Sent by courier"
+    return stop is None and len(line) < 60 and not by_somebody and not _ENDING.search(line) and "," not in line
 
 
-def trailing(lines: Sequence[str], start: int, end: int) -> int:
-    """Where, in `lines[start:end]`, the advertising and disclaimers at its end begin (`end` if there are none)."""
+def trailing(lines: Sequence[str], start: int, end: int) -> list[tuple[BlockKind, int, int]]:
+    """The runs of advertising and disclaimers at the end of `lines[start:end]`, first to last."""
+    found: list[tuple[BlockKind, int, int]] = []
     for _ in range(_MOST_CLOSING):
         last = end
         while last > start and not lines[last - 1].strip():
             last -= 1
         if last == start:
-            return end
-        if is_advertising(lines[last - 1]):
-            end = last - 1
-            continue
-        if last - 1 > start and _wrapped_advertising(lines[last - 2], lines[last - 1]):
-            end = last - 2
-            continue
-        first = last - 1
-        while first > start and lines[first - 1].strip() and last - first < 60:
+            break
+        taken = _closing(lines, start, last)
+        if taken is None:
+            break
+        kind, first = taken
+        found.append((kind, first, end))
+        end = first
+    return found[::-1]
+
+
+def _closing(lines: Sequence[str], start: int, last: int) -> tuple[BlockKind, int] | None:
+    """What the paragraph that ends before `last` is, and where it begins, if its author did not type it."""
+    if is_advertising(lines[last - 1]):
+        return BlockKind.ADVERTISING, last - 1
+    if last - 1 > start and _wrapped_advertising(lines[last - 2], lines[last - 1]):
+        return BlockKind.ADVERTISING, last - 2
+    first = last - 1
+    while first > start and lines[first - 1].strip() and last - first < 60:
+        first -= 1
+    if first > start and is_disclaimer(" ".join(lines[first:last])):
+        while first - 1 > start and _WIDE_LINE.fullmatch(lines[first - 1]):
             first -= 1
-        if first > start and _is_disclaimer(" ".join(lines[first:last])):
-            end = first
-            continue
-        return end
-    return end
-
-
-def _is_disclaimer(paragraph: str) -> bool:
-    """Whether a last paragraph is boilerplate; never one that asks something."""
-    return bool(_DISCLAIMER.match(paragraph[:600]) and _SAYS_MORE.search(paragraph) and not _ASKS.search(paragraph))
+        return BlockKind.DISCLAIMER, first
+    return None
 
 
 def _wrapped_advertising(first: str, second: str) -> bool:
     return (
-        len(first) + len(second) < 110
+        len(first) + len(second) < 200
         and _SENT.match(first.strip()) is not None
         and is_advertising(f"{first} {second}")
     )
 
 
 def list_footer(lines: Sequence[str]) -> int:
-    """Where a mailing list's footer begins: a rule and up to eight lines about the list, at the very end."""
+    """Where a mailing list's or forum's footer begins, at the very end: mostly a rule and lines about the list."""
     end = len(lines)
     while end > 0 and not lines[end - 1].strip():
         end -= 1
-    for number in range(end - 1, max(end - 9, -1), -1):
-        if _LINE.fullmatch(lines[number]) and _LIST_WORDS.search("\n".join(lines[number + 1 : end])):
-            return number
-    return len(lines)
+    found = len(lines)
+    for number in _footer_starts(lines, end):
+        found = number
+    return _with_advertisement(lines, found) if found < len(lines) else found
+
+
+def _footer_starts(lines: Sequence[str], end: int) -> Iterator[int]:
+    """Every line, from the end, from which on all that follows is about the list."""
+    least = max(end - _FOOTER_LINES, 0)
+    below = ""
+    above = end
+    for number in range(end - 1, least - 1, -1):
+        line = lines[number]
+        below = f"{line}\n{below}"
+        if above - number > 9:
+            return
+        if _FOOTER_BEGINS.match(line):
+            above = number
+            yield number
+        elif _LINE.fullmatch(line):
+            following = next((one for one in lines[number + 1 : end] if one.strip()), "")
+            wide = _WIDE_LINE.fullmatch(line) is not None
+            if (wide and _LIST_WORDS.search(below)) or _FOOTER_BEGINS.match(following):
+                above = number
+                yield number
+
+
+def _with_advertisement(lines: Sequence[str], start: int) -> int:
+    """`start`, or where the advertisement begins that SourceForge set right above a footer."""
+    for number in range(start - 1, max(start - 8, -1), -1):
+        if not lines[number].strip():
+            break
+        if re.fullmatch(r"-{70,}\s*", lines[number]):
+            return number if any("http" in line for line in lines[number:start]) else start
+    return start

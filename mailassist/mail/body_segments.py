@@ -1,0 +1,351 @@
+"""The runs of lines that a body consists of: the author's own, quotes, history, signatures. `quotes` judges them.
+
+Every search below looks at a bounded number of lines, or is given up for good once it failed: time is linear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mailassist.mail import quote_markers as markers
+from mailassist.mail.message import BlockKind
+
+
+@dataclass(slots=True)
+class Segment:
+    """A run of lines: "own", "quote" (marked), "history" or "forward" (unmarked, to the end), or "signature"."""
+
+    kind: str
+    start: int
+    end: int
+    attributed: bool = False
+    content: int = 0  # where, after the attribution or header block, the quoted text begins
+    forwarded: bool = False
+    before: list[tuple[BlockKind, int, int]] = field(default_factory=list)  # runs that are not the author's
+    after: list[tuple[BlockKind, int, int]] = field(default_factory=list)
+
+
+_LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt
+_LOOKED_BACK = 40  # lines above "--" in which another one makes a rule of it
+_LONGEST_BARE = 8  # lines after a delimiter that is not "-- "
+_POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|\s*PS\s", re.IGNORECASE)
+_IN_NO_SIGNATURE = re.compile(r"[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
+_DELIMITER = re.compile(r"(?:--|- -- ?|—|––?|_{2,4}|-{3,})\s*|_{6,}|-{6,}")
+_CONTACT = re.compile(r"\+?\d[\d\s()/.-]{6,}\d|@|https?://|www\.|\b(?:tel|fon|fax|mobil|phone|cell)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?:\S+\s+){5,}\S*[.!:;]\s*$|^\s*[-*•\d]")
+_LEFT_OUT = re.compile(r"\s*[<\[(]?(?:\.\s?\.\s?\.+|…|snip|snipped|cut|schnipp)[>\])]?\s*", re.IGNORECASE)  # of a quote
+_MOST_TRIES = 5_000  # lines looked at closely; no real mail has as many
+_INITIALS = re.compile(r"\s{0,8}([^\W\d_]{1,12})>(?!\S*=)")
+_BARS = "|}]:％%#＞»›│┃¦▌"
+_RULE = re.compile(r"\s*(?:-{16,}|_{16,})\s*")
+_NAME_LINE = re.compile(r"[^.!?:;]{1,60}|[^\s@]{1,60}@[^\s@]{3,60}")
+_ADDRESS_LINE = re.compile(r"\s*[^\s@<>]{1,64}@[^\s@<>]{3,80}\s*")
+_PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
+_PGP_SIGNATURE = ("-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----")
+_ENCODED = re.compile(r"begin [0-7]{3,4} \S.*")
+_HEADS = frozenset("-_*=—–‐#~[(<+")
+_MAY_SEPARATE = _HEADS | frozenset("rRpPtTwW")
+_FAR = 300  # lines in which a signature ends
+
+
+def segments(lines: Sequence[str], end: int) -> list[Segment]:
+    """The lines before `end` in runs, in order, without a gap."""
+    return _Finder(lines, end).found()
+
+
+class _Finder:
+    def __init__(self, lines: Sequence[str], end: int) -> None:
+        self.lines, self.end = lines, end
+        self.own = 0  # where the run of the author's lines begins that is being read
+        self.tries = _MOST_TRIES
+        self.encoded_ends = True
+        self.segments: list[Segment] = []
+
+    def found(self) -> list[Segment]:
+        lines, end, number = self.lines, self.end, 0
+        while number < end:
+            line = lines[number]
+            if not line:
+                number += 1
+                continue
+            head = line[0] if line[0] not in " \t\xa0" else line.lstrip()[:1]
+            if head in "`b" and (skipped := self._verbatim(number, line)):
+                number = skipped
+                continue
+            segment = self._special(number, line, head) if head else None
+            if segment is None:
+                number += 1
+                continue
+            if segment.start > self.own:
+                self.segments.append(Segment("own", self.own, segment.start))
+            self.segments.append(segment)
+            number = self.own = segment.end
+        if end > self.own:
+            self.segments.append(Segment("own", self.own, end))
+        return self.segments
+
+    def _verbatim(self, number: int, line: str) -> int:
+        """Where code between fences, or a file in uuencode, ends that begins at `number`; 0 if nothing does."""
+        lines, end = self.lines, self.end
+        if line.lstrip()[:3] == "```":
+            for after in range(number + 1, min(end, number + 500)):
+                if lines[after].lstrip()[:3] == "```":
+                    return after + 1
+        elif line[:6] == "begin " and self.encoded_ends and _ENCODED.fullmatch(line.rstrip()):
+            for after in range(number + 1, end):
+                if lines[after].rstrip() == "end":
+                    return after + 1
+            self.encoded_ends = False
+        return 0
+
+    def _special(self, number: int, line: str, head: str) -> Segment | None:
+        """What begins at or around line `number`, where it is no ordinary line."""
+        if len(self.segments) > 2 * _MOST_TRIES:
+            return None
+        if head in ">＞":
+            return self._marked(number, line, head)
+        colon = ":" in line or "：" in line
+        if not (colon or head in _HEADS or markers.may_end_attribution(line)) or self.tries <= 0:
+            return None
+        if head in _HEADS and (segment := self._delimited(number, line)):
+            return segment
+        if (head in _MAY_SEPARATE or line.rstrip()[-1:] in (":", "：")) and (announced := markers.separator(line)):
+            return self._history(number, number + 1, announced)
+        if colon and markers.header_key(line):
+            self.tries -= 1
+            block = markers.header_block(self.lines, number, number > 0 and self._ruled(number))
+            if block:
+                return self._history(number, block, "")
+        return self._attributed(number, line)
+
+    def _ruled(self, number: int) -> bool:
+        """Whether a rule stands right above line `number`, and an address in it: Outlook's short header blocks."""
+        above = number - 1
+        while above > self.own and not self.lines[above].strip() and number - above < 3:
+            above -= 1
+        return _RULE.fullmatch(self.lines[above]) is not None and "@" in self.lines[number]
+
+    def _marked(self, number: int, line: str, head: str) -> Segment | None:
+        lines = self.lines
+        if line[:2] == ">>" and (found := markers.attribution(lines, number, self.own)):
+            return self._after_attribution(number, *found)
+        segment = _quote(lines, number, self.end, _mark(head))
+        if segment.end == number + 1 and line[:6] == ">From " and not segment.attributed:
+            return None  # how mbox files write a line that begins with "From "
+        if segment.attributed:
+            segment.start = _below_own(lines, number, self.own)
+        return segment
+
+    def _attributed(self, number: int, line: str) -> Segment | None:
+        if markers.may_end_attribution(line):
+            self.tries -= 1
+            found = markers.attribution(self.lines, number, self.own)
+            if found and (segment := self._after_attribution(number, *found)):
+                return segment
+        if "@" in line and ": " in line and markers.begins_with_attribution(line):
+            return Segment("history", _below_own(self.lines, number, self.own), self.end, True, number)
+        return None
+
+    def _delimited(self, number: int, line: str) -> Segment | None:
+        """A signature, or what PGP puts around a signed text."""
+        self.tries -= 1
+        bare = line.rstrip()
+        if bare == _PGP_SIGNED:
+            end = number + 1
+            while end < self.end and self.lines[end].startswith(("Hash:", "Comment:", "Version:", "Charset:")):
+                end += 1
+            return Segment("signature", number, end)
+        if bare == _PGP_SIGNATURE[0]:
+            for after in range(number + 1, min(self.end, number + 200)):
+                if self.lines[after].rstrip() == _PGP_SIGNATURE[1]:
+                    return Segment("signature", number, after + 1)
+        if _DELIMITER.fullmatch(line) is None:
+            return None
+        strict = line in ("-- ", "- -- ") or (bare == "--" and len(line) > 2)
+        return _signature(self.lines, number, self.own, self.end, strict)
+
+    def _history(self, start: int, content: int, announced: str) -> Segment:
+        """A separator or header block: what follows is an earlier message, to the end unless it is marked by ">"."""
+        lines, end = self.lines, self.end
+        first = _below_own(lines, start, self.own) if announced else _below_own(lines, start, self.own, signed=True)
+        number = content
+        for _ in range(3):  # attributions and header blocks below each other
+            while number < end and not lines[number].strip():
+                number += 1
+            if number >= end:
+                break
+            if block := markers.header_block(lines, number, bool(announced)):
+                content = number = block
+                continue
+            after = next(
+                (last for last in range(number, min(number + 4, end)) if lines[last].rstrip()[-1:] == ":"), None
+            )
+            if after is None or not (found := markers.attribution(lines, after, number)) or found[0] > number:
+                break
+            content = number = after + 1
+        forwarded = announced == "forward"
+        if number < end and lines[number].lstrip()[:1] == ">":
+            segment = _quote(lines, number, end, ">", first)
+            segment.forwarded = forwarded
+            return segment
+        return Segment("history", first, end, True, content, forwarded)
+
+    def _after_attribution(self, last: int, start: int, certain: bool) -> Segment | None:
+        lines, end = self.lines, self.end
+        number = last + 1
+        while number < end and number - last < 8 and (not lines[number].strip() or _LEFT_OUT.fullmatch(lines[number])):
+            number += 1
+        if number < end:
+            if is_mark := _mark_below(lines, number, end):
+                return _quote(lines, number, end, is_mark, start)
+            if certain and number - last <= 8 and (block := markers.header_block(lines, number)):
+                return self._history(start, block, "original")
+        if not certain:
+            return None
+        return Segment("history", _below_own(lines, start, self.own), end, True, last + 1)
+
+
+def _mark(head: str) -> str | re.Pattern[str]:
+    return ">" if head == ">" else re.compile(r"\s*[>＞]")
+
+
+def _mark_below(lines: Sequence[str], number: int, end: int) -> str | re.Pattern[str] | None:
+    """How the lines from `number` on, right below an attribution, are marked as quoted, if they are."""
+    line = lines[number]
+    head = line.lstrip()[:1]
+    if head == ">":
+        return ">"
+    if line.lstrip()[:4] == "&gt;":
+        return "&gt;"
+    if head in _BARS:
+        following = [one for one in lines[number : min(number + 4, end)] if one.strip()]
+        if head in "|}＞»›│┃¦▌" or (len(following) > 1 and following[1].lstrip()[:1] == head):
+            return head
+    if initials := _INITIALS.match(line):
+        return re.compile(rf"\s{{0,8}}(?:{re.escape(initials[1])})?>")
+    return None
+
+
+def _quote(
+    lines: Sequence[str], start: int, end: int, mark: str | re.Pattern[str], first: int | None = None
+) -> Segment:
+    """The quoted lines from `start` on; an empty line between quoted lines belongs to them."""
+    marked: Callable[[str], object] = _begins(mark)
+    number = last = start
+    while number < end:
+        line = lines[number]
+        if marked(line):
+            last = number + 1
+        elif not line or line.isspace():
+            if number - last >= 1:
+                break
+        elif not (number == last and _wrapped(lines, number, end, marked)):
+            break
+        number += 1
+    segment = Segment("quote", start if first is None else first, last, first is not None, start)
+    if not segment.attributed:
+        segment.attributed, segment.forwarded = _attributed_inside(lines, start, last)
+    return segment
+
+
+def _begins(mark: str | re.Pattern[str]) -> Callable[[str], object]:
+    if isinstance(mark, str):
+        return lambda line: line.startswith(mark) or line.lstrip().startswith(mark)
+    return mark.match
+
+
+def _wrapped(lines: Sequence[str], number: int, end: int, marked: Callable[[str], object]) -> bool:
+    """Whether line `number` is the end of the quoted line above it, which a program wrapped without a mark."""
+    line, above = lines[number], lines[number - 1]
+    return (
+        len(line) <= 25
+        and len(above) >= 68
+        and (line[0].islower() or line[0].isdigit())
+        and above.rstrip()[-1] not in ".?!:"
+        and number + 1 < end
+        and bool(marked(lines[number + 1]))
+    )
+
+
+def _attributed_inside(lines: Sequence[str], start: int, end: int) -> tuple[bool, bool]:
+    """Whether a quote begins with its own attribution or header block (Apple Mail, Hotmail), and passes it on."""
+    inner = [re.sub(r"^[\s>＞]+", "", line[:500]) for line in lines[start : min(end, start + 12)]]
+    first = next((number for number, line in enumerate(inner) if line.strip()), None)
+    if first is None:
+        return False, False
+    announced = markers.separator(inner[first])
+    if announced:
+        return True, announced == "forward"
+    headers = range(first, min(first + 2, len(inner)))  # "Message du 3/11/26" may stand above them
+    if any(markers.header_block(inner, number) for number in headers):
+        return True, False
+    ends = (number for number in range(first, min(first + 4, len(inner))) if markers.may_end_attribution(inner[number]))
+    return any((found := markers.attribution(inner, number, first)) and found[0] == first for number in ends), False
+
+
+def _signature(lines: Sequence[str], start: int, own: int, end: int, strict: bool) -> Segment | None:
+    """From the delimiter (RFC 3676, 4.3) to the next quote, a postscript or the end.
+
+    Another delimiter than "-- " may be a rule that somebody drew: only a short block, without a question or sentences,
+    is a signature then, and below "---" and longer rules only one that holds a telephone number, an address or a link.
+    """
+    bare = lines[start].strip()
+    if not strict and bare in (line.strip() for line in lines[max(start - _LOOKED_BACK, 0) : start]):
+        return None  # the lower one of two rules
+    number = start + 1
+    filled = sentences = 0
+    contact = strict or bare in ("--", "—", "–", "––", "__", "___", "____")
+    while number < end:
+        line = lines[number]
+        if number - start > _FAR:
+            return None
+        if line.lstrip()[:1] == ">" or markers.is_separator(line) or markers.header_block(lines, number):
+            break
+        if markers.may_end_attribution(line) or "@" in line:
+            found = markers.attribution(lines, number, start + 1)
+            if (found and _quoted_or_certain(lines, number, found[1], end)) or markers.begins_with_attribution(line):
+                number = found[0] if found else number
+                break
+        if filled and _POSTSCRIPT.match(line):
+            break
+        filled += bool(line.strip())
+        sentences += bare != "--" and not strict and (len(line) > 80 or _SENTENCE.search(line[:200]) is not None)
+        contact = contact or _CONTACT.search(line[:200]) is not None
+        if filled > (_LONGEST_SIGNATURE if strict else _LONGEST_BARE) or (not strict and _IN_NO_SIGNATURE.search(line)):
+            return None
+        number += 1
+    if not strict and (not contact or sentences or (filled == 0 and number < end)):
+        return None
+    if not strict and bare != "--" and (start + 1 >= end or not lines[start + 1].strip() or start == own == 0):
+        return None
+    return Segment("signature", start, number) if filled or number >= end else None
+
+
+def _quoted_or_certain(lines: Sequence[str], last: int, certain: bool, end: int) -> bool:
+    number = last + 1
+    while number < end and number - last < 8 and not lines[number].strip():
+        number += 1
+    return certain or (number < end and _mark_below(lines, number, end) is not None)
+
+
+def _below_own(lines: Sequence[str], start: int, own: int, signed: bool = False) -> int:
+    """`start`, or where the empty lines and rules above it begin, which programs draw below the author's own text.
+
+    `signed`: the name below a rule, or the address, that Foxmail sets above its header block counts as well.
+    """
+    first = start
+    while first > own:
+        line = lines[first - 1]
+        if line.strip() and not (markers.RULE.fullmatch(line) and line not in lines[max(own, first - 41) : first - 1]):
+            break
+        first -= 1
+    if not signed or first <= own or start - first > 4:
+        return first
+    if _ADDRESS_LINE.fullmatch(lines[first - 1]) and (first - 2 < own or not lines[first - 2].strip()):
+        return first - 1
+    for number in range(first - 2, max(first - 4, own), -1):
+        if _RULE.fullmatch(lines[number]) and not lines[number - 1].strip():
+            return number if all(_NAME_LINE.fullmatch(line.strip()) for line in lines[number + 1 : first]) else first
+    return first
