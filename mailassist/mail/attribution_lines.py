@@ -28,6 +28,7 @@ _SENTENCE_ENDS = re.compile(r"[^\W\d_]{5,}[.!?]\s+[^\W\d_a-z]")
 BRACKETED_ADDRESS = re.compile(
     r"[<(\[](?:mailto:)?[^\s<>()\[\]]+(?:@| at (?=\S+\.))[^\s<>()\[\]]+[>)\]]|\*{3}@\*{3}\.\*{3}>"
 )
+_SPELLED = re.compile(r"[^\s<>@]{1,60} at (?:[\w-]+\.)+[a-z]{2,24}\s")
 EMAIL = re.compile(r"[^\s<>\"'()\[\]]+@[^\s<>\"'()\[\]]+")
 _ENDS_WITH_ADDRESS = re.compile(
     r"(?:[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]"
@@ -173,19 +174,30 @@ def _goes_on(line: str, text: str) -> bool:
 
 def _attributes(text: str) -> bool:
     """Whether `text` as a whole is an attribution with a date or an address in it."""
-    text = _LEADING.sub("", text.strip()) if text[:1] in " -_•" else text.strip()
-    dated, addressed = DATE.search(text), "@" in text and EMAIL.search(text)
+    text = text.strip()
+    if text[:1] in ("*", "-", "_", "•"):
+        if _LISTED.fullmatch(text):
+            return True
+        text = _LEADING.sub("", text)
+    dated, addressed = DATE.search(text), _addressed(text)
     if not (dated or addressed):
         return False
     verb = _wrote(text, said=True)
     if verb and verb.by & _OTHERS:
         return False
     if not _OPENER.match(text) and not (verb and _is_name(text[: verb.start])):
-        return _LISTED.fullmatch(text) is not None
+        return False
     if verb:
-        return bool(dated) or (bool(addressed) and len(text) < 200)
-    return (bool(dated) and bool(addressed) and _ENDS_WITH_ADDRESS.search(text) is not None) or (
+        return bool(dated) or (addressed and len(text) < 200)
+    return (bool(dated) and addressed and _ENDS_WITH_ADDRESS.search(text) is not None) or (
         _DATE_NAME_ADDRESS.fullmatch(text) is not None
+    )
+
+
+def _addressed(text: str) -> bool:
+    """Whether `text` names an address, be it spelled out as archives of lists do."""
+    return ("@" in text and EMAIL.search(text) is not None) or (
+        " at " in text and (BRACKETED_ADDRESS.search(text) is not None or _SPELLED.match(text) is not None)
     )
 
 
@@ -200,7 +212,7 @@ def _wrote(text: str, said: bool = False) -> _Verb | None:
         if word in words.WROTE or (said and word in words.SAID and text[match.end() :].strip() in (":", "：")):
             found = _Verb(match.start(), match.end(), frozenset((before,)))
         elif word not in words.AUXILIARIES:
-            before = word
+            before = word if text[match.start() - 1 : match.start()] not in (".", "@") else ""
     if found is None and not text.isascii() and (within := _WROTE_WITHIN.search(text)):
         return _Verb(within.start(), within.end(), frozenset())
     return found
@@ -239,7 +251,7 @@ def _short(line: str) -> bool:
     name = (line[: verb.start] + line[verb.end :]).strip(" :：,")
     if _OPENER.match(name) and not name[:1].isdigit():
         name = name.split(None, 1)[-1]
-    return 0 < len(name.split()) <= 6 and "." not in name.rstrip(".") and _is_name(name)
+    return 0 < len(name.split()) <= 6 and _is_name(name)
 
 
 def _is_name(text: str) -> bool:
@@ -247,4 +259,9 @@ def _is_name(text: str) -> bool:
     found = text.strip(" ,\"'*").split()
     if not 0 < len(found) <= 7 or found[0].lower().strip(",") in _NOT_IN_NAMES:
         return False
-    return all(not one[0].islower() or one.lower().strip(",.") in _PARTICLES for one in found)
+    if _SPELLED.match(text):
+        return True
+    return all(
+        (not one[0].islower() or one.lower().strip(",.") in _PARTICLES) and ("." not in one or len(one) <= 5)
+        for one in found
+    )

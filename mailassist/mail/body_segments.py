@@ -61,6 +61,7 @@ class _Finder:
         self.own = 0  # where the run of the author's lines begins that is being read
         self.tries = _MOST_TRIES
         self.encoded_ends = True
+        self.mark: str | re.Pattern[str] = ""  # how an attributed quote above was marked, where not by ">"
         self.segments: list[Segment] = []
 
     def found(self) -> list[Segment]:
@@ -106,6 +107,8 @@ class _Finder:
             return None
         if head in ">＞":
             return self._marked(number, line, head)
+        if self.mark and (head == self.mark or (not isinstance(self.mark, str) and self.mark.match(line))):
+            return _quote(self.lines, number, self.end, self.mark)
         colon = ":" in line or "：" in line
         if not (colon or head in _HEADS or markers.may_end_attribution(line)) or self.tries <= 0:
             return None
@@ -198,8 +201,9 @@ class _Finder:
         while number < end and number - last < 8 and (not lines[number].strip() or _LEFT_OUT.fullmatch(lines[number])):
             number += 1
         if number < end:
-            if is_mark := _mark_below(lines, number, end):
-                return _quote(lines, number, end, is_mark, start)
+            if mark := _mark_below(lines, number, end):
+                self.mark = "" if mark == ">" else mark
+                return _quote(lines, number, end, mark, start)
             if certain and number - last <= 8 and (block := markers.header_block(lines, number)):
                 return self._history(start, block, "original")
         if not certain:
