@@ -50,6 +50,7 @@ def as_object(message: Message, cut: bool = False) -> dict[str, object]:
         "reply": message.reply,
         "quoted": message.quoted,
         "signature": message.signature,
+        "blocks": [{"kind": block.kind.value, "text": block.text} for block in message.blocks],
         "hidden": list(message.hidden),
         "attachments": [
             {"name": part.name, "content_type": part.content_type, "size": part.size, "inline": part.inline}

@@ -11,6 +11,8 @@ from mailassist.mail import quote_words as words
 # Marks of direction (UAX #9) that right-to-left programs put around names and addresses.
 DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
 
+_DIGIT = re.compile(r"\d")
+_APART = re.compile("[:：<>\"',.]")
 _WORD = re.compile(r"[^\W\d_]+(?:\([^\W\d_]+\))?")
 _WROTE_WITHIN = re.compile(words.WROTE_WITHIN)
 _OPENER = re.compile(
@@ -144,6 +146,8 @@ def begins_with_attribution(line: str) -> bool:
 def _joined(lines: Sequence[str], last: int, first: int, end: str) -> tuple[int, bool] | None:
     """The lines up to `last`, as few as make an attribution and as many as belong to it."""
     text = end.strip()
+    if not ("@" in text or " at " in text or _DIGIT.search(text) or _says_wrote(text)):
+        return None
     found: tuple[int, str] | None = None
     for start in range(last, max(last - _MOST_LINES, first - 1), -1):
         if start < last:
@@ -194,6 +198,12 @@ def _attributes(text: str) -> bool:
     )
 
 
+def _says_wrote(text: str) -> bool:
+    """Whether a word for "wrote" is in `text`: faster than to look where."""
+    found = _APART.sub(" ", text).lower().split()
+    return not words.WROTE.isdisjoint(found) or (not text.isascii() and _WROTE_WITHIN.search(text) is not None)
+
+
 def _addressed(text: str) -> bool:
     """Whether `text` names an address, be it spelled out as archives of lists do."""
     return ("@" in text and EMAIL.search(text) is not None) or (
@@ -203,6 +213,8 @@ def _addressed(text: str) -> bool:
 
 def _wrote(text: str, said: bool = False) -> _Verb | None:
     """Where `text` says that somebody wrote, with the words beside it; `said`: or said."""
+    if not said and not _says_wrote(text):
+        return None
     before = ""
     found: _Verb | None = None
     for match in _WORD.finditer(text):

@@ -29,9 +29,9 @@ class Segment:
 
 _LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt
 _LOOKED_BACK = 40  # lines above "--" in which another one makes a rule of it
-_LONGEST_BARE = 8  # lines after a delimiter that is not "-- "
+_LONGEST_BARE = 8  # lines after a delimiter that is not "-- "; with a telephone number, an address or a link 16
 _POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|\s*PS\s", re.IGNORECASE)
-_IN_NO_SIGNATURE = re.compile(r"[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
+_IN_NO_SIGNATURE = re.compile(r"(?<=\w)[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
 _DELIMITER = re.compile(r"(?:--|- -- ?|—|––?|_{2,4}|-{3,})\s*|_{6,}|-{6,}")
 _CONTACT = re.compile(r"\+?\d[\d\s()/.-]{6,}\d|@|https?://|www\.|\b(?:tel|fon|fax|mobil|phone|cell)\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?:\S+\s+){5,}\S*[.!:;]\s*$|^\s*[-*•\d]")
@@ -237,10 +237,11 @@ def _quote(
 ) -> Segment:
     """The quoted lines from `start` on; an empty line between quoted lines belongs to them."""
     marked: Callable[[str], object] = _begins(mark)
+    head = mark if isinstance(mark, str) and len(mark) == 1 else "\0"
     number = last = start
     while number < end:
         line = lines[number]
-        if marked(line):
+        if line[:1] == head or marked(line):
             last = number + 1
         elif not line or line.isspace():
             if number - last >= 1:
@@ -300,7 +301,8 @@ def _signature(lines: Sequence[str], start: int, own: int, end: int, strict: boo
         return None  # the lower one of two rules
     number = start + 1
     filled = sentences = 0
-    contact = strict or bare in ("--", "—", "–", "––", "__", "___", "____")
+    reachable = False
+    unnamed = strict or bare in ("--", "—", "–", "––", "__", "___", "____")
     while number < end:
         line = lines[number]
         if number - start > _FAR:
@@ -316,11 +318,13 @@ def _signature(lines: Sequence[str], start: int, own: int, end: int, strict: boo
             break
         filled += bool(line.strip())
         sentences += bare != "--" and not strict and (len(line) > 80 or _SENTENCE.search(line[:200]) is not None)
-        contact = contact or _CONTACT.search(line[:200]) is not None
-        if filled > (_LONGEST_SIGNATURE if strict else _LONGEST_BARE) or (not strict and _IN_NO_SIGNATURE.search(line)):
+        reachable = reachable or _CONTACT.search(line[:200]) is not None
+        if filled > (_LONGEST_SIGNATURE if strict else _LONGEST_BARE * (1 + reachable)) or (
+            not strict and _IN_NO_SIGNATURE.search(line)
+        ):
             return None
         number += 1
-    if not strict and (not contact or sentences or (filled == 0 and number < end)):
+    if not strict and (not (unnamed or reachable) or sentences or (filled == 0 and number < end)):
         return None
     if not strict and bare != "--" and (start + 1 >= end or not lines[start + 1].strip() or start == own == 0):
         return None

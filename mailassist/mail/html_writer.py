@@ -19,6 +19,7 @@ _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
 _LONGEST_LINK = 200
 _DEEPEST_FRAME = 24
 _DEEPEST_QUOTE = 8
+_STRUCK = frozenset({"del", "s", "strike"})
 _FRAMES = frozenset({"blockquote", "li", "td", "th", "tr"})
 
 
@@ -94,6 +95,8 @@ class Writer:
             self._end_line(frame)
             self._put(frame, "-" * 20)
             self._end_line(frame)
+        elif tag in _STRUCK:
+            self._strike(frame)
         elif tag == "blockquote":
             self._push(tag)
             self._quotes += 1
@@ -115,6 +118,8 @@ class Writer:
             self._end_line(frame)
         elif tag in _FRAMES and frame.tag == tag and len(self._frames) > 1:
             self._pop()
+        elif tag in _STRUCK:
+            self._strike(frame)
         elif tag in ("ul", "ol"):
             self._end_line(frame)
             if self._lists:
@@ -123,6 +128,11 @@ class Writer:
         elif tag in _PARAGRAPHS or tag in _BLOCKS:
             self._end_line(frame)
             frame.gap = frame.gap or tag in _PARAGRAPHS
+
+    def _strike(self, frame: _Frame) -> None:
+        """Text that is struck out stands between marks, as in Markdown: what was taken back is not read as current."""
+        self._put(frame, "~~")
+        frame.trailing_space = False
 
     def _open_list(self, tag: str, attributes: Mapping[str, str | None]) -> None:
         frame = self._frames[-1]
