@@ -39,7 +39,12 @@ test: $(VENV)/.dev servers  ## every check and every test
 servers:  # real servers for the tests: installed only as root on Debian or Ubuntu, and only if missing
 	@sh tests/install_servers.sh
 
-bench: $(VENV)/.dev  ## one benchmark (NAME=...); without a name, the list
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check --group bench
+	-$(BIN)/python -m pip install -q --disable-pip-version-check --group bench-talon
+	@touch $@
+
+bench: $(if $(filter replies,$(NAME)),$(VENV)/.bench,$(VENV)/.dev)  ## one benchmark (NAME=...); without a name, the list
 	@$(BIN)/python -m benchmarks $(NAME) $(ARGS)
 
 lock: $(VENV)/.dev  ## renew requirements.lock from pyproject.toml

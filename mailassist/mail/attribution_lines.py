@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from mailassist.mail import quote_words as words
@@ -17,7 +18,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:\([^\W\d_]+\))?")
 _WROTE_WITHIN = re.compile(words.WROTE_WITHIN)
 _OPENER = re.compile(
     rf"(?:{words.OPENERS})\b|(?:{words.OPENERS_WITHIN})|(?:{words.SHORT_DAYS})\b\.?,?\s+(?:den\s+)?\d"
-    r"|[\w\u0900-\u0dff]{1,12}\.?,\s+\d|\d{1,4}[./\-,년年月 ]|\"?[^<>\"]{1,60}\"?\s*[<(\[]",
+    r"|[\w\u0900-\u0dff]{1,12}\.?,\s+\d|\d{1,4}[./\-,년年月 ]|<?[^\s<>@]+@\S+|\"?[^<>\"]{1,60}\"?\s*[<(\[]",
     re.IGNORECASE,
 )
 DATE = re.compile(
@@ -77,6 +78,7 @@ _ENDS = frozenset(":：\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2
 _LAST_TWO = frozenset(word[-2:] for word in words.LAST_WORDS)
 _LONGEST = 400
 _MOST_LINES = 5
+LAST_CHARACTERS = _ENDS | frozenset(".>- \t\xa0") | frozenset(word[-1] for word in words.LAST_WORDS)
 _LOOKED_BACK = 20  # lines above an attribution
 
 
@@ -86,6 +88,7 @@ class _Verb(NamedTuple):
     start: int
     end: int
     by: frozenset[str]
+    said: bool = False
 
 
 def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, bool] | None:
@@ -104,6 +107,8 @@ def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, b
         return (last, True) if _GROUPWISE.fullmatch(end) and DATE.search(end) else None
     if mark == "-" and end.lstrip()[:3] == "---" and (between := _BETWEEN_RULES.fullmatch(end)):
         end, mark = f"{between[1].rstrip(' :')}:", ":"
+    if mark == "." and end[-3:] == "..." and "news:" in end:  # "wrote in message news:ID..."
+        end, mark = f"{end[:-3]}:", ":"
     if mark not in (":", "："):
         if not _ends_without_colon(end, mark):
             return None
@@ -122,6 +127,8 @@ def may_end_attribution(line: str) -> bool:
         mark = line[-1:]
     if mark in _ENDS:
         return True
+    if mark == ".":
+        return line[-3:] == "..." and "news:" in line
     if mark == ">":
         return "@" in line or line.lstrip()[:2] == ">>"
     if mark == "-":
@@ -186,13 +193,15 @@ def _attributes(text: str) -> bool:
     dated, addressed = DATE.search(text), _addressed(text)
     if not (dated or addressed):
         return False
-    verb = _wrote(text, said=True)
+    verb = _wrote(text)
     if verb and verb.by & _OTHERS:
         return False
     if not _OPENER.match(text) and not (verb and _is_name(text[: verb.start])):
         return False
     if verb:
         return bool(dated) or (addressed and len(text) < 200)
+    if text[:3].lower() in ("on ", "at ") or not (_YOU | _OTHERS).isdisjoint(text.lower().split()):
+        return False
     return (bool(dated) and addressed and _ENDS_WITH_ADDRESS.search(text) is not None) or (
         _DATE_NAME_ADDRESS.fullmatch(text) is not None
     )
@@ -211,18 +220,19 @@ def _addressed(text: str) -> bool:
     )
 
 
-def _wrote(text: str, said: bool = False) -> _Verb | None:
-    """Where `text` says that somebody wrote, with the words beside it; `said`: or said."""
-    if not said and not _says_wrote(text):
-        return None
+@lru_cache(maxsize=64)  # the same few lines are looked at several times in a row
+def _wrote(text: str) -> _Verb | None:
+    """Where `text` says that somebody wrote (or, at its end, said), with the words beside it."""
     before = ""
     found: _Verb | None = None
     for match in _WORD.finditer(text):
         word = match[0].lower()
         if found:
             return _Verb(found.start, found.end, found.by | {word})
-        if word in words.WROTE or (said and word in words.SAID and text[match.end() :].strip() in (":", "：")):
+        if word in words.WROTE:
             found = _Verb(match.start(), match.end(), frozenset((before,)))
+        elif word in words.SAID and text[match.end() :].strip() in (":", "："):
+            return _Verb(match.start(), match.end(), frozenset((before,)), True)
         elif word not in words.AUXILIARIES:
             before = word if text[match.start() - 1 : match.start()] not in (".", "@") else ""
     if found is None and not text.isascii() and (within := _WROTE_WITHIN.search(text)):
@@ -258,7 +268,7 @@ def _short(line: str) -> bool:
     if len(line) > 80 or line[-1:] not in (":", "："):
         return False
     verb = _wrote(line)
-    if verb is None or verb.by & (_YOU | _OTHERS):
+    if verb is None or verb.said or verb.by & (_YOU | _OTHERS):
         return False
     name = (line[: verb.start] + line[verb.end :]).strip(" :：,")
     if _OPENER.match(name) and not name[:1].isdigit():

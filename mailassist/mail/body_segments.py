@@ -41,11 +41,13 @@ _INITIALS = re.compile(r"\s{0,8}([^\W\d_]{1,12})>(?!\S*=)")
 _BARS = "|}]:％%#＞»›│┃¦▌"
 _RULE = re.compile(r"\s*(?:-{16,}|_{16,})\s*")
 _NAME_LINE = re.compile(r"[^.!?:;]{1,60}|[^\s@]{1,60}@[^\s@]{3,60}")
+_ABOVE_HEADERS = re.compile(r"\s*message\s+du\s?:?\s.{0,20}\d\d\s*", re.IGNORECASE)  # Orange, SFR
 _ADDRESS_LINE = re.compile(r"\s*[^\s@<>]{1,64}@[^\s@<>]{3,80}\s*")
 _PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
 _PGP_SIGNATURE = ("-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----")
 _ENCODED = re.compile(r"begin [0-7]{3,4} \S.*")
 _HEADS = frozenset("-_*=—–‐#~[(<+")
+_LOOKED_AT = _HEADS | frozenset(">＞")
 _MAY_SEPARATE = _HEADS | frozenset("rRpPtTwW")
 _FAR = 300  # lines in which a signature ends
 
@@ -75,7 +77,9 @@ class _Finder:
             if head in "`b" and (skipped := self._verbatim(number, line)):
                 number = skipped
                 continue
-            segment = self._special(number, line, head) if head else None
+            segment = None
+            if head in _LOOKED_AT or ":" in line or "：" in line or line[-1] in markers.LAST_CHARACTERS or self.mark:
+                segment = self._special(number, line, head) if head else None
             if segment is None:
                 number += 1
                 continue
@@ -153,8 +157,10 @@ class _Finder:
 
     def _delimited(self, number: int, line: str) -> Segment | None:
         """A signature, or what PGP puts around a signed text."""
-        self.tries -= 1
         bare = line.rstrip()
+        if bare[-1] not in _HEADS:
+            return None
+        self.tries -= 1
         if bare == _PGP_SIGNED:
             end = number + 1
             while end < self.end and self.lines[end].startswith(("Hash:", "Comment:", "Version:", "Charset:")):
@@ -319,6 +325,8 @@ def _signature(lines: Sequence[str], start: int, own: int, end: int, strict: boo
         filled += bool(line.strip())
         sentences += bare != "--" and not strict and (len(line) > 80 or _SENTENCE.search(line[:200]) is not None)
         reachable = reachable or _CONTACT.search(line[:200]) is not None
+        if not strict and line.strip() == bare:
+            return None  # the upper one of two rules
         if filled > (_LONGEST_SIGNATURE if strict else _LONGEST_BARE * (1 + reachable)) or (
             not strict and _IN_NO_SIGNATURE.search(line)
         ):
@@ -346,7 +354,11 @@ def _below_own(lines: Sequence[str], start: int, own: int, signed: bool = False)
     first = start
     while first > own:
         line = lines[first - 1]
-        if line.strip() and not (markers.RULE.fullmatch(line) and line not in lines[max(own, first - 41) : first - 1]):
+        if (
+            line.strip()
+            and not _ABOVE_HEADERS.fullmatch(line)
+            and not (markers.RULE.fullmatch(line) and line not in lines[max(own, first - 41) : first - 1])
+        ):
             break
         first -= 1
     if not signed or first <= own or start - first > 4:

@@ -12,7 +12,7 @@ from mailassist.mail.disclaimers import is_disclaimer
 from mailassist.mail.message import BlockKind
 
 _DEVICE = (
-    r"(?:i-?phone|i-?pad|i-?pod|android|samsung|galaxy|huawei|xiaomi|redmi|pixel|oneplus|nokia|sony|xperia|motorola|moto|droid|htc|lg|blackberry"
+    r"(?:i-?phon\w*|i-?pad\w*|i-?pod|android|samsung|galaxy|huawei|xiaomi|redmi|pixel|oneplus|nokia|sony|xperia|motorola|moto|droid|htc|lg|blackberry"
     r"|windows|outlook|yahoo!?|gmail|googlemail|proton\s?mail|protonmail|tutanota|tuta|mail|e-?mail|aol|gmx|web\.de|k-9|thunderbird|fairemail"
     r"|mailspring|mailbird|airmail|bluemail|typemail|typeapp|superhuman|spark|newton|mailbox|sparrow|polymail|postbox|nine|aqua\s*mail|mymail"
     r"|zoho|fastmail|hey|evolution|mobil\w*|smart-?phone|handy|handset|phone|telefon\w*|tel[ée]f\w*|téléphone|tablet\w*|mac|macbook|apple\s+watch"
@@ -29,7 +29,7 @@ _SENT = re.compile(
     r"|lähetetty\s+\S+|odesláno\s+(?:z|ze|pomocí)|odoslané\s+(?:z|zo)|отправлено\s+(?:с|со|из|от|через)|послано\s+с"
     r"|στάλθηκε\s+(?:από|με|μέσω)|εστάλη\s+από|отправлено\s+с"
     r"|trimis\s+(?:de\s+pe|din)|elküldve|надіслано\s+(?:з|із)|poslano\s+(?:s|z|iz)|enviat\s+des|dikirim\s+dari|được\s+gửi\s+từ"
-    r"|发自|發自|來自我的|来自我的|傳送自|从我的|從我的|أرسلت?\s+من|مرسل\s+من|تم\s+الإرسال\s+من|נשלח\s+מ|ارسال\s+شده\s+از)",
+    r"|发自|發自|來自我的|来自我的|傳送自|从我的|從我的|أُ?رسلت?\s+من|نُ?شرت\s+من|من\s+جهاز|مرسل\s+من|تم\s+الإرسال\s+من|נשלח\s+מ|ارسال\s+شده\s+از)",
     re.IGNORECASE,
 )
 _SENT_AFTER = re.compile(
@@ -51,7 +51,7 @@ _LAST = (
     "傳送",
 )
 _OFFER = re.compile(
-    r"(?:get|download|try)\s+(?:outlook|bluemail|the\s+.{0,30}app|yahoo\s+mail|spark)\b.{0,60}|(?:outlook\s+(?:für|para|pour|per|voor|for|для|til|för)\s+.{0,40})"
+    r"(?:get|download|try)\s+(?:outlook|bluemail|the\s+.{0,30}app|yahoo\s+mail|spark)\b.{0,60}|(?:outlook\s+(?:für|para|pour|per|voor|for|для|til|för)\s+(?:ios|android|i-?phone|ipad|mac|windows)\W{0,3})"
     r"|(?:obtenir|obtenez|télécharger|téléchargez|obtener|obtén|descargar|obter|obtenha|baixar|scarica|ottieni|download|pobierz|hämta|hent|få|skaffa|hanki|holen\s+sie\s+sich"
     r"|laden\s+sie|získat|stáhnout|скачать|загрузить|скачайте)\s+outlook\b.{0,60}"
     r"|outlook\s+.{0,40}\s(?:herunterladen|beziehen|downloaden|indir|edinin|を入手|를?\s*다운로드)|获取\s*.{0,30}outlook|下载\s*.{0,30}outlook|.{0,20}outlook\s*を入手"
@@ -71,6 +71,9 @@ _EXCUSE = re.compile(
     r"(?:please\s+|pls\s+|bitte\s+|merci\s+de\s+)?(?:excuse|forgive|pardon|ignore|blame|apolog|sorry|entschuldig|verzeih|disculp|desculp|scus|excus|beklager|ursäkta|undskyld|przepraszam|извините|brevity|typos|tipp?fehler"
     r"|an?\s+at&t|an?\s+\w+\s+(?:lte|4g|5g))|(?:samsung|galaxy|iphone|android|an?\s+)",
     re.IGNORECASE,
+)
+_MINE = re.compile(
+    r"\b(?:my|mein\w*|mon|ma|mi|meu|minha|mio|mia|mijn|moj\w*|mého|min|mitt|моего|моей|мого)\b|我的|内の", re.IGNORECASE
 )
 _LINKS = re.compile(
     r"<(?:https?:|mailto:)[^<>\s]{1,300}>|\((?:https?:)[^()\s]{1,300}\)|\[(?:image|cid|https?):[^\[\]]{0,300}\]|(?<=\s)https?://\S{1,300}"
@@ -92,6 +95,11 @@ _FOOTER_BEGINS = re.compile(
 )
 _MOST_CLOSING = 12  # lines and paragraphs taken off an end
 _FOOTER_LINES = 16
+_REACHES = re.compile(
+    r"https?:|@|directly|\breceiv|erhalten|recevez|recib"
+)  # a footer says where to turn, or why it is there
+_FOOTER_HEADS = frozenset("ytr[vsfm")
+_LINE_HEADS = frozenset("_-=*#~—–")
 _LINE = re.compile(r"\s*(?:[_\-=*#~]{3,}|-- ?|—|–|_{2})\s*")
 _WIDE_LINE = re.compile(r"\s*[_\-=*#~]{8,}\s*")
 
@@ -107,7 +115,7 @@ def is_advertising(line: str) -> bool:
     if not 6 <= len(line) <= 160:
         return False
     if _OFFER.fullmatch(line):
-        return True
+        return "?" not in line.replace("yahoo!?", "")
     if _SENT.match(line) is None and _SENT_AFTER.search(line.rstrip(".")) is None:
         return False
     device = _KNOWN_DEVICE.search(line)
@@ -118,6 +126,8 @@ def is_advertising(line: str) -> bool:
         rest = line[stop.end() :].strip()
         return not rest or (_EXCUSE.match(rest) is not None and "?" not in rest)
     by_somebody = line.lower().startswith(("sent by ", "sent with ", "sent using ", "sent on "))  # "Sent by courier"
+    if not (line.lower().startswith("sent ") or _MINE.search(line)):
+        return False
     return stop is None and len(line) < 60 and not by_somebody and not _ENDING.search(line) and "," not in line
 
 
@@ -177,20 +187,19 @@ def list_footer(lines: Sequence[str]) -> int:
 def _footer_starts(lines: Sequence[str], end: int) -> Iterator[int]:
     """Every line, from the end, from which on all that follows is about the list."""
     least = max(end - _FOOTER_LINES, 0)
-    below = ""
     above = end
     for number in range(end - 1, least - 1, -1):
         line = lines[number]
-        below = f"{line}\n{below}"
         if above - number > 9:
             return
-        if _FOOTER_BEGINS.match(line):
+        head = line.lstrip()[:1].lower()
+        if head in _FOOTER_HEADS and _FOOTER_BEGINS.match(line) and _REACHES.search("\n".join(lines[number:end])):
             above = number
             yield number
-        elif _LINE.fullmatch(line):
+        elif head in _LINE_HEADS and _LINE.fullmatch(line):
             following = next((one for one in lines[number + 1 : end] if one.strip()), "")
             wide = _WIDE_LINE.fullmatch(line) is not None
-            if (wide and _LIST_WORDS.search(below)) or _FOOTER_BEGINS.match(following):
+            if (wide and _LIST_WORDS.search("\n".join(lines[number:end]))) or _FOOTER_BEGINS.match(following):
                 above = number
                 yield number
 

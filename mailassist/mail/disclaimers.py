@@ -54,10 +54,20 @@ _BANNER_SAYS = re.compile(
     r"|вложени|ссылк|отправител|ek(?:ler)?i|gönderen|συνημμέν|添付|附件|첨부|warum\s+dies|découvrir",
     re.IGNORECASE,
 )
+_MAIL = re.compile(
+    r"mail|message|sender|nachricht|absender|courriel|expéditeur|correo|mensaje|remitente|mensagem|messaggio|mittente"
+    r"|bericht|afzender|wiadomoś|nadawc|meddel|besked|avsändar|afsender|viesti|zpráv|сообщени|письм|ileti|posta|μήνυμα|邮件|郵件|メール|메일",
+    re.IGNORECASE,
+)
 _TAG = re.compile(
     r"\W{0,6}(?:external|extern|externe|ext)(?:\s+(?:e-?mail|sender|message|mail))?\W{0,6}", re.IGNORECASE
 )
 _RULE = re.compile(r"\s*[-_*=#~]{3,}\s*")
+_MAY_BE_BANNER = re.compile(  # a cheap first look
+    r"\W{0,6}(?:ext|cau|war|att|ale|not|be\b|think|ach|vor|hin|pru|ave|ate|adv|pre|cui|avv|let|waa|uwa|var|obs|huo|poz|upo"
+    r"|вни|осто|dik|uya|προ|注|警|주|th[ei]|die|you|som|sie|vou)",
+    re.IGNORECASE,
+)
 _BANNERS = 3
 _LONGEST = 900
 
@@ -69,11 +79,17 @@ def is_disclaimer(paragraph: str) -> bool:
 
 def is_banner(paragraph: str) -> bool:
     """Whether a first paragraph is a mail server's warning about mail from outside."""
-    if len(paragraph) > _LONGEST or _ASKS.search(paragraph.replace("/?", "")):
+    if (
+        _MAY_BE_BANNER.match(paragraph) is None
+        or len(paragraph) > _LONGEST
+        or _ASKS.search(paragraph.replace("/?", ""))
+    ):
         return False
     if _TAG.fullmatch(paragraph):
         return not paragraph.strip()[0].isalnum() or paragraph.isupper()
-    return _BANNER.match(paragraph) is not None and _BANNER_SAYS.search(paragraph) is not None
+    if _BANNER.match(paragraph) is None or _BANNER_SAYS.search(paragraph) is None:
+        return False
+    return _MAIL.search(paragraph) is not None
 
 
 def leading(lines: Sequence[str], start: int, end: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from mailassist.mail import quote_words as words
 from mailassist.mail.attribution_lines import BRACKETED_ADDRESS, DATE, DIRECTION, EMAIL
+from mailassist.mail.attribution_lines import LAST_CHARACTERS as LAST_CHARACTERS
 from mailassist.mail.attribution_lines import attribution as attribution
 from mailassist.mail.attribution_lines import begins_with_attribution as begins_with_attribution
 from mailassist.mail.attribution_lines import may_end_attribution as may_end_attribution
@@ -89,6 +90,8 @@ def header_key(line: str) -> str:
         if colon <= 0:
             return ""
     key = line[:colon]
+    if kind := _KEYS.get(key.lower()):
+        return kind
     if not key.isascii():
         key = DIRECTION.sub("", key)
     key = key.strip().strip("*_").strip()
@@ -106,7 +109,7 @@ def header_block(lines: Sequence[str], start: int, announced: bool = False) -> i
     Date first, with a whole date and a subject. A form that people filled in ("From: London", "Message: ...") is none.
     Where a separator `announced` it, any two of the lines are enough.
     """
-    if not header_key(lines[start]):
+    if not header_key(lines[start]) or (start and not announced and _FORM_LINE.match(lines[start - 1])):
         return 0
     if len(lines[start]) > 60 and _ON_ONE_LINE.match(lines[start][:1000]) and EMAIL.search(lines[start]):
         return start + 1

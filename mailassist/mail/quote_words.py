@@ -18,7 +18,7 @@ WROTE = word_set(
     """
     wrote writes schrieb schreibt geschrieben écrit escribió escreveu scritto scrive schreef geschreven
     napisał napisał(a) napisała pisze skrev skreiv kirjoitti napsal napsal(a) napsala píše написал написал(а)
-    написала пишет писал писал(а) писала написав пише yazdı yazmış έγραψε írta scris napísal napísal(a)
+    написала пишет писал писал(а) писала написав пише yazdı yazmış έγραψε írta scris napisana napísal napísal(a)
     napísala napisao napisal napisal(a) napisala viết menulis написа написао напиша escriure escrit escribiu
     rašė parašė rakstīja kirjutas zitat quoting citation citando skrifaði geskryf idatzi
     """
@@ -41,7 +41,7 @@ LAST_WORDS = (
 
 # What a dated attribution begins with.
 OPENERS = (
-    r"on|at|in\s+(?:article|message|a\s+message\s+dated)|zitat|quoting|citation|citando|am|le|el|em|no\s+dia|il|op|den|dne|dnia"
+    r"on|at|wiadomość|in\s+(?:article|message|a\s+message\s+dated)|zitat|quoting|citation|citando|am|le|el|em|no\s+dia|il|op|den|dne|dnia"
     r"|dňa|на|w\s+dniu|στις|την|τη|på|pe|dana|vào|pada|в|þann"
     r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag"
     r"|понедельник|вторник|среда|четверг|пятница|суббота|воскресенье|message\s+(?:du|from)"

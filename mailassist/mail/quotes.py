@@ -130,10 +130,12 @@ def _assembled(lines: Sequence[str], found: list[Segment]) -> Split:
     """The blocks of the judged segments, and the three texts that they make."""
     parts: dict[str, list[str]] = {"reply": [], "quoted": [], "signature": []}
     blocks: list[Block] = []
+    ends: dict[str, int] = {}  # of what each part holds so far
 
     def add(part: str, kind: BlockKind, start: int, end: int) -> None:
         if start < end:
-            _append(parts[part], lines[start:end])
+            _append(parts[part], lines[start:end], after_gap=ends.get(part) != start)
+            ends[part] = end
             blocks.append(Block(kind, "\n".join(lines[start:end])))
 
     for segment in found:
@@ -151,10 +153,10 @@ def _assembled(lines: Sequence[str], found: list[Segment]) -> Split:
     return Split(**texts, blocks=tuple(blocks))
 
 
-def _append(part: list[str], lines: Sequence[str]) -> None:
+def _append(part: list[str], lines: Sequence[str], after_gap: bool) -> None:
     """Add lines to a part; a gap stays where something between was taken out."""
     start = 0
-    if part and lines:
+    if part and lines and after_gap:
         if not part[-1].strip():
             while start < len(lines) and not lines[start].strip():
                 start += 1
@@ -164,4 +166,5 @@ def _append(part: list[str], lines: Sequence[str]) -> None:
 
 
 def _text(lines: list[str]) -> str:
-    return "\n".join(lines).strip("\n") if any(line.strip() for line in lines) else ""
+    text = "\n".join(lines).strip("\n")
+    return "" if text.isspace() else text

@@ -14,7 +14,7 @@ from mailassist.errors import InputError
 from mailassist.transport.files import read_messages
 
 KEYS = (
-    "message_id from to cc date subject headers reply quoted signature hidden attachments warnings".split()  # noqa: SIM905
+    "message_id from to cc date subject headers reply quoted signature blocks hidden attachments warnings".split()  # noqa: SIM905
 )
 MAIL = (
     b"From: Nora <nora@x.example>\r\nTo: me@own.example, Tom <tom@y.example>\r\nMessage-ID: <1@x>\r\n"
@@ -40,6 +40,7 @@ def test_parse_prints_the_promised_shape_without_raw_controls() -> None:
     assert value["from"] == "Nora <nora@x.example>" and value["to"] == "me@own.example, Tom <tom@y.example>"
     assert value["date"] == "2026-11-03T09:12:00+01:00" and value["cc"] == ""
     assert value["headers"]["message-id"] == ["<1@x>"]
+    assert "\n".join(block["text"] for block in value["blocks"]).startswith(value["reply"])
     assert value["reply"].startswith("Hello") and value["hidden"] == ["secret"]
 
 
