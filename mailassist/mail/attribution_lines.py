@@ -265,7 +265,7 @@ def _certain(text: str, above: Sequence[str]) -> bool:
 def _short(line: str) -> bool:
     """`Tomás Vidal wrote:` alone, or "On Monday, Tomás wrote:"."""
     line = line.strip()
-    if len(line) > 80 or line[-1:] not in (":", "："):
+    if len(line) > 80 or (line[-1:] not in (":", "：") and not line.endswith(words.LAST_WORDS)):
         return False
     verb = _wrote(line)
     if verb is None or verb.said or verb.by & (_YOU | _OTHERS):

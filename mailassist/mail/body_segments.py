@@ -114,7 +114,9 @@ class _Finder:
         if self.mark and (head == self.mark or (not isinstance(self.mark, str) and self.mark.match(line))):
             return _quote(self.lines, number, self.end, self.mark)
         colon = ":" in line or "：" in line
-        if not (colon or head in _HEADS or markers.may_end_attribution(line)) or self.tries <= 0:
+        if self.tries <= 0:
+            return None
+        if not (colon or head in _HEADS or markers.may_end_attribution(line) or "bove this line" in line):
             return None
         if head in _HEADS and (segment := self._delimited(number, line)):
             return segment

@@ -75,6 +75,8 @@ _EXCUSE = re.compile(
 _MINE = re.compile(
     r"\b(?:my|mein\w*|mon|ma|mi|meu|minha|mio|mia|mijn|moj\w*|mého|min|mitt|моего|моей|мого)\b|我的|内の", re.IGNORECASE
 )
+_LEADING = re.compile(r"[\W_]*")
+_TRAILING = " \t\xa0*_-–—<>[](){}|~📱✉📧\ufe0f"
 _LINKS = re.compile(
     r"<(?:https?:|mailto:)[^<>\s]{1,300}>|\((?:https?:)[^()\s]{1,300}\)|\[(?:image|cid|https?):[^\[\]]{0,300}\]|(?<=\s)https?://\S{1,300}"
 )
@@ -108,10 +110,11 @@ def is_advertising(line: str) -> bool:
     """Whether a line on its own was put there by the mail program ("Von meinem iPhone gesendet")."""
     if not 6 <= len(line) <= 400:
         return False
-    begin = line.lstrip(" \t*_-–—<>[](){}|~")
+    begin = _LEADING.sub("", line, count=1)
     if not (_SENT.match(begin) or _OFFER.match(begin) or line.rstrip(" .*_").endswith(_LAST)):
         return False
-    line = _LINKS.sub("", _NAMED_LINK.sub(r"\1", line)).strip().strip("*_-–—<>[](){}|~").strip()
+    line = _LINKS.sub("", _NAMED_LINK.sub(r"\1", begin))
+    line = line.rstrip(_TRAILING)
     if not 6 <= len(line) <= 160:
         return False
     if _OFFER.fullmatch(line):
@@ -159,8 +162,11 @@ def _closing(lines: Sequence[str], start: int, last: int) -> tuple[BlockKind, in
     while first > start and lines[first - 1].strip() and last - first < 60:
         first -= 1
     if first > start and is_disclaimer(" ".join(lines[first:last])):
-        while first - 1 > start and _WIDE_LINE.fullmatch(lines[first - 1]):
-            first -= 1
+        above = first
+        while above > start and first - above < 3 and not lines[above - 1].strip():
+            above -= 1
+        if above - 1 > start and _WIDE_LINE.fullmatch(lines[above - 1]):
+            first = above - 1
         return BlockKind.DISCLAIMER, first
     return None
 

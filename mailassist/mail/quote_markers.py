@@ -26,6 +26,9 @@ _WRITTEN_OUT = re.compile(
     r"(?:[\w-]+(?:\.| dot ))+[a-z]{2,24}[)\]>,;]*(?:\s|$)"
 )
 _FORM_LINE = re.compile(rf"\s*[*_]{{0,2}}(?:{words.FORM})[*_]{{0,2}}\s{{0,2}}[:：]", re.IGNORECASE)
+_PLAIN_DATE = re.compile(
+    r"\W*(?:date|datum|data|fecha|dato|дата|tarih|dátum|日期|날짜)\W*[:：]", re.IGNORECASE
+)  # not "Sent:"
 # All of a header block on one line, as text made of HTML has it.
 _ON_ONE_LINE = re.compile(
     rf"\s*[*_]{{0,2}}(?:{words.FROM})[*_]{{0,2}}\s?:.{{3,200}}?[*_]{{0,2}}(?:{words.DATED})[*_]{{0,2}}\s?:.{{6,100}}?[*_]{{0,2}}(?:{words.TO})[*_]{{0,2}}\s?:"
@@ -34,7 +37,8 @@ _ON_ONE_LINE = re.compile(
 )
 _DASHES = "-_*=—–‐~"
 _SEPARATOR = re.compile(
-    rf"\s*\*?[-_*=—–‐]{{2,}}\s*(?:(?:{words.ORIGINAL})|(?P<forward>{words.FORWARDED}))\s*[-_*=—–‐]{{2,}}\s*:?\s*",
+    rf"\s*\*?(?:[-_*=—–‐#]{{2,}}\s*(?:(?:{words.ORIGINAL})|(?P<forward>{words.FORWARDED}))\s*[-_*=—–‐#]{{2,}}"
+    rf"|-{{5,}}\s*(?:original\s+message|(?P<begin>forwarded\s+message)))\s*:?\s*",
     re.IGNORECASE,
 )
 _BEGIN = re.compile(rf"\s*(?:{words.FORWARD_BEGINS})\s*[:：]\s*", re.IGNORECASE)
@@ -65,9 +69,9 @@ def separator(line: str) -> str:
     if not head:
         return ""
     if head in _DASHES or head in "#<[(+":
-        found = _SEPARATOR.fullmatch(line) if head in _DASHES else None
+        found = _SEPARATOR.fullmatch(line) if head in _DASHES or head == "#" else None
         if found:
-            return "forward" if found["forward"] else "original"
+            return "forward" if found["forward"] or found["begin"] else "original"
         return "notice" if _says_reply_above(line.strip()) else ""
     if line.rstrip()[-1:] in (":", "："):
         return "forward" if _BEGIN.fullmatch(line) else ""
@@ -143,4 +147,6 @@ def _by_program(kinds: dict[str, str]) -> bool:
     if any(form.search(line) for line in addressed for form in (EMAIL, BRACKETED_ADDRESS, _WRITTEN_OUT)):
         return True
     first = next(iter(kinds))
+    if first == "from" and len(kinds) == 4 and not _PLAIN_DATE.match(kinds["date"]):
+        return True
     return first in ("from", "date") and "subject" in kinds and bool(DATE.search(kinds.get("date", "")))

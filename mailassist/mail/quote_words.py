@@ -104,7 +104,7 @@ ORIGINAL = (
 )
 # ... and above one that is passed on.
 FORWARDED = (
-    r"forwarded\s+(?:message|mail)|forwarded\s+(?:by|from)\b.*|weitergeleitete\s+(?:nachricht|mail)|(?:weiter)?weitergeleitet\s+(?:von|durch)\b.*"
+    r"forwarded\s+(?:message|mail)(?:\s+from\b.*)?|forwarded\s+(?:by|from)\b.*|weitergeleitete\s+(?:nachricht|mail)|(?:weiter)?weitergeleitet\s+(?:von|durch)\b.*"
     r"|message\s+transféré|transféré\s+par\b.*|mensaje\s+reenviado|reenviado\s+por\b.*|mensagem\s+(?:encaminhada|reencaminhada)"
     r"|messaggio\s+inoltrato|inoltrato\s+da\b.*|doorgestuurd\s+(?:bericht|door\b.*)|przekazana\s+wiadomość"
     r"|(?:treść\s+)?przekazanej\s+wiadomości|vidarebefordrat\s+meddelande|videresendt\s+(?:meddelelse|melding|besked)"
