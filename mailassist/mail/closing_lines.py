@@ -100,6 +100,11 @@ _FOOTER_LINES = 16
 _REACHES = re.compile(
     r"https?:|@|directly|\breceiv|erhalten|recevez|recib"
 )  # a footer says where to turn, or why it is there
+_FOOTER_HINTS = (  # every footer has one of them
+    "subscri", "receiv", "directly", "mailing", "mailman", "listinfo", "visit topic", "this discussion", "this topic",
+    "notification", "more options", "message id", "to post to", "groups.google", "archives", "erhalten", "abmelden",
+    "abonner", "recevez", "recib", "suscri", "inscri", "inscrever", "abbestellen", "отписаться", "退订", "配信停止",
+)  # fmt: skip
 _FOOTER_HEADS = frozenset("ytr[vsfm")
 _LINE_HEADS = frozenset("_-=*#~—–")
 _LINE = re.compile(r"\s*(?:[_\-=*#~]{3,}|-- ?|—|–|_{2})\s*")
@@ -185,6 +190,9 @@ def list_footer(lines: Sequence[str]) -> int:
     while end > 0 and not lines[end - 1].strip():
         end -= 1
     found = len(lines)
+    last = "\n".join(lines[max(end - _FOOTER_LINES, 0) : end])
+    if len(last) < 20_000 and not any(map(last.lower().__contains__, _FOOTER_HINTS)):
+        return found
     for number in _footer_starts(lines, end):
         found = number
     return _with_advertisement(lines, found) if found < len(lines) else found
