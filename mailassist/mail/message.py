@@ -42,6 +42,16 @@ class Attachment:
     size: int
     inline: bool = False
     content_id: str = ""
+    left: int = 0  # bytes that stayed on the server because the message is large; 0: nothing did
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """An attachment with its content, the transfer encoding undone; empty where it is over a limit."""
+
+    attachment: Attachment
+    data: bytes
+    charset: str = ""  # as the sender says
 
 
 class BlockKind(StrEnum):

@@ -15,6 +15,8 @@ from email.utils import collapse_rfc2231_value
 
 from mailassist.mail.header_fields import decode_words, split_headers
 
+LEFT_FIELD = "X-Mailassist-Left"  # which we put into the header of a part whose body stays on the server: its size
+
 _LONGEST_PARAMETERS = 8_000  # the standard library reads parameters in quadratic time
 _MOST_CANDIDATES = 300_000  # lines that begin with "--"
 _BORDER = re.compile(rb"(?:\A|\n)--([^\r\n]{1,200}?)[ \t]*\r?\n(?=content-[a-z-]{1,40}[ \t]*:)", re.IGNORECASE)
@@ -40,6 +42,7 @@ class PartHeader:
     protocol: str = ""
     smime_type: str = ""
     report_type: str = ""
+    left: int = 0  # bytes of the body that stayed on the server
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ def part_header(fields: tuple[tuple[str, str], ...]) -> PartHeader:
     """Read the fields that describe a part. Never raises."""
     known: dict[str, str] = {}
     for name, value in fields:
-        if name.startswith("content-"):
+        if name.startswith("content-") or name == LEFT_FIELD.lower():
             known.setdefault(name, value[:_LONGEST_PARAMETERS])
     if not known:
         return PartHeader()
@@ -108,7 +111,12 @@ def _described(reader: HeaderFields) -> PartHeader:
         protocol=_parameter(reader, "protocol").lower(),
         smime_type=_parameter(reader, "smime-type").lower(),
         report_type=_parameter(reader, "report-type").lower(),
+        left=_number(str(reader.get(LEFT_FIELD, ""))),
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,12}", text.strip()) else 0
 
 
 def _parameter(reader: HeaderFields, name: str, header: str = "content-type") -> str:

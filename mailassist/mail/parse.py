@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass, replace
 
 from mailassist.mail.addresses import parse_addresses
-from mailassist.mail.body_parts import read_body
+from mailassist.mail.body_parts import read_attached, read_body
 from mailassist.mail.dates import parse_date
 from mailassist.mail.encryption import signed_content, smime
 from mailassist.mail.header_fields import HeaderBlock, decode_words, split_headers
 from mailassist.mail.header_warnings import header_warnings
-from mailassist.mail.message import Address, Message
+from mailassist.mail.message import Address, AttachedFile, Message
 from mailassist.mail.message_ids import made_up
 from mailassist.mail.message_ids import message_ids as message_ids
 from mailassist.mail.mime import PartHeader, Structure, part_header, structure
@@ -66,6 +66,18 @@ def parse_message(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     found = _structure(raw, header, block.body_start, limits)
     message = _from_headers(block, limits, len(raw))
     return _with_body(message, *_opened(raw, found, limits), limits)
+
+
+def attached_files(raw: bytes, *, most: int, limits: Limits = DEFAULT_LIMITS) -> list[AttachedFile]:
+    """The attachments of a message with what they hold, in its order. Never raises.
+
+    What is longer than `most` bytes comes without its content. A text attachment that `parse_message` reads as the
+    message itself is left out.
+    """
+    raw = _with_line_ends(raw)
+    block = split_headers(raw, size=limits.header_bytes, count=limits.header_count)
+    found = _structure(raw, part_header(block.fields), block.body_start, limits)
+    return read_attached(*_opened(raw, found, limits), most)
 
 
 def _structure(raw: bytes, header: PartHeader, start: int, limits: Limits) -> Structure:
