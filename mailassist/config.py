@@ -187,6 +187,8 @@ class ModelSettings(_Section):
     context_tokens: Annotated[int, Field(ge=200)] | None = None  # None: the registry's default budget
     output_tokens: Annotated[int, Field(ge=16)] | None = None  # None: the registry's
     daily_budget: Annotated[float, Field(ge=0)] | None = 1.0  # US dollars a day; None: no limit
+    documents: bool = True  # the text of attachments goes to the model with the mail
+    pictures: bool = True  # and attached pictures, where the model takes them and the budget allows
     input_price: Price | None = None  # for models the registry does not know
     cached_price: Price | None = None
     output_price: Price | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from mailassist.errors import ConfigError, MailassistError, ModelError
 if TYPE_CHECKING:
     from mailassist.config import Account, Config, Identity
     from mailassist.desk import Desk
+    from mailassist.documents import Document
     from mailassist.drafting.pipeline import Draft, DraftRequest
     from mailassist.drafting.prompt import Prompt
     from mailassist.intake.pull import Pulled
@@ -149,7 +151,15 @@ def _of_file(desk: Desk, file: str, account: str, instruction: str, reply_all: b
         own = OwnAddresses.of([(faces[0].address, [])])
     plan = plan_reply(conversation, message, own, faces, reply_all=reply_all)
     told = (f"Only the first {READ_AT_MOST:,} bytes of the message were read",) if cut else ()
-    return _Task(DraftRequest("", conversation, faces[plan.identity], instruction), plan, notices=told)
+    documents = _documents(desk, {message.message_id: raw}) if message.attachments else {}
+    request = DraftRequest("", conversation, faces[plan.identity], instruction, documents=documents)
+    return _Task(request, plan, notices=told)
+
+
+def _documents(desk: Desk, raw: dict[str, bytes]) -> Mapping[str, Sequence[Document]]:
+    from mailassist.documents.reading import read_documents
+
+    return read_documents(raw) if desk.config.model.documents and desk.config.model.name != "outline" else {}
 
 
 def _accounts(config: Config, account: str) -> list[Account]:
@@ -177,6 +187,7 @@ def _save(desk: Desk, task: _Task, made: Draft, instruction: str) -> str:
 
 
 def _show_prompt(desk: Desk, task: _Task, prompt: Prompt, as_json: bool) -> None:
+    from mailassist.drafting.attachments import picture_line
     from mailassist.drafting.pipeline import notices, output_tokens
     from mailassist.model.registry import Usage, cost
 
@@ -196,6 +207,17 @@ def _show_prompt(desk: Desk, task: _Task, prompt: Prompt, as_json: bool) -> None
         "max_output_tokens": most,
         "max_price": cost(info, Usage(prompt.tokens, 0, most)) if info.priced else None,
         "left_out": [{"message_id": part.message_id, "why": part.why} for part in prompt.packed.left_out],
+        "images": [
+            {
+                "name": one.picture.name,
+                "width": one.picture.width,
+                "height": one.picture.height,
+                "detail": one.detail,
+                "tokens": one.tokens,
+                "price": one.price,
+            }
+            for one in prompt.images
+        ],
         "notices": told,
     }
     if as_json:
@@ -207,6 +229,8 @@ def _show_prompt(desk: Desk, task: _Task, prompt: Prompt, as_json: bool) -> None
     ):
         say(f"--- {title}: {tokens} tokens")
         say(text)
+    for number, one in enumerate(prompt.images, 1):
+        say(f"--- image {number}, in front of the input: {picture_line(one)}")
     say(f"--- {_price_line(shown)}")
     for line in told:
         warn(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from mailassist.mail.safe_text import SafeText
 
 if TYPE_CHECKING:
     from mailassist.config import Config
+    from mailassist.documents import Document
     from mailassist.drafting.prompt import Prompt
     from mailassist.mail.threads import Conversation
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--thread", "message_id", required=True, metavar="MESSAGE-ID", help="Any message of the conversation.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Tokens of the whole prompt [the model's].")
 @click.option("--model", metavar="NAME", help="Pack for this model instead of the configured one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: tokens, messages, left_out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: tokens, messages, documents, left_out.")
 @config_option
 def command(path: Path, message_id: str, budget: int | None, model: str | None, as_json: bool) -> None:
     """Show what the model would see of a conversation in an mbox file or Maildir.
@@ -31,8 +33,8 @@ def command(path: Path, message_id: str, budget: int | None, model: str | None, 
     `tokens` counts everything that would be sent: instructions, messages, and what the chat format itself costs.
     """
     config = configured_or_default()
-    conversation = _conversation(path, message_id, config)
-    prompt = _packed(conversation, config, budget, model)
+    conversation, raw = _conversation(path, message_id, config)
+    prompt = _packed(conversation, raw, config, budget, model)
     if as_json:
         dump_json(as_object(prompt))
     else:
@@ -48,15 +50,26 @@ def as_object(prompt: Prompt) -> dict[str, object]:
             {"message_id": message.message_id, "text": message.text, "tokens": message.tokens}
             for message in packed.messages
         ],
+        "documents": [
+            {"message_id": one.message_id, "name": one.name, "tokens": one.tokens, "whole": one.whole}
+            for one in prompt.documents
+        ],
+        "images": [
+            {"name": one.picture.name, "detail": one.detail, "tokens": one.tokens, "price": one.price}
+            for one in prompt.images
+        ],
         "left_out": [{"message_id": part.message_id, "why": part.why} for part in packed.left_out],
     }
 
 
-def _packed(conversation: Conversation, config: Config, budget: int | None, model: str | None) -> Prompt:
+def _packed(
+    conversation: Conversation, raw: Mapping[str, bytes], config: Config, budget: int | None, model: str | None
+) -> Prompt:
     from datetime import date
 
     from mailassist.context.language import reply_language
     from mailassist.context.tokens import counter_for
+    from mailassist.drafting.attachments import Sight
     from mailassist.drafting.pipeline import token_budget
     from mailassist.drafting.prompt import Author, Wish, build
     from mailassist.model.registry import find
@@ -76,11 +89,24 @@ def _packed(conversation: Conversation, config: Config, budget: int | None, mode
         today=date.today(),
         overrides=config_path().parent / "templates",
         input_price=info.input_price,
+        documents=_documents(conversation, raw) if config.model.documents else {},
+        sight=Sight(info, allowed=config.model.pictures),
     )
 
 
-def _conversation(path: Path, message_id: str, config: Config) -> Conversation:
-    """The conversation of `message_id`; only its own messages are read whole."""
+def _documents(conversation: Conversation, raw: Mapping[str, bytes]) -> Mapping[str, Sequence[Document]]:
+    from mailassist.desk.attachments import has_files
+
+    files = {one.message_id: raw[one.message_id] for one in (e.message for e in conversation.entries) if has_files(one)}
+    if not files:
+        return {}
+    from mailassist.documents.reading import read_documents
+
+    return read_documents(files)
+
+
+def _conversation(path: Path, message_id: str, config: Config) -> tuple[Conversation, Mapping[str, bytes]]:
+    """The conversation of `message_id`, and its raw messages by Message-ID; only these are read whole."""
     from mailassist.mail.parse import parse_headers, parse_message
     from mailassist.mail.threads import thread
     from mailassist.transport.files import read_messages
@@ -93,14 +119,22 @@ def _conversation(path: Path, message_id: str, config: Config) -> Conversation:
         raise InputError(f"{path} has no message {wanted}", cure=f"`mailassist threads {path}` shows what it has.")
     members = {entry.message.message_id for entry in found.entries}
     inside = [header.message_id in members for header in headers]
-    whole = (parse_message(raw) for raw, member in zip(read_messages(path), inside, strict=False) if member)
-    return next(talk for talk in thread(whole, own) if talk.message(wanted))
+    raw = [one for one, member in zip(read_messages(path), inside, strict=False) if member]
+    whole = [parse_message(one) for one in raw]
+    known: dict[str, bytes] = {}
+    for message, one in zip(whole, raw, strict=True):
+        known.setdefault(message.message_id, one)
+    return next(talk for talk in thread(whole, own) if talk.message(wanted)), known
 
 
 def _show(prompt: Prompt) -> None:
+    from mailassist.drafting.attachments import picture_line
+
     for message in prompt.packed.messages:
         say(f"--- {SafeText(message.message_id).line()}  {message.tokens} tokens")
         say(f"{message.header}\n{message.text}\n")
+    for number, one in enumerate(prompt.images, 1):
+        say(f"Image {number}: {SafeText(picture_line(one)).line()}")
     for part in prompt.packed.left_out:
         say(f"Left out: {SafeText(part.message_id).line()}: {part.why}")
     estimate = "" if prompt.exact else " (upper estimate)"

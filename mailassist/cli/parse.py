@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from mailassist.cli.context import READ_AT_MOST, config_option, read_message_fil
 from mailassist.cli.output import dump_json, say
 
 if TYPE_CHECKING:
+    from mailassist.documents import Document
     from mailassist.mail.message import Address, Message
 
 
@@ -26,16 +28,26 @@ def command(file: str, as_json: bool) -> None:
 
     raw, cut = read_message_file(file)
     message = parse_message(raw)
+    said = _said(raw, message)
     del raw
-    value = as_object(message, cut)
+    value = as_object(message, cut, said)
     if as_json:
         dump_json(value)
     else:
         _show(message, value)
 
 
-def as_object(message: Message, cut: bool = False) -> dict[str, object]:
-    """The shape that `parse --json` prints; other programs rely on it."""
+def _said(raw: bytes, message: Message) -> Sequence[Document]:
+    """What the attachments say."""
+    if not message.attachments or message.encrypted:
+        return ()
+    from mailassist.documents.reading import read_documents
+
+    return read_documents({message.message_id: raw}).get(message.message_id, ())
+
+
+def as_object(message: Message, cut: bool = False, said: Sequence[Document] = ()) -> dict[str, object]:
+    """The shape that `parse --json` prints; other programs rely on it. `said`: what the attachments say."""
     warnings = list(message.warnings)
     if cut:
         warnings.insert(0, f"structure-limit: too large; only the first {READ_AT_MOST:,} bytes were read")
@@ -52,12 +64,31 @@ def as_object(message: Message, cut: bool = False) -> dict[str, object]:
         "signature": message.signature,
         "blocks": [{"kind": block.kind.value, "text": block.text} for block in message.blocks],
         "hidden": list(message.hidden),
-        "attachments": [
-            {"name": part.name, "content_type": part.content_type, "size": part.size, "inline": part.inline}
-            for part in message.attachments
-        ],
+        "attachments": _attachments(message, said),
         "warnings": warnings,
     }
+
+
+def _attachments(message: Message, said: Sequence[Document]) -> list[dict[str, object]]:
+    """The attachments, each with its text; ornaments have none."""
+    documents = list(said)
+    found: list[dict[str, object]] = []
+    for part in message.attachments:
+        own = (part.name, part.content_type)
+        document = next((one for one in documents if (one.name, one.content_type) == own), None)
+        if document is not None:
+            documents.remove(document)
+        found.append(
+            {
+                "name": part.name,
+                "content_type": part.content_type,
+                "size": part.size,
+                "inline": part.inline,
+                "text": document.text if document else "",
+                "note": document.note if document else "",
+            }
+        )
+    return found
 
 
 def _line(addresses: tuple[Address, ...]) -> str:

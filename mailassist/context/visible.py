@@ -373,7 +373,9 @@ def _data(text: str, delimiter: str) -> str:
 
 
 def _with_remarks(entry: Entry, text: str, quotes: bool, delimiter: str) -> str:
-    return "\n".join([*_before(entry, delimiter), text or _nothing(entry.message, quotes), *_after(entry, delimiter)])
+    after = list(_after(entry, delimiter))
+    said = text or _nothing(entry.message, quotes, attached=bool(after))
+    return "\n".join(filter(None, [*_before(entry, delimiter), said, *after]))
 
 
 def _before(entry: Entry, delimiter: str) -> Iterator[str]:
@@ -389,7 +391,9 @@ def _after(entry: Entry, delimiter: str) -> Iterator[str]:
         yield f"[attached: {', '.join(shown)}{more}]"
 
 
-def _nothing(message: Message, quotes: bool) -> str:
+def _nothing(message: Message, quotes: bool, attached: bool) -> str:
     if message.encrypted:
         return f"[encrypted: {message.encrypted}]"
+    if attached and not quotes:
+        return ""  # what is attached is what is said, as in an invitation
     return "[only quoted text]" if quotes else "[no text]"

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailassist.config import Account, Config, default_data_folder
+from mailassist.desk.attachments import Attachments
 from mailassist.desk.connections import Connections
-from mailassist.desk.models import Models
+from mailassist.desk.models import OUTLINE, Models
 from mailassist.desk.views import answered, author, outbox_entry, preview, saved_draft
 from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError, StoreError
 from mailassist.mail.addresses import OwnAddresses
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from mailassist.config import Identity
     from mailassist.delivery.outbox import Outcome, Reply
     from mailassist.delivery.work import Route
+    from mailassist.documents import Document
     from mailassist.drafting.pipeline import Draft, DraftRequest
     from mailassist.drafting.prompt import Prompt
     from mailassist.intake.pull import Pulled
@@ -97,6 +99,10 @@ class Desk:
     @cached_property
     def _connections(self) -> Connections:
         return Connections(self.config.accounts, self._keeper, self.data_folder, self._warn)
+
+    @cached_property
+    def _attachments(self) -> Attachments:
+        return Attachments(self.source)
 
     @cached_property
     def models(self) -> Models:
@@ -335,7 +341,21 @@ class Desk:
 
         plan = self.plan(account, pulled, reply_all=False)
         identity = self.account(account).faces[plan.identity]
-        return DraftRequest(account, pulled.conversation, identity, instruction, previous, pulled.unknown)
+        return DraftRequest(
+            account,
+            pulled.conversation,
+            identity,
+            instruction,
+            previous,
+            pulled.unknown,
+            self.documents(account, pulled),
+        )
+
+    def documents(self, account: str, pulled: Pulled) -> Mapping[str, Sequence[Document]]:
+        """What the attachments of a conversation say, by Message-ID; nothing where that is off or nobody reads it."""
+        if not self.config.model.documents or self.config.model.name == OUTLINE:
+            return {}
+        return self._attachments.documents(account, pulled)
 
     @property
     def _overrides(self) -> Path | None:

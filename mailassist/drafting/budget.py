@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from mailassist.store.database import Store
 
 if TYPE_CHECKING:
     from mailassist.model.client import Answer, Writer
+    from mailassist.model.request import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ def paid_write(
     *,
     instructions: str,
     input: str,
+    images: Sequence[Image] = (),
     input_tokens: int,
     messages: int,
     max_output: int,
@@ -70,6 +72,7 @@ def paid_write(
     answer = writer.write(
         instructions,
         input,
+        images=images,
         max_output=max_output,
         cache_key=cache_key,
         on_text=on_text,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,9 @@ from mailassist.context.language import detect, reply_language
 from mailassist.context.loading import load_in_background
 from mailassist.context.tokens import TokenCounter, counter_for
 from mailassist.context.tokens import warm_up as load_tokens
-from mailassist.drafting.budget import Paid, Payer, paid_write
+from mailassist.documents import Document
+from mailassist.drafting.attachments import Sight
+from mailassist.drafting.budget import Paid, Payer, paid_write, upper_bound
 from mailassist.drafting.prompt import Author, Prompt, Wish, build, load_templates
 from mailassist.drafting.reply_text import cleaned
 from mailassist.errors import InputError, MailassistError, NotDraftable
@@ -27,7 +29,8 @@ from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation
 from mailassist.model.errors import ModelCallFailed
 from mailassist.model.registry import ModelInfo, Usage
-from mailassist.store import conversations
+from mailassist.model.request import Image
+from mailassist.store import conversations, ledger
 from mailassist.store.database import Store
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class DraftRequest:
     instruction: str = ""
     previous: str = ""  # the draft to revise
     unknown: int = 0  # earlier messages that nobody could find
+    documents: Mapping[str, Sequence[Document]] = field(default_factory=dict)  # what attachments say, by Message-ID
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,19 @@ def prepare(
         today=datetime.fromtimestamp(now()).date(),
         overrides=overrides,
         input_price=info.input_price,
+        documents=request.documents,
+        sight=_sight(request, info, store, config, now()) if request.documents else None,
     )
+
+
+def _sight(request: DraftRequest, info: ModelInfo, store: Store, config: Config, now: float) -> Sight:
+    """Pictures may cost what today's budget leaves beside the dearest call without any."""
+    daily = config.model.daily_budget
+    if daily is None or not info.priced:
+        return Sight(info, allowed=config.model.pictures)
+    text = upper_bound(info, token_budget(config, info), output_tokens(config, info))
+    left = daily - ledger.spent_since(store, ledger.day_start(now)) - text
+    return Sight(info, max(left, 0.0), config.model.pictures)
 
 
 def draft(
@@ -154,6 +170,7 @@ def _written(
         Payer(request.account_name, mailbox, config.model.daily_budget),
         instructions=prompt.instructions,
         input=prompt.input,
+        images=[Image(one.picture.content_type, one.picture.data, one.detail) for one in prompt.images],
         input_tokens=prompt.tokens,
         messages=len(prompt.packed.messages),
         max_output=output_tokens(config, writer.info),

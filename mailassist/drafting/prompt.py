@@ -7,9 +7,9 @@ with a number nobody can guess. Templates of the same name in the user's folder 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from mailassist.context.clean import data_text
 from mailassist.context.language import language_name
 from mailassist.context.pack import Packed, pack
 from mailassist.context.tokens import BytePairCounter, TokenCounter
+from mailassist.drafting.attachments import SHARE, Documents, SentPicture, Sight, chosen, told
 from mailassist.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 FRAME_TOKENS = 11
 # The same for models whose chat template we do not know: SmolLM2's (ChatML) costs 14; an upper estimate.
 UNKNOWN_FRAME_TOKENS = 24
+LEAST_MAIL = 200  # tokens that pictures leave to the mail itself
 
 # What the code of a template can raise.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
@@ -58,8 +60,18 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedText:
+    """What an attachment adds to a prompt."""
+
+    message_id: str
+    name: str  # hostile
+    tokens: int  # of all its text
+    whole: bool  # all of it is in the prompt
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """Exactly what would be sent, and what it costs."""
+    """Exactly what would be sent, and what it costs: `images` first, then `input`."""
 
     instructions: str  # the system or developer message
     input: str  # the user message
@@ -70,6 +82,8 @@ class Prompt:
     exact: bool  # False: the sum, or every count, is an upper estimate
     packed: Packed
     estimated_price: float | None = None  # US dollars for the input; None: the price is not known
+    images: tuple[SentPicture, ...] = ()  # in front of the input; counted in `tokens`
+    documents: tuple[AttachedText, ...] = ()  # which attachments had something to say
 
 
 def template_folder() -> Path:
@@ -92,26 +106,58 @@ def build(
     today: date,
     overrides: Path | None = None,
     input_price: float | None = None,
+    documents: Documents | None = None,
+    sight: Sight | None = None,
 ) -> Prompt:
     """The prompt for the next reply in `conversation`, of at most `budget` tokens.
 
-    `overrides`: the folder with the user's own templates; `input_price`: US dollars per million input tokens.
+    `overrides`: the folder with the user's own templates; `input_price`: US dollars per million input tokens;
+    `documents`: what the attachments say, by Message-ID; `sight`: which model is to see their pictures, if any.
     Raises ConfigError for a template that cannot be rendered, InputError where `budget` does not even hold the
     instructions and the beginning of the newest message.
     """
     letter = _Letter(author, wish, delimiter, today, overrides)
     empty = Packed((), (), 0, counter.exact, delimiter)
     fixed = letter.tokens(empty, counter)
+    packed = _packed(letter, conversation, budget, fixed, counter, told(documents or {}, (), sight))
+    images: list[SentPicture] = []
+    shown = any(one.pictures for several in (documents or {}).values() for one in several)
+    if packed is not None and sight is not None and shown:
+        room = max(budget // SHARE, budget - letter.tokens(packed, counter))
+        images = chosen(conversation, documents or {}, sight, min(room, budget - fixed - LEAST_MAIL))
+    said = told(documents or {}, images, sight)
+    if images:
+        text_budget = budget - sum(one.tokens for one in images)
+        packed = _packed(letter, conversation, text_budget, fixed, counter, said)
+    if packed is None:
+        cure = f"The instructions alone need {fixed}; allow {fixed + 100}."
+        raise InputError(f"A budget of {budget} tokens is too small", cure=cure)
+    made = _finished(letter, packed, counter, input_price, images)
+    return replace(made, documents=tuple(_attached_texts(said, made, counter, delimiter))) if said else made
+
+
+def _packed(
+    letter: _Letter, conversation: Conversation, budget: int, fixed: int, counter: TokenCounter, documents: Documents
+) -> Packed | None:
+    """As much of the conversation as makes a prompt of at most `budget` tokens; None where nothing does."""
     room = budget - fixed
     while room > 0:
-        packed = pack(conversation, room, counter, delimiter)
+        packed = pack(conversation, room, counter, letter.delimiter, documents)
         tokens = letter.tokens(packed, counter)
         if tokens <= budget and packed.messages:
-            return _finished(letter, packed, counter, input_price)
+            return packed
         room -= max(tokens - budget, 1)
-    raise InputError(
-        f"A budget of {budget} tokens is too small", cure=f"The instructions alone need {fixed}; allow {fixed + 100}."
-    )
+    return None
+
+
+def _attached_texts(
+    documents: Documents, prompt: Prompt, counter: TokenCounter, delimiter: str
+) -> Iterator[AttachedText]:
+    for message_id, several in documents.items():
+        for one in several:
+            text = data_text(one.text, delimiter)
+            if text:
+                yield AttachedText(message_id, one.name, counter.count(text), text in prompt.input)
 
 
 def frame_tokens(counter: TokenCounter) -> int:
@@ -119,10 +165,12 @@ def frame_tokens(counter: TokenCounter) -> int:
     return FRAME_TOKENS if isinstance(counter, BytePairCounter) else UNKNOWN_FRAME_TOKENS
 
 
-def _finished(letter: _Letter, packed: Packed, counter: TokenCounter, input_price: float | None) -> Prompt:
+def _finished(
+    letter: _Letter, packed: Packed, counter: TokenCounter, input_price: float | None, images: Sequence[SentPicture]
+) -> Prompt:
     instructions, text = letter.write(packed)
     own, rest, frame = counter.count(instructions), counter.count(text), frame_tokens(counter)
-    tokens = own + rest + frame
+    tokens = own + rest + frame + sum(one.tokens for one in images)
     return Prompt(
         instructions,
         text,
@@ -133,6 +181,7 @@ def _finished(letter: _Letter, packed: Packed, counter: TokenCounter, input_pric
         isinstance(counter, BytePairCounter),
         packed,
         None if input_price is None else tokens * input_price / 1e6,
+        tuple(images),
     )
 
 

@@ -142,8 +142,8 @@ class _Reader:
         name = header.name or (f"{part.subject}.eml" if part.subject else "")
         size = decoded_size(self.raw, part)
         inline = header.disposition == "inline" or bool(header.content_id and part.related)
-        size = size or header.left
-        self.attachments.append(Attachment(name, header.content_type, size, inline, header.content_id, header.left))
+        left = 0 if size else header.left
+        self.attachments.append(Attachment(name, header.content_type, size or left, inline, header.content_id, left))
         if header.content_type == "application/ms-tnef" or name.lower() == "winmail.dat":
             self.warnings.append("unsupported: winmail.dat (Outlook's own format) is attached and was not read")
         self.others.append(part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -93,6 +93,7 @@ class Writer:
         instructions: str,
         input: str,
         *,
+        images: Sequence[request.Image] = (),
         max_output: int,
         cache_key: str = "",
         on_text: OnText = lambda text: None,
@@ -101,13 +102,14 @@ class Writer:
     ) -> Answer:
         """Ask once, streaming each piece of text to `on_text`.
 
-        `max_output`: tokens of the answer at most; `cache_key`: a keyed hash, the same for prompts with the same
-        beginning; `stopped` is looked at all the time and ends the call at once; `around` gets each attempt at the call
-        (`info` is the model that it asks) and makes it, or raises: nothing is sent then, and the call is over. Raises a
-        subclass of `errors.ModelCallFailed`; once text has come, it is kept in an Answer that is not complete.
+        `images` stand in front of `input`; `max_output`: tokens of the answer at most; `cache_key`: a keyed hash, the
+        same for prompts with the same beginning; `stopped` is looked at all the time and ends the call at once;
+        `around` gets each attempt at the call (`info` is the model that it asks) and makes it, or raises: nothing is
+        sent then, and the call is over. Raises a subclass of `errors.ModelCallFailed`; once text has come, it is kept
+        in an Answer that is not complete.
         """
         self._check_key()
-        prompt = request.Prompt(instructions, input, min(max_output, self.info.max_output), cache_key)
+        prompt = request.Prompt(instructions, input, min(max_output, self.info.max_output), cache_key, tuple(images))
         while True:
             try:
                 answer = self._retried(lambda: around(lambda: self._attempt(prompt, on_text, stopped)), stopped)

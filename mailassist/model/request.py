@@ -6,10 +6,11 @@ keep nothing (`store` is false; the Responses API would keep answers otherwise).
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from mailassist.model.registry import Api, ModelInfo, ServerKind
 
@@ -33,6 +34,20 @@ def encodable(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture as it is sent, inside the request: nothing is fetched from anywhere."""
+
+    content_type: str
+    data: bytes
+    detail: Literal["low", "high"]
+
+    @property
+    def url(self) -> str:
+        """The data URL (RFC 2397)."""
+        return f"data:{self.content_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What is asked: the instructions (system or developer message), the data, and the limits of the answer."""
 
@@ -40,12 +55,15 @@ class Prompt:
     input: str
     max_output: int
     cache_key: str  # a keyed hash: tells the provider's cache which prompts share a beginning, and nothing else
+    images: tuple[Image, ...] = ()  # in front of `input`, so that what ends the data stands behind them, too
 
 
 def body(
     prompt: Prompt, *, api: Api, model: str, info: ModelInfo, kind: ServerKind, left_out: Collection[str]
 ) -> dict[str, Any]:
     """The JSON body for `api`. `model`: the name on this server; `left_out`: fields that it refuses."""
+    if "images" not in info.capabilities:  # a successor that took over during the call may see none
+        prompt = replace(prompt, images=())
     wanted = _responses(prompt, model, info) if api == "responses" else _chat(prompt, model, info, kind, left_out)
     allowed = RESPONSES_FIELDS if api == "responses" else CHAT_FIELDS
     empty = ("", None)
@@ -56,7 +74,7 @@ def _responses(prompt: Prompt, model: str, info: ModelInfo) -> dict[str, Any]:
     return {
         "model": model,
         "instructions": encodable(prompt.instructions),
-        "input": encodable(prompt.input),
+        "input": _responses_input(prompt),
         "store": False,
         "truncation": "disabled",
         "max_output_tokens": prompt.max_output,
@@ -66,13 +84,30 @@ def _responses(prompt: Prompt, model: str, info: ModelInfo) -> dict[str, Any]:
     }
 
 
+def _responses_input(prompt: Prompt) -> str | list[dict[str, Any]]:
+    """The text alone, or one message of pictures and text."""
+    text = encodable(prompt.input)
+    if not prompt.images:
+        return text
+    pictures = [{"type": "input_image", "image_url": one.url, "detail": one.detail} for one in prompt.images]
+    return [{"role": "user", "content": [*pictures, {"type": "input_text", "text": text}]}]
+
+
+def _chat_content(prompt: Prompt) -> str | list[dict[str, Any]]:
+    text = encodable(prompt.input)
+    if not prompt.images:
+        return text
+    pictures = [{"type": "image_url", "image_url": {"url": one.url, "detail": one.detail}} for one in prompt.images]
+    return [*pictures, {"type": "text", "text": text}]
+
+
 def _chat(prompt: Prompt, model: str, info: ModelInfo, kind: ServerKind, left_out: Collection[str]) -> dict[str, Any]:
     role = "system" if "developer" in left_out else kind.system_role
     return {
         "model": model,
         "messages": [
             {"role": role, "content": encodable(prompt.instructions)},
-            {"role": "user", "content": encodable(prompt.input)},
+            {"role": "user", "content": _chat_content(prompt)},
         ],
         "store": False,
         output_limit(kind, left_out): prompt.max_output,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailassist.errors import MailboxError
+from mailassist.mail.mime import LEFT_FIELD
 from mailassist.transport.arguments import items
 from mailassist.transport.fetch import Attributes, by_uid
 from mailassist.transport.session import Session
@@ -28,6 +29,7 @@ class _Piece:
     is_text: bool = False  # a leaf that is read; of all others only the header comes
     boundary: bytes = b""
     is_last: bool = False  # the boundary closes its multipart
+    left: int = 0  # bytes of a leaf that stays on the server
 
 
 def beginning(attributes: Attributes) -> bytes | None:
@@ -80,7 +82,10 @@ def _location(session: Session, uid: int) -> Location:
 
 
 def _readable_parts(session: Session, uid: int, start: bytes, limit: int) -> bytes:
-    """The message with empty attachments: their names and types stay. Its beginning where its structure is too odd."""
+    """The message with empty attachments: names, types and sizes (LEFT_FIELD) stay.
+
+    Its beginning where its structure is too odd.
+    """
     header = start.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     try:
         structure = _only(session, uid, ["BODYSTRUCTURE"])["BODYSTRUCTURE"]
@@ -109,7 +114,8 @@ def _plan(structure: Any, number: str = "") -> Iterator[_Piece]:
     Raises ValueError for a multipart without a boundary.
     """
     if not isinstance(structure[0], list):
-        yield _Piece(number, structure[0].lower() == b"text" and not _is_attachment(structure))
+        is_text = structure[0].lower() == b"text" and not _is_attachment(structure)
+        yield _Piece(number, is_text, left=0 if is_text else _decoded_size(structure))
         return
     boundary = _parameter(structure[2], b"boundary")
     if not boundary:
@@ -127,6 +133,13 @@ def _parameter(parameters: Any, name: bytes) -> bytes:
     return next((bytes(value) for key, value in pairs if key.lower() == name), b"")
 
 
+def _decoded_size(leaf: Any) -> int:
+    """About how many bytes a leaf has when its transfer encoding is undone."""
+    encoding, size = leaf[5], leaf[6]
+    size = size if isinstance(size, int) and size > 0 else 0
+    return size * 3 // 4 if isinstance(encoding, bytes) and encoding.lower() == b"base64" else size
+
+
 def _is_attachment(leaf: Any) -> bool:
     return any(
         isinstance(field, tuple) and field and isinstance(field[0], bytes) and field[0].lower() == b"attachment"
@@ -142,5 +155,6 @@ def _assembled(plan: Iterable[_Piece], answer: Attributes) -> bytes:
         else:
             header = answer.get(f"BODY[{piece.number}.MIME]") or b""
             body = answer.get(f"BODY[{piece.number}]<0>") or b""
-            pieces.append(header.rstrip(b"\r\n") + b"\r\n\r\n" + body)
+            left = b"\r\n%s: %d" % (LEFT_FIELD.encode(), piece.left) if piece.left else b""
+            pieces.append(header.rstrip(b"\r\n") + left + b"\r\n\r\n" + body)
     return b"".join(pieces)

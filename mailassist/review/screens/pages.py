@@ -80,11 +80,14 @@ def outgoing_page(preview: Preview, mode: Mode) -> ReadingScreen:
 
 def prompt_page(prompt: Prompt, model: ModelStatus) -> ReadingScreen:
     """Exactly what would be sent, and what it costs."""
+    from mailassist.drafting.attachments import picture_line
+
     count = counted(prompt.tokens, "token") if prompt.exact else f"at most {counted(prompt.tokens, 'token')}"
     price = "price not known" if prompt.estimated_price is None else f"{money(prompt.estimated_price)} for the input"
     where = f" to {model.host}" if model.host else ""
     parts = [
         ("", line(f"{model.name}{where} · {count} · {price}")),
+        *(("", line(f"Image {number}: {picture_line(one)}")) for number, one in enumerate(prompt.images, 1)),
         ("Instructions", shown(prompt.instructions)),
         ("Input", shown(prompt.input)),
     ]
