@@ -43,8 +43,14 @@ class Sight:
     """Whether pictures may be sent: to which model, and for how much."""
 
     info: ModelInfo
-    dollars: float | None = None  # what they may cost at most; None: no limit
+    dollars: float | None = None  # what the prompt may cost at most; None: no limit
     allowed: bool = True  # by the configuration
+
+    def beside(self, tokens: int) -> Sight:
+        """The same with what `tokens` of text leave of the dollars."""
+        if self.dollars is None:
+            return self
+        return replace(self, dollars=max(self.dollars - cost(self.info, Usage(tokens, 0, 0)), 0.0))
 
     @property
     def refusal(self) -> str:

@@ -99,12 +99,11 @@ def prepare(
 
 
 def _sight(request: DraftRequest, info: ModelInfo, store: Store, config: Config, now: float) -> Sight:
-    """Pictures may cost what today's budget leaves beside the dearest call without any."""
+    """The prompt may cost what today's budget leaves beside the longest answer."""
     daily = config.model.daily_budget
     if daily is None or not info.priced:
         return Sight(info, allowed=config.model.pictures)
-    text = upper_bound(info, token_budget(config, info), output_tokens(config, info))
-    left = daily - ledger.spent_since(store, ledger.day_start(now)) - text
+    left = daily - ledger.spent_since(store, ledger.day_start(now)) - upper_bound(info, 0, output_tokens(config, info))
     return Sight(info, max(left, 0.0), config.model.pictures)
 
 

@@ -123,8 +123,9 @@ def build(
     images: list[SentPicture] = []
     shown = any(one.pictures for several in (documents or {}).values() for one in several)
     if packed is not None and sight is not None and shown:
-        room = max(budget // SHARE, budget - letter.tokens(packed, counter))
-        images = chosen(conversation, documents or {}, sight, min(room, budget - fixed - LEAST_MAIL))
+        words = letter.tokens(packed, counter)
+        room = min(max(budget // SHARE, budget - words), budget - fixed - LEAST_MAIL)
+        images = chosen(conversation, documents or {}, sight.beside(words), room)
     said = told(documents or {}, images, sight)
     if images:
         text_budget = budget - sum(one.tokens for one in images)

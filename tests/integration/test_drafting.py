@@ -14,6 +14,7 @@ from servers.model_api import ModelServer, Reply
 
 from mailassist.cli import group
 from mailassist.config import Config, Identity, ModelSettings
+from mailassist.documents import Document, Picture
 from mailassist.drafting.pipeline import Draft, DraftRequest, draft, prepare
 from mailassist.errors import BudgetReached, MailassistError, NotDraftable
 from mailassist.mail.message import Address
@@ -68,6 +69,49 @@ def drafted(model_server: ModelServer, store: Store) -> Callable[..., Draft]:
             writer.close()
 
     return run
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_pictures_go_along_inside_the_request_and_are_paid_for(
+    model_server: ModelServer, store: Store, api: Any
+) -> None:
+    model_server.answers = [Reply("Dear Anna, thank you.", usage=None)]
+    picture = Picture("photo.jpg", "image/jpeg", b"\xff\xd8jpeg", 1024, 768)
+    documents = {"<0@test>": [Document("photo.jpg", "image/jpeg", "", "", (picture,))]}
+    request = DraftRequest("work", talk("What is this?"), TOM, documents=documents)
+    writer = Writer(Endpoint(model_server.base_url, api=api, key=SecretStr("k"), retries=0), find("gpt-4o-mini"))
+    arguments: dict[str, Any] = {"on_text": lambda text: None, "stopped": lambda: False, "now": lambda: NOW}
+    made = draft(request, writer=writer, store=store, config=Config(), **arguments)
+    writer.close()
+    assert made.prompt is not None
+    body, url = model_server.requests[0].body, "data:image/jpeg;base64,/9hqcGVn"
+    if api == "responses":
+        assert body["input"] == [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_image", "image_url": url, "detail": "low"},
+                    {"type": "input_text", "text": made.prompt.input},
+                ],
+            }
+        ]
+    else:
+        assert body["messages"][1]["content"] == [
+            {"type": "image_url", "image_url": {"url": url, "detail": "low"}},
+            {"type": "text", "text": made.prompt.input},
+        ]
+    (entry,) = entries(store)
+    assert entry.input_tokens == made.prompt.tokens > 2_833
+
+
+def test_pictures_are_left_out_before_the_days_budget_refuses_the_draft(store: Store) -> None:
+    picture = Picture("photo.jpg", "image/jpeg", b"jpeg", 1024, 768)
+    documents = {"<0@test>": [Document("photo.jpg", "image/jpeg", "", "", (picture,))]}
+    request = DraftRequest("work", talk("What is this?"), TOM, documents=documents)
+    for daily, sent in ((0.0018, 1), (0.0016, 0)):  # an answer may cost 0.0012, the picture costs 0.0004
+        config = Config(model=ModelSettings(daily_budget=daily))
+        made = prepare(request, info=find("gpt-4o-mini"), store=store, config=config, now=lambda: NOW)
+        assert len(made.images) == sent
 
 
 def test_the_prompt_shown_is_to_the_byte_what_reaches_the_model(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -15,8 +16,12 @@ from servers.dovecot import Dovecot, Mailbox
 from servers.proxy import CutProxy
 
 from mailassist.config import FolderSettings, LoginMethod, Security, ServerSettings
+from mailassist.desk.attachments import Attachments
 from mailassist.errors import CertificateError, ConfigError, ConnectionFailed, LoginError, MailboxError
+from mailassist.intake.pull import Pulled
+from mailassist.mail.addresses import OwnAddresses
 from mailassist.mail.parse import parse_message
+from mailassist.mail.threads import thread
 from mailassist.transport.imap import ImapSource, connect
 from mailassist.transport.source import Location, Role
 from mailassist.transport.throttling import Patience
@@ -225,6 +230,37 @@ def test_of_a_large_message_attachments_stay_on_the_server(mailbox: Mailbox, sou
     assert [attachment.name for attachment in parsed.attachments] == ["plans.pdf"]
     ((_, whole),) = source.raw("INBOX", [1], limit=10_000_000)
     assert len(whole) > 3_000_000
+
+
+def test_what_a_large_message_left_on_the_server_is_fetched_for_a_draft(mailbox: Mailbox, source: ImapSource) -> None:
+    def large(message_id: str, size: int) -> bytes:
+        message = EmailMessage()
+        message["Message-ID"], message["From"] = message_id, "ada@there.example"
+        message.set_content("The plans are attached.")
+        message.add_attachment(b"words " + b"x" * size, maintype="text", subtype="plain", filename="plans.txt")
+        return message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+    mailbox.deliver(large("<big@x>", 3_000_000))
+    mailbox.deliver(large("<huge@x>", 20_000_000))
+    opened = []
+
+    @contextmanager
+    def opening(account: str) -> Iterator[ImapSource]:
+        opened.append(account)
+        yield source
+
+    attachments, asked = Attachments(opening), []
+    for place, content in source.raw("INBOX", [1, 2]):
+        message = parse_message(content)
+        assert len(content) < 20_000 and message.attachments[0].left > 2_900_000
+        (conversation,) = thread([message], OwnAddresses.of([("me@here.example", [])]))
+        asked.append(Pulled(conversation, {message.message_id: (place,)}, {message.message_id: content}))
+    for _ in range(2):
+        ((document,),) = attachments.documents("work", asked[0]).values()
+        assert document.text.startswith("words xxx") and "only the first 200,000 characters" in document.note
+    ((document,),) = attachments.documents("work", asked[1]).values()
+    assert (document.name, document.text, document.note) == ("plans.txt", "", "left on the server: 19 MB")
+    assert opened == ["work"]
 
 
 def test_a_large_message_of_absurd_structure_gives_its_beginning(mailbox: Mailbox, source: ImapSource) -> None:
