@@ -61,6 +61,7 @@ def examine(path: Path, *, online: bool = True) -> Iterator[Finding]:
         yield from _store(desk)
         yield from _accounts(desk, online)
         yield from _model(desk, online)
+        yield from _attachments(config)
     finally:
         desk.close()
 
@@ -227,3 +228,16 @@ def _model(desk: Desk, online: bool) -> Iterator[Finding]:
             yield Finding("ok", desk.check_model())
         except MailassistError as error:
             yield _failure(error, f"model {status.name}: ")
+
+
+def _attachments(config: Config) -> Iterator[Finding]:
+    """Whether every kind of attachment can be read."""
+    from mailassist.documents.reading import available
+
+    if not config.model.documents:
+        yield Finding("ok", "attachments are not read (model.documents = false)")
+    elif available():
+        yield Finding("ok", "PDF, Office files and pictures in mail can be read")
+    else:
+        cure = "Run: pip install 'mailassist[documents]'"
+        yield Finding("warn", "PDF, Office files and pictures in mail are named, but not read", cure)

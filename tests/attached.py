@@ -9,16 +9,48 @@ from email.message import EmailMessage
 
 File = tuple[str, str, bytes]  # name, content type, content
 
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+ICS = """BEGIN:VCALENDAR
+METHOD:REQUEST
+BEGIN:VTIMEZONE
+TZID:Europe/Berlin
+BEGIN:STANDARD
+DTSTART:19701025T030000
+END:STANDARD
+END:VTIMEZONE
+BEGIN:VEVENT
+SUMMARY:Proof reading\\, part 2
+DTSTART;TZID=Europe/Berlin:20261203T140000
+DTEND;TZID=Europe/Berlin:20261203T150000
+RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TH;COUNT=4
+LOCATION:Room 4
+ORGANIZER;CN="Kern, Anna":mailto:anna@shop.example
+ATTENDEE;CN=Tom;PARTSTAT=ACCEPTED:MAILTO:tom@press.ex
+ ample
+DESCRIPTION:Bring the sheets.\\nThanks
+BEGIN:VALARM
+DESCRIPTION:Reminder
+END:VALARM
+END:VEVENT
+END:VCALENDAR
+"""
+
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 MC = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
 
 
-def mail(*files: File, message_id: str = "<one@shop.example>", text: str = "See the attachment.") -> bytes:
-    """A message with `files` attached."""
+HEADERS = {
+    "From": "Anna <anna@shop.example>", "To": "tom@press.example", "Date": "Thu, 26 Nov 2026 10:00:00 +0100",
+    "Message-ID": "<one@shop.example>", "Subject": "Offer",
+}  # fmt: skip
+
+
+def mail(*files: File, text: str = "See the attachment.", headers: Mapping[str, str] = HEADERS) -> bytes:
+    """A message with `files` attached; `headers` take the place of ours."""
     message = EmailMessage()
-    message["From"], message["To"] = "Anna <anna@shop.example>", "tom@press.example"
-    message["Date"], message["Message-ID"] = "Thu, 26 Nov 2026 10:00:00 +0100", message_id
-    message["Subject"] = "Offer"
+    for field, value in {**HEADERS, **headers}.items():
+        message[field] = value
     message.set_content(text)
     for name, content_type, data in files:
         main, sub = content_type.split("/")

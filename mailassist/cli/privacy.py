@@ -29,8 +29,9 @@ _EACH_HEADER = ("When", "Mailbox", "Went to", "Model", "For", "Messages", "Token
 def command(days: int, each: bool, as_json: bool) -> None:
     """Show what left this machine, when and whereto, and what is kept here.
 
-    Only conversations that are drafted go to the model's server. Mail goes to your own mail servers and nowhere else;
-    `setup` asks public directories about the domain of your address. What was said is never recorded here.
+    Only conversations that are drafted, with what is attached, go to the model's server. Mail goes to your own mail
+    servers and nowhere else; `setup` asks public directories about the domain of your address. What was said is never
+    recorded here.
     """
     from mailassist.store import ledger
 
@@ -50,7 +51,7 @@ def _show_left(days: int, left: Sequence[Entry], stayed: int, *, each: bool) -> 
     from mailassist.store.ledger import by_day
 
     if left:
-        say(f"Text of mail that left this machine for a model, {days} days:")
+        say(f"Text of mail, with what is attached, that left this machine for a model, {days} days:")
         say()
         if each:
             table([_call_cells(call) for call in reversed(left)], header=_EACH_HEADER)
@@ -72,6 +73,8 @@ def _call_cells(call: Entry) -> tuple[object, ...]:
 
 
 def _show_kept(desk: Desk) -> None:
+    say(_attached(desk.config))
+    say()
     say("Mail itself goes only between this machine and:")
     for name, servers in _servers(desk.config).items():
         say(f"  {name}: {', '.join(servers)}")
@@ -84,6 +87,14 @@ def _show_kept(desk: Desk) -> None:
     say(f"  settings: {config_path()}; passwords and keys: where `mailassist config show` says, never in these files")
     say()
     say("`mailassist forget ADDRESS` removes what is kept of a person.")
+
+
+def _attached(config: Config) -> str:
+    """What of attachments goes to a model."""
+    if not config.model.documents:
+        return "Nothing of attachments goes to a model (model.documents = false)."
+    pictures = "and small copies of pictures, to models that take them" if config.model.pictures else "but no pictures"
+    return f"Of attachments, their text goes with the mail, {pictures} (model.documents, model.pictures)."
 
 
 def _servers(config: Config) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from attached import File, archive, docx, image, mail, paragraph, pdf, shown
+from attached import DOCX, ICS, File, archive, docx, image, mail, paragraph, pdf, shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
@@ -21,7 +21,6 @@ from mailassist.documents.calendars import calendar
 from mailassist.documents.reading import Limits, read_documents
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 BINARY = "application/octet-stream"
 
 
@@ -256,34 +255,9 @@ def test_pictures_in_the_text_count_unless_they_are_small_or_come_with_every_mai
 
 # -- calendars
 
-INVITATION = """BEGIN:VCALENDAR
-METHOD:REQUEST
-BEGIN:VTIMEZONE
-TZID:Europe/Berlin
-BEGIN:STANDARD
-DTSTART:19701025T030000
-END:STANDARD
-END:VTIMEZONE
-BEGIN:VEVENT
-SUMMARY:Proof reading\\, part 2
-DTSTART;TZID=Europe/Berlin:20261203T140000
-DTEND;TZID=Europe/Berlin:20261203T150000
-RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TH;COUNT=4
-LOCATION:Room 4
-ORGANIZER;CN="Kern, Anna":mailto:anna@shop.example
-ATTENDEE;CN=Tom;PARTSTAT=ACCEPTED:MAILTO:tom@press.ex
- ample
-DESCRIPTION:Bring the sheets.\\nThanks
-BEGIN:VALARM
-DESCRIPTION:Reminder
-END:VALARM
-END:VEVENT
-END:VCALENDAR
-"""
-
 
 def test_an_invitation_is_told_in_plain_words() -> None:
-    assert read_one("invite.ics", "text/calendar", INVITATION.encode()).text == (
+    assert read_one("invite.ics", "text/calendar", ICS.encode()).text == (
         "Invitation: Proof reading, part 2\n"
         "When: Thu 2026-12-03 14:00 (Europe/Berlin) to Thu 2026-12-03 15:00 (Europe/Berlin)\n"
         "Repeats: every 2 weeks on Thursday 4 times\n"
@@ -434,7 +408,7 @@ def test_limits_of_number_and_size_hold_for_the_newest() -> None:
 
 def test_without_the_extra_a_file_is_named_and_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "available", lambda: False)
-    named, calendar_ = read(("a.pdf", BINARY, b"%PDF-none"), ("i.ics", "text/calendar", INVITATION.encode()))
+    named, calendar_ = read(("a.pdf", BINARY, b"%PDF-none"), ("i.ics", "text/calendar", ICS.encode()))
     assert (named.name, named.text, named.note) == ("a.pdf", "", "install mailassist[documents]")
     assert calendar_.text.startswith("Invitation: ")
 
