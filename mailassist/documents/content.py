@@ -37,10 +37,11 @@ class Unreadable(Exception):
 
 
 def cut(text: str, *notes: str) -> Content:
-    """`text` within the limit, in lines that end with "\\n", and the notes."""
+    """`text` within the limit, in lines that end with "\\n", and the notes; where there is neither, that is one."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").strip()
     said = [TOO_LONG] if len(text) > MOST_CHARACTERS else []
-    return Content(text[:MOST_CHARACTERS], "; ".join(note for note in (*said, *notes) if note))
+    note = "; ".join(note for note in (*said, *notes) if note)
+    return Content(text[:MOST_CHARACTERS], note if text or note else "no text")
 
 
 def counted(number: int, what: str) -> str:

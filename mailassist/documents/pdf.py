@@ -22,6 +22,7 @@ _SMALLEST = 0.8  # points; text of less height cannot be read
 _POINTS = 72.0
 # PDFium's mark for a hyphen at the end of a line.
 _HYPHEN = re.compile("[\x02\ufffe]\r?\n?")
+_LEADERS = re.compile(r"[ ]?(?:[.·_] ?){6,}")  # of a table of contents, or to be filled in
 _EMPTY_LINES = re.compile(r"[\r\n]\s*[\r\n]")  # what is left of lines that nobody sees
 _INVISIBLE_MODE = 3  # of text rendering (ISO 32000, 9.3.6)
 
@@ -80,7 +81,6 @@ class _Reading:
             "damaged in part" if self.broken else "",
             _scanned_note(self.scanned, len(self.pages)),
             "text recognised from a scan" if self.recognised else "",
-            "no text" if not text and not self.scanned else "",
             hidden_note(self.hidden),
         ]
         made = cut(text, *notes)
@@ -154,7 +154,7 @@ def _text(page: Any) -> tuple[str, str]:
 
 
 def _clean(text: str) -> str:
-    return _HYPHEN.sub("-", text).replace("\r\n", "\n").strip()
+    return _LEADERS.sub(" … ", _HYPHEN.sub("-", text).replace("\r\n", "\n")).strip()
 
 
 def _by_object(text_page: Any, unseen: set[int]) -> tuple[str, str]:

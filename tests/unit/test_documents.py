@@ -207,6 +207,26 @@ def test_a_pdf_is_read_page_by_page_and_what_nobody_sees_stays_out() -> None:
     assert not document.pictures
 
 
+def test_what_people_filled_into_a_pdf_is_read() -> None:
+    field = b"<</Type/Annot/Subtype/Widget/FT/Tx/T(Name)/V(Anna)/Rect[50 600 300 620]/P 3 0 R/F 4/AP<</N 5 0 R>>>>"
+    seen = b"/Tx BMC q BT /F1 12 Tf 0 g 2 5 Td (Filled in: Anna) Tj ET Q EMC"
+    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+    drawn = b"/Type/XObject/Subtype/Form/BBox[0 0 250 20]/Resources<</Font<</F1 6 0 R>>>>"
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/DR<</Font<</F1 6 0 R>>>>>>>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>/Annots[4 0 R]>>",
+        field,
+        b"<<%s/Length %d>>\nstream\n%s\nendstream" % (drawn, len(seen), seen),
+        font,
+    )
+    data = b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, one) for number, one in enumerate(objects, 1))
+    document = read_one(
+        "form.pdf", "application/pdf", b"%PDF-1.4\n" + data + b"trailer\n<</Root 1 0 R/Size 7>>\n%%EOF\n"
+    )
+    assert document.text == "Filled in: Anna"
+
+
 def test_scanned_pages_are_pictures_and_the_text_recognised_in_them_is_text() -> None:
     jpeg = image(100, 100, color=200, mode="L")
     scan = "q 595 0 0 842 0 0 cm /Im1 Do Q\n"
