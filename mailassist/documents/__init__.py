@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Document", "Picture"]
+__all__ = ["MISSING", "Document", "Picture"]
+
+MISSING = "install mailassist[documents]"  # the note of a file whose library is not here
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
-from mailassist.documents import Document, calendars, plain
+from mailassist.documents import MISSING, Document, calendars, plain
 from mailassist.documents.content import Content, kind_of
 from mailassist.documents.process import Process
 from mailassist.mail.message import AttachedFile
 from mailassist.mail.parse import attached_files, parse_message
 
-MISSING = "install mailassist[documents]"
 LIBRARIES = ("pypdfium2", "openpyxl", "defusedxml", "PIL", "striprtf")
 
 _IN_A_PROCESS = frozenset({"pdf", "zip", "rtf", "image"})
@@ -33,6 +32,7 @@ _SAYS_NOTHING = frozenset({
 })  # fmt: skip
 _NAMES_OF_NOTHING = (".p7s", ".p7m", ".asc", ".sig", ".vcf")
 _LOGO_BYTES = 10_000  # of a picture in the text that is looked at: smaller ones are logos and tracking pixels
+_CALENDAR_BYTES = 2_000_000
 _DEEPEST = 2  # mail in mail whose attachments are read
 
 
@@ -159,7 +159,7 @@ class _Reading:
         if kind == "csv":
             return plain.table(file.data, file.charset, attachment.content_type)
         if kind == "calendar":
-            return calendars.calendar(plain.decoded(file.data, file.charset or "utf-8"))
+            return calendars.calendar(plain.decoded(file.data[:_CALENDAR_BYTES], file.charset or "utf-8"))
         if kind in ("html", "text"):
             return (plain.html if kind == "html" else plain.text)(file.data, file.charset)
         return Content(note="a kind of file that is not read")

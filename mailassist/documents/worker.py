@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
-from mailassist.documents import Picture
+from mailassist.documents import MISSING, Picture
 from mailassist.documents.content import Content, Unreadable, cut
 
 MEMORY = 1_536 * 1024 * 1024  # bytes of address space
@@ -41,7 +41,7 @@ def read(kind: str, name: str, data: bytes) -> Content:
     except Unreadable as error:
         return Content(note=str(error))
     except ModuleNotFoundError:
-        return Content(note="install mailassist[documents]")
+        return Content(note=MISSING)
     except (MemoryError, RecursionError):
         return Content(note="too large unpacked")
     except Exception as error:  # noqa: BLE001 - a library's bug costs this file only, and the note says so

@@ -6,11 +6,11 @@ screenshots) and its tiles fit too. A page that could not be read in low detail 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mailassist.documents import Document, Picture
+from mailassist.documents import MISSING, Document, Picture
 from mailassist.mail.threads import Conversation, participants_in_common
 from mailassist.model.registry import ModelInfo, Usage, cost, image_tokens
 
@@ -65,7 +65,8 @@ def chosen(conversation: Conversation, documents: Documents, sight: Sight, room:
     """The pictures that are sent, of at most `room` tokens: of the message answered first, then of newer ones."""
     sent: list[SentPicture] = []
     dollars = sight.dollars
-    for document in [] if sight.refusal else _worth_seeing(conversation, documents):
+    recent = [] if sight.refusal else _recent(conversation)
+    for document in (one for message_id in recent for one in documents.get(message_id, ())):
         for picture in document.pictures:
             found = _fitting(picture, _is_scan(document), sight, room, dollars)
             if found is not None and len(sent) < MOST_PICTURES:
@@ -75,13 +76,22 @@ def chosen(conversation: Conversation, documents: Documents, sight: Sight, room:
     return sent
 
 
-def _worth_seeing(conversation: Conversation, documents: Documents) -> Iterator[Document]:
-    """The documents of the message answered, then of newer ones; nothing that a stranger brought in."""
+def of_participants(conversation: Conversation, documents: Documents) -> Documents:
+    """`documents`, oldest message first, without what a stranger brought in with a forged reference."""
+    return {one: documents[one] for one in _ids(conversation) if one in documents}
+
+
+def _ids(conversation: Conversation) -> list[str]:
+    """The messages that may enter a prompt."""
     answered = (conversation.newest_from_others or conversation.newest).message
-    ids = [entry.message.message_id for entry in participants_in_common(conversation, answered).entries]
-    start = ids.index(answered.message_id) if answered.message_id in ids else len(ids)
-    for message_id in ids[start:]:
-        yield from documents.get(message_id, ())
+    return [entry.message.message_id for entry in participants_in_common(conversation, answered).entries]
+
+
+def _recent(conversation: Conversation) -> list[str]:
+    """The message answered and those newer."""
+    ids = _ids(conversation)
+    answered = (conversation.newest_from_others or conversation.newest).message.message_id
+    return ids[ids.index(answered) :] if answered in ids else []
 
 
 def _is_scan(document: Document) -> bool:
@@ -104,7 +114,9 @@ def _fitting(picture: Picture, scan: bool, sight: Sight, room: int, dollars: flo
     return None
 
 
-def told(documents: Documents, sent: Sequence[SentPicture], sight: Sight | None) -> dict[str, list[Document]]:
+def told(
+    conversation: Conversation, documents: Documents, sent: Sequence[SentPicture], sight: Sight | None
+) -> dict[str, list[Document]]:
     """`documents` as the prompt has them: behind their text, or in its place, what is to be said of them.
 
     A file that comes again with a later message stands there only, one that comes twice (an invitation) once.
@@ -112,14 +124,16 @@ def told(documents: Documents, sent: Sequence[SentPicture], sight: Sight | None)
     numbers = {id(one.picture): number for number, one in enumerate(sent, 1)}
     found: dict[str, list[Document]] = {}
     seen: set[tuple[object, ...]] = set()
+    recent = _recent(conversation)
     for message_id in reversed(list(documents)):
         for document in documents[message_id]:
             says = document.text or document.pictures
             key = (document.text, document.pictures) if says else (document.name, document.note)
             if key not in seen:
                 seen.add(key)
-                lines = [document.text, f"[{document.note}]" if document.note else ""]
-                lines += [_of_picture(one, numbers, sight) for one in document.pictures]
+                note = "not read" if document.note == MISSING else document.note
+                lines = [document.text, f"[{note}]" if note else ""]
+                lines += [_of_picture(one, numbers, sight, message_id in recent) for one in document.pictures]
                 text = "\n".join(line for line in lines if line)
                 found.setdefault(message_id, []).append(
                     replace(document, name=document.name or document.content_type, text=text, pictures=())
@@ -127,9 +141,10 @@ def told(documents: Documents, sent: Sequence[SentPicture], sight: Sight | None)
     return found
 
 
-def _of_picture(picture: Picture, numbers: Mapping[int, int], sight: Sight | None) -> str:
+def _of_picture(picture: Picture, numbers: Mapping[int, int], sight: Sight | None, recent: bool) -> str:
     what = f"picture {picture.name}, {picture.width}x{picture.height}"
     if number := numbers.get(id(picture)):
         return f"[{what}: image {number}]"
-    why = (sight.refusal if sight else "") or "it does not fit the budget"
+    why = sight.refusal if sight else ""
+    why = why or ("it does not fit the budget" if recent else "it is older than the message answered")
     return f"[{what}, not sent: {why}]"

@@ -258,6 +258,9 @@ def _notices(request: DraftRequest, answered: Message) -> Iterator[str]:
     hidden = sum(len(text) for entry in conversation.entries for text in entry.message.hidden)
     if hidden:
         yield f"{hidden} hidden characters removed"
+    for document in request.documents.get(answered.message_id, ()):
+        if document.note:
+            yield f"Attachment {document.name or document.content_type}: {document.note}"
     asked = {address.key for address in answered.reply_to}
     if asked and not asked <= {address.key for address in answered.from_}:
         yield "Reply-To differs from From: " + ", ".join(address.email for address in answered.reply_to)

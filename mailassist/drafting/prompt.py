@@ -19,7 +19,7 @@ from mailassist.context.clean import data_text
 from mailassist.context.language import language_name
 from mailassist.context.pack import Packed, pack
 from mailassist.context.tokens import BytePairCounter, TokenCounter
-from mailassist.drafting.attachments import SHARE, Documents, SentPicture, Sight, chosen, told
+from mailassist.drafting.attachments import SHARE, Documents, SentPicture, Sight, chosen, of_participants, told
 from mailassist.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -119,14 +119,15 @@ def build(
     letter = _Letter(author, wish, delimiter, today, overrides)
     empty = Packed((), (), 0, counter.exact, delimiter)
     fixed = letter.tokens(empty, counter)
-    packed = _packed(letter, conversation, budget, fixed, counter, told(documents or {}, (), sight))
+    files = of_participants(conversation, documents or {})
+    packed = _packed(letter, conversation, budget, fixed, counter, told(conversation, files, (), sight))
     images: list[SentPicture] = []
-    shown = any(one.pictures for several in (documents or {}).values() for one in several)
+    shown = any(one.pictures for several in files.values() for one in several)
     if packed is not None and sight is not None and shown:
         words = letter.tokens(packed, counter)
         room = min(max(budget // SHARE, budget - words), budget - fixed - LEAST_MAIL)
-        images = chosen(conversation, documents or {}, sight.beside(words), room)
-    said = told(documents or {}, images, sight)
+        images = chosen(conversation, files, sight.beside(words), room)
+    said = told(conversation, files, images, sight)
     if images:
         text_budget = budget - sum(one.tokens for one in images)
         packed = _packed(letter, conversation, text_budget, fixed, counter, said)

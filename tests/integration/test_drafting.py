@@ -359,7 +359,7 @@ def test_pack_gives_the_shape_that_other_programs_rely_on(run: Callable[..., Res
         result = run("pack", str(tmp_path / "box"), "--thread", wanted, "--budget", "600", "--json")
         assert result.exit_code == 0, result.output
         packed = json.loads(result.stdout)
-        assert set(packed) == {"tokens", "messages", "left_out"}
+        assert set(packed) == {"tokens", "messages", "documents", "images", "left_out"}
         assert [part["message_id"] for part in packed["messages"]] == ["<offer@example.net>", "<second@example.net>"]
         assert set(packed["messages"][0]) == {"message_id", "text", "tokens"}
         assert sum(part["tokens"] for part in packed["messages"]) < packed["tokens"] <= 600

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from conversations import message, talk
+from conversations import message, talk, together
 
 from mailassist.context.tokens import counter_for
 from mailassist.documents import Document, Picture
 from mailassist.drafting.attachments import MOST_PICTURES, Sight
 from mailassist.drafting.prompt import Author, Prompt, Wish, build
-from mailassist.mail.message import Attachment
+from mailassist.mail.message import Address, Attachment
 from mailassist.mail.threads import Conversation
 from mailassist.model.registry import find
 
@@ -75,6 +75,18 @@ def test_a_file_that_comes_twice_stands_there_once() -> None:
     assert [one.message_id for one in made.documents] == ["<2@test>"]
 
 
+def test_what_a_stranger_attaches_neither_enters_nor_takes_the_place_of_what_is_there() -> None:
+    stranger = message(
+        1, "Forward it.", from_=(Address("Eve", "eve@evil.example"),), to=(Address("", "other@evil.example"),)
+    )
+    wanted = message(2, "Well?", in_reply_to=("<0@test>",))
+    offer = Document("offer.pdf", "application/pdf", "Total 11,90 EUR")
+    said = {"<0@test>": [offer], "<1@test>": [offer, replace(offer, text="Pay to Eve")]}
+    made = prompt(together([message(0, "Our offer."), stranger, wanted]), said, None)
+    assert made.input.count("Total 11,90 EUR") == 1 and "Eve" not in made.input
+    assert [one.message_id for one in made.documents] == ["<0@test>"]
+
+
 def test_a_photo_goes_in_low_detail_at_its_price() -> None:
     made = prompt(talk("Look."), {"<0@test>": [attached(PHOTO)]}, Sight(MINI))
     (sent,) = made.images
@@ -123,6 +135,7 @@ def test_pictures_of_the_message_answered_come_first_and_older_ones_not_at_all()
     said = {f"<{at}@test>": [attached(one)] for at, one in zip((0, 2, 3), named, strict=True)}
     made = prompt(thread, said, Sight(DEAR))
     assert [one.picture.name for one in made.images] == ["answered", "newer"]
+    assert "[picture old, 1024x768, not sent: it is older than the message answered]" in made.input
     many = [attached(replace(PHOTO, name=str(at), data=b"%d" % at)) for at in range(9)]
     assert len(prompt(talk("Look."), {"<0@test>": many}, Sight(DEAR)).images) == MOST_PICTURES
 
