@@ -16,7 +16,7 @@ from mailassist.documents.plain import hidden_note
 
 MOST_PICTURES = 5  # pages of a scan
 _LEAST_TEXT = 10  # characters; a page with fewer says nothing
-_MOST_OBJECTS = 5_000  # of a page that are looked at for hidden text
+_MOST_OBJECTS = 20_000  # of a page that are looked at for hidden text
 _SCANNED = 0.5  # the part of a page that its pictures cover, where it is a scan
 _SMALLEST = 0.8  # points; text of less height cannot be read
 _POINTS = 72.0
@@ -60,6 +60,7 @@ class _Reading:
     pictures: list[Picture] = field(default_factory=list)
     recognised: bool = False
     broken: bool = False
+    crowded: bool = False  # a page has more pieces than are looked at for hidden text
     end: float = field(default_factory=lambda: monotonic() + ENOUGH)
 
     def through(self) -> None:
@@ -82,6 +83,7 @@ class _Reading:
             _scanned_note(self.scanned, len(self.pages)),
             "text recognised from a scan" if self.recognised else "",
             hidden_note(self.hidden),
+            "too many pieces: not all was looked through for hidden text" if self.crowded else "",
         ]
         made = cut(text, *notes)
         return Content(made.text, made.note, tuple(self.pictures))
@@ -95,7 +97,9 @@ class _Reading:
             page.close()
             page = self.document[number]
         try:
-            seen, hidden = _text(page)
+            unseen, whole = _unseen_objects(page)
+            self.crowded = self.crowded or not whole
+            seen, hidden = _text(page, unseen)
             covered = _covered(page) if len(seen) < _LEAST_TEXT else 0.0
             if len(seen) < _LEAST_TEXT and covered >= _SCANNED:
                 if len(hidden) >= _LEAST_TEXT:  # the invisible text over a scan is what a program read in it
@@ -140,11 +144,10 @@ def _has_fields(page: Any) -> bool:
     return False
 
 
-def _text(page: Any) -> tuple[str, str]:
-    """What is seen on a page, and what is not."""
+def _text(page: Any, unseen: set[int]) -> tuple[str, str]:
+    """What is seen on a page, and what is not: the text of the objects `unseen`."""
     text_page = page.get_textpage()
     try:
-        unseen = _unseen_objects(page)
         if not unseen:
             return _clean(text_page.get_text_range()), ""
         seen, hidden = _by_object(text_page, unseen)
@@ -176,14 +179,18 @@ def _address(pointer: Any) -> int:
     return ctypes.cast(pointer, ctypes.c_void_p).value or 0
 
 
-def _unseen_objects(page: Any) -> set[int]:
-    """The addresses of the page's text objects that nobody sees: invisible, too small, outside, white on nothing."""
+def _unseen_objects(page: Any) -> tuple[set[int], bool]:
+    """The addresses of the text objects that nobody sees: invisible, too small, outside, white on nothing.
+
+    And whether all objects of the page were looked at.
+    """
     import pypdfium2.raw as raw
 
     kinds = (raw.FPDF_PAGEOBJ_TEXT, raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_SHADING)
-    texts, grounds = [], []
+    texts, grounds, whole = [], [], True
     for number, one in enumerate(page.get_objects(filter=kinds, max_depth=10)):
         if number >= _MOST_OBJECTS:
+            whole = False
             break
         if one.type == raw.FPDF_PAGEOBJ_TEXT:
             texts.append(one)
@@ -198,7 +205,7 @@ def _unseen_objects(page: Any) -> set[int]:
         tiny = max(y1 - y0, x1 - x0) > 0 and min(y1 - y0, x1 - x0) < _SMALLEST and _size(one) < _SMALLEST
         if outside or invisible or tiny or (_is_white(one) and not _lies_on((x0, y0, x1, y1), grounds)):
             found.add(_address(one.raw))
-    return found
+    return found, whole
 
 
 def _size(one: Any) -> float:

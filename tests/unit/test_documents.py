@@ -240,6 +240,11 @@ def test_scanned_pages_are_pictures_and_the_text_recognised_in_them_is_text() ->
     assert (recognised.text, recognised.note) == ("Invoice 4711", "text recognised from a scan")
 
 
+def test_a_page_in_more_pieces_than_are_looked_through_says_so() -> None:
+    crowded = "".join(shown("ab", (10 + number % 500, number // 500 * 20)) for number in range(20_100))
+    assert "too many pieces" in read_one("a.pdf", "application/pdf", pdf(crowded)).note
+
+
 def test_of_a_long_pdf_the_first_pages_are_read() -> None:
     document = read_one("long.pdf", "application/pdf", pdf(*(shown(f"Page {number}") for number in range(2_000))))
     assert 0 < (count := document.text.count("Page")) <= 50
