@@ -318,8 +318,8 @@ def test_any_calendar_yields_something(lines: list[str]) -> None:
 # -- hostile files
 
 
-def bomb() -> bytes:
-    return archive({"word/document.xml": b"<a>" + b" " * 150_000_000})
+def bomb(member: str, size: int) -> bytes:
+    return archive({"xl/workbook.xml" if member.startswith("xl/") else "a.xml": "<a/>", member: b" " * size})
 
 
 def entities() -> bytes:
@@ -336,7 +336,8 @@ def huge_png() -> bytes:
 @pytest.mark.parametrize(
     ("data", "note"),
     [
-        (bomb(), "too large unpacked"),
+        (bomb("word/document.xml", 45_000_000), "too large unpacked"),
+        (bomb("xl/sharedStrings.xml", 105_000_000), "too large unpacked"),
         (entities(), "refused: it declares XML entities"),
         (huge_png(), "picture of 60,000 x 60,000 pixels, too large"),
         (b"%PDF-1.7 and nothing", "damaged"),
