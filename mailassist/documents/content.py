@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailassist.documents import Picture
@@ -47,6 +48,21 @@ def cut(text: str, *notes: str) -> Content:
 def counted(number: int, what: str) -> str:
     """`3 hidden rows left out`, for a note; "" for none."""
     return f"{number:,} {what}{'s' if number != 1 else ''} left out" if number else ""
+
+
+def hidden_note(hidden: Iterable[str]) -> str:
+    """What is said of text that a person would not see."""
+    size = sum(map(len, hidden))
+    return f"{size:,} hidden characters left out" if size else ""
+
+
+def row_line(cells: Sequence[str]) -> str:
+    """A row of a table on one line; "" for an empty one."""
+    said = [" ".join(cell.split()) for cell in cells[:MOST_COLUMNS]]
+    while said and not said[-1]:
+        said.pop()
+    more = counted(len(cells) - MOST_COLUMNS, "column") if len(cells) > MOST_COLUMNS else ""
+    return " | ".join([*said, *([f"[{more}]"] if more else [])])
 
 
 def kind_of(name: str, content_type: str, data: bytes) -> str:

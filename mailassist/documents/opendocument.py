@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from mailassist.documents.content import MOST_COLUMNS, Content, Unreadable, counted, cut
+from mailassist.documents.content import MOST_COLUMNS, Content, Unreadable, counted, cut, hidden_note, row_line
 from mailassist.documents.office import Package
-from mailassist.documents.plain import hidden_note, row_line
 
 _NAMES = "{urn:oasis:names:tc:opendocument:xmlns:"
 _TEXT, _TABLE, _STYLE = (f"{_NAMES}{name}:1.0}}" for name in ("text", "table", "style"))

@@ -10,9 +10,8 @@ from time import monotonic
 from typing import Any
 
 from mailassist.documents import Picture
-from mailassist.documents.content import ENOUGH, MOST_CHARACTERS, MOST_PAGES, Content, Unreadable, cut
+from mailassist.documents.content import ENOUGH, MOST_CHARACTERS, MOST_PAGES, Content, Unreadable, cut, hidden_note
 from mailassist.documents.pictures import fitting, made_small
-from mailassist.documents.plain import hidden_note
 
 MOST_PICTURES = 5  # pages of a scan
 _LEAST_TEXT = 10  # characters; a page with fewer says nothing

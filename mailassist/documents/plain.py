@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
 
-from mailassist.documents.content import MOST_CHARACTERS, MOST_COLUMNS, MOST_ROWS, Content, counted, cut
+from mailassist.documents.content import MOST_CHARACTERS, MOST_ROWS, Content, cut, hidden_note, row_line
 from mailassist.mail.body import html_to_text
 from mailassist.mail.charsets import decode, inside
 from mailassist.mail.invisible import without_invisible
@@ -37,12 +36,6 @@ def html(data: bytes, charset: str) -> Content:
     return cut(page.text, hidden_note(page.hidden))
 
 
-def hidden_note(hidden: Iterable[str]) -> str:
-    """What is said of text that a person would not see."""
-    size = sum(map(len, hidden))
-    return f"{size:,} hidden characters left out" if size else ""
-
-
 def table(data: bytes, charset: str, content_type: str) -> Content:
     """CSV or tab-separated values, one line a row; never raises."""
     said = decoded(data[:_BYTES], charset)
@@ -64,15 +57,6 @@ def _delimiter(said: str) -> str:
     """The delimiter that the first lines have most evenly, a comma where nothing tells."""
     lines = [line for line in said[:20_000].split("\n")[:20] if line.strip()]
     return max(_DELIMITERS, key=lambda mark: min((line.count(mark) for line in lines), default=0))
-
-
-def row_line(cells: Sequence[str]) -> str:
-    """A row of a table on one line; "" for an empty one."""
-    said = [" ".join(cell.split()) for cell in cells[:MOST_COLUMNS]]
-    while said and not said[-1]:
-        said.pop()
-    more = counted(len(cells) - MOST_COLUMNS, "column") if len(cells) > MOST_COLUMNS else ""
-    return " | ".join([*said, *([f"[{more}]"] if more else [])])
 
 
 def mail(message: Message) -> Content:

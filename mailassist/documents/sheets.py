@@ -21,9 +21,10 @@ from mailassist.documents.content import (
     Unreadable,
     counted,
     cut,
+    hidden_note,
+    row_line,
 )
 from mailassist.documents.office import Package
-from mailassist.documents.plain import hidden_note, row_line
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"

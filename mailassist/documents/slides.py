@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from mailassist.documents.content import MOST_PAGES, Content, Unreadable, counted, cut
+from mailassist.documents.content import MOST_PAGES, Content, Unreadable, counted, cut, row_line
 from mailassist.documents.office import Package
-from mailassist.documents.plain import row_line
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"

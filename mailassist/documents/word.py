@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from mailassist.documents.content import Content, Unreadable, cut
+from mailassist.documents.content import Content, Unreadable, cut, hidden_note, row_line
 from mailassist.documents.office import Package
-from mailassist.documents.plain import hidden_note, row_line
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"

@@ -37,7 +37,7 @@ def serve(asked: BinaryIO, answers: BinaryIO) -> None:
 def read(kind: str, name: str, data: bytes) -> Content:
     """What a file of `kind` says; never raises for what the file holds."""
     try:
-        return _readers()[kind](data, name)
+        return _reader(kind)(data, name)
     except Unreadable as error:
         return Content(note=str(error))
     except ModuleNotFoundError:
@@ -48,10 +48,19 @@ def read(kind: str, name: str, data: bytes) -> Content:
         return Content(note=f"cannot be read ({type(error).__name__})")
 
 
-def _readers() -> dict[str, Callable[[bytes, str], Content]]:
-    from mailassist.documents import office, pdf, pictures
+def _reader(kind: str) -> Callable[[bytes, str], Content]:
+    """Who reads `kind`; only that is loaded."""
+    if kind == "pdf":
+        from mailassist.documents import pdf
 
-    return {"pdf": pdf.read, "zip": lambda data, _: office.read(data), "rtf": _rtf, "image": pictures.read}
+        return pdf.read
+    if kind == "image":
+        from mailassist.documents import pictures
+
+        return pictures.read
+    from mailassist.documents import office
+
+    return _rtf if kind == "rtf" else lambda data, _: office.read(data)
 
 
 def _rtf(data: bytes, _: str) -> Content:
