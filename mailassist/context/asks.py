@@ -149,12 +149,15 @@ def _folded(text: str) -> str:
 class _Requests:
     """What tells a request without a question mark in one language."""
 
+    any_ask: re.Pattern[str]  # whether one of `asks` is there at all
     asks: tuple[re.Pattern[str], ...]
     no_asks: tuple[re.Pattern[str], ...]
 
     def holds(self, sentence: str) -> bool:
         """Whether one of `asks` stands in `sentence`, and none of `no_asks` goes on with it or around it."""
         lower = normalize("NFC", sentence).casefold().replace("’", "'")
+        if not self.any_ask.search(lower):
+            return False
         ends = {match.end(1) for ask in self.asks for match in ask.finditer(lower)}
         formulas = [match.span(1) for formula in self.no_asks for match in formula.finditer(lower)] if ends else []
         return any(not any(start < end <= last for start, last in formulas) for end in ends)
@@ -167,7 +170,7 @@ def _requests(language: str) -> _Requests:
     asks, no_asks = (
         tuple(_phrase(phrase) for table in tables for phrase in table.get(key, ())) for key in ("asks", "no_asks")
     )
-    return _Requests(asks, no_asks)
+    return _Requests(re.compile("|".join(ask.pattern for ask in asks)), asks, no_asks)
 
 
 def _phrase(entry: str) -> re.Pattern[str]:

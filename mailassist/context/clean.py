@@ -50,10 +50,9 @@ def _alike(character: str) -> str:
 @cache
 def _digits() -> dict[str, str]:
     alike: dict[str, str] = {}
-    for code in range(0x80, 0x20000):
-        value = unicodedata.digit(chr(code), None)
-        if value is not None:
-            alike[str(value)] = alike.get(str(value), "") + chr(code)
+    for character in filter(str.isdigit, map(chr, range(0x80, 0x20000))):
+        value = str(unicodedata.digit(character))
+        alike[value] = alike.get(value, "") + character
     return alike
 
 

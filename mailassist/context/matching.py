@@ -22,11 +22,10 @@ _NO_SPACES = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
 _TERM = re.compile(rf"[{_NO_SPACES}]+|[^\W_{_NO_SPACES}]+(?:['’.\-][^\W_{_NO_SPACES}]+)*")
 _PAIRS = re.compile(rf"[{_NO_SPACES}]")
 _AMOUNT = re.compile(
-    r"[€$£¥₹₽]\s?\d|\d[\d.,' ]*\s?(?:[€$£¥₹₽%]|(?:eur|euros?|usd|chf|gbp|dollars?|pounds?|k|kg|km|pcs|stück|pieces?"
+    r"[€$£¥₹₽]\s?\d|\d[\d.,' ]{0,15}(?:[€$£¥₹₽%]|(?:eur|euros?|usd|chf|gbp|dollars?|pounds?|k|kg|km|pcs|stück|pieces?"
     r"|units?|people|persons?|personen|personnes|personas|persone|pessoas|percent|prozent|kr|zł|kč|руб|円|元|원|個|人|名)\b)",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?<![\w])(?=[\w./-]*\d)[\w./-]{3,}|\+?\d[\d /()-]{5,}\d")
 _DIGITS = re.compile(r"\d")
 _CLOCK = re.compile(
     r"\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}\s?(?:am|pm|uhr|h)\b|\b\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b|\b(?:19|20)\d\d\b"

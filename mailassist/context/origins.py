@@ -35,27 +35,28 @@ def runs_of(words: Sequence[str]) -> Iterable[Run]:
     return zip(words, words[1:], words[2:], strict=False)
 
 
-def folded(line: str) -> str:
-    """What two copies of a line share."""
-    return " ".join(words_of(line))
+def lines_of(text: str) -> list[str]:
+    """The lines of `text`, each as two copies of it share it."""
+    return [" ".join(line.split()) for line in text.casefold().split("\n")]
 
 
 def _parts(text: str, number: int) -> tuple[dict[str, int], dict[Run, int]]:
     """The lines and runs of a text."""
-    spoken = [words for words in map(words_of, text.split("\n")) if words]
-    lines = {" ".join(words): number for words in spoken}
-    runs = dict.fromkeys(runs_of([word for words in spoken for word in words]), number)
-    for words in spoken:
-        if len(words) < RUN:
+    lines = lines_of(text)
+    runs = dict.fromkeys(runs_of(words_of(text)), number)
+    for line in lines:
+        if line and line.count(" ") < RUN - 1 and len(words := words_of(line)) < RUN:
             runs[tuple(words)] = number
-    return lines, runs
+    found = dict.fromkeys(lines, number)
+    found.pop("", None)
+    return found, runs
 
 
 @dataclass(slots=True)
 class Origins:
     """The texts of a conversation, and which message each line and run of words is first from."""
 
-    lines: dict[str, int] = field(default_factory=dict)  # folded line -> number of the message
+    lines: dict[str, int] = field(default_factory=dict)  # line -> number of the message
     runs: dict[Run, int] = field(default_factory=dict)
     _looked_up: dict[tuple[str, int], tuple[float, int | None]] = field(default_factory=dict)
 
@@ -82,29 +83,25 @@ class Origins:
 
     def _traced(self, text: str, number: int) -> tuple[float, int | None]:
         sources: Counter[int] = Counter()
-        total = 0
         unknown: list[str] = []
-        for line in text.split("\n"):
-            source = self.lines.get(folded(line))
+        for line in lines_of(text):
+            source = self.lines.get(line)
             if source is None or source == number:
                 unknown.append(line)
             else:
-                weight = max(len(line.split()), 1)
-                sources[source] += weight
-                total += weight
+                sources[source] += line.count(" ") + 1
+        known = total = sources.total()
         rest = "\n".join(unknown)
         words = words_of(rest)
-        if words and len(words) * 20 > total:
+        if words and len(words) * 20 > known:
             spoken = words_of(_LINKS.sub(" ", rest)) or words  # what HTML writes as a link, plain text spells out
-            for run in runs_of(spoken):
-                total += 1
-                source = self.runs.get(run)
-                if source is not None and source != number:
-                    sources[source] += 1
+            found = [self.runs.get(run) for run in runs_of(spoken)]
+            total += len(found)
+            sources.update(one for one in found if one is not None and one != number)
+            known = sources.total()
         if not total:
             return 1.0, None
-        best = max(sources, key=lambda one: sources[one], default=None)
-        return sum(sources.values()) / total, best
+        return known / total, max(sources, key=lambda one: sources[one], default=None)
 
     def knows(self, text: str, number: int) -> bool:
         """Whether most of `text` is in other messages than `number`."""

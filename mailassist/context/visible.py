@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailassist.context.clean import LONGEST_TEXT, data_text, one_line
-from mailassist.context.origins import MARKS, RUN, Origins, folded, runs_of, words_of
+from mailassist.context.origins import MARKS, RUN, Origins, lines_of, runs_of, words_of
 from mailassist.context.sentences import is_question, sentences
 from mailassist.mail import quote_markers as markers
 from mailassist.mail.closing_lines import is_advertising, list_footer
@@ -23,6 +23,7 @@ LEAST_WORDS = 4  # a shorter paragraph of a quotation is kept only beside others
 MOST_NAMES = 8  # attachments that are named
 NEEDED_LINE = 100  # characters of a quoted line that an answer needs
 COPIED_WORDS = 30  # in a row, from which on a copy of an earlier message is taken for a quotation
+SHORT_LINE = 12  # characters: what everybody writes ("Thanks,")
 WRAPPED_WORDS = 5  # of a line of prose, from which on it is known although it was wrapped anew
 MARKED_COPY = 6  # the same, of lines with a mark that the split did not know
 REPEATED_LINES = 4  # in a row, with as many characters, from which on a repetition is counted instead of shown
@@ -33,6 +34,7 @@ MOST_COLONS = 5_000  # of quoted text that is looked through for attributions; t
 
 _BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
 _LONG_LINK = re.compile(r"((?i:https?)://[^\s<>]{192})[!-;=?-~]+")
+_MARKED_LINE = re.compile(r"^[ \t]*[>|]", re.MULTILINE)
 _CODE = re.compile(r"[(){}\[\]=;$<>]")
 _SIGNATURE = re.compile(r"--? ?$")
 _PARAGRAPHS = re.compile(r"\n\s*\n")
@@ -118,17 +120,15 @@ class _Reading:
     def _all_known(self, text: str) -> bool:
         """Whether other messages have every line of `text`, apart from attributions: so it mostly is."""
         lines = text.split("\n")
-        for number, line in enumerate(lines):
-            words = words_of(line)
-            source = self.origins.lines.get(" ".join(words)) if words else None
+        colons = 0
+        for number, line in enumerate(lines_of(text)):
+            source = self.origins.lines.get(line)
             if source is not None and source != self.number:
                 self.sources.add(source)
-            elif (
-                words
-                and not self._wrapped(words)
-                and not (line.rstrip()[-1:] == ":" and markers.attribution(lines, number))
-            ):
-                return False
+            elif line and not self._wrapped(words_of(line)):
+                colons += 1
+                if line[-1] not in (":", "：") or colons > MOST_COLONS or not markers.attribution(lines, number):
+                    return False
         return True
 
     def _wrapped(self, words: Sequence[str]) -> bool:
@@ -166,8 +166,9 @@ class _Reading:
 
     def _without_copies(self, text: str) -> str:
         """Own text without long pieces of earlier messages that nothing marks as quoted; all of it if it is one."""
-        earlier = self.origins.runs.get
-        if sum(earlier(run, self.number) < self.number for run in runs_of(words_of(text))) < MARKED_COPY:
+        earlier = self.origins.lines.get
+        known = any(earlier(line, self.number) < self.number for line in lines_of(text) if len(line) >= SHORT_LINE)
+        if not known and not _MARKED_LINE.search(text):
             return text
         lines = text.split("\n")
         copied = self._copied(lines)
@@ -194,7 +195,7 @@ class _Reading:
 
     def _earlier_source(self, line: str, words: Sequence[str]) -> int | None:
         """The earlier message that has this line."""
-        source = self.origins.lines.get(folded(MARKS.sub("", line)), self.number)
+        source = self.origins.lines.get(" ".join(MARKS.sub("", line).casefold().split()), self.number)
         if source >= self.number:
             marked = MARKS.match(line) is not None
             if not marked and (len(words) < WRAPPED_WORDS or _CODE.search(line)):
@@ -265,7 +266,8 @@ def _without_repeats(text: str) -> str:
     number = 0
     while number < len(lines):
         line = lines[number].strip()
-        length, characters = _repeated(lines, last[line], number) if line in last else (0, 0)
+        again = len(line) >= SHORT_LINE and line in last
+        length, characters = _repeated(lines, last[line], number) if again else (0, 0)
         if length >= REPEATED_LINES and characters >= REPEATED_CHARACTERS:
             kept.append(f"[{length} lines as above]")
             number += length
