@@ -116,6 +116,12 @@ def base_subject(subject: str) -> str:
     return " ".join(text[position:].split()).casefold()
 
 
+def is_reply(subject: str) -> bool:
+    """Whether `subject` has a reply prefix ("Re:", "AW:", "回复："), perhaps after a list's tag."""
+    tag = _TAG.match(subject)
+    return bool(_REPLY_PREFIX.match(subject) or (tag and _REPLY_PREFIX.match(subject, tag.end())))
+
+
 def reply_subject(subject: str) -> str:
     """The subject of a reply: `subject` on one line, with `Re: ` in front unless it has a reply prefix already."""
     line = " ".join(subject.split())

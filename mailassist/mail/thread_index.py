@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 _HEADER = 22
@@ -17,16 +18,37 @@ _LONGEST = _HEADER + 200 * _CHILD
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 
 
+def thread_index(value: str) -> bytes:
+    """What a Thread-Index header says; b"" where it is none."""
+    if len(value) > 2 * _LONGEST:
+        return b""
+    try:
+        index = base64.b64decode("".join(value.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    if len(index) < _HEADER or (len(index) - _HEADER) % _CHILD or len(index) > _LONGEST:
+        return b""
+    return index
+
+
+def beginning(index: bytes) -> bytes:
+    """The header of an index, which all messages of a conversation share."""
+    return index[:_HEADER]
+
+
+def ancestors(index: bytes) -> Iterator[bytes]:
+    """The indexes of the messages above the one with `index`, the nearest first."""
+    for end in range(len(index) - _CHILD, _HEADER - 1, -_CHILD):
+        yield index[:end]
+
+
 def child(parent: str, date: datetime, seed: str) -> str:
     """The Thread-Index of a reply written at `date` to a message whose Thread-Index is `parent`; "" for a bad one.
 
     `seed`: gives the byte that [MS-OXOMSG] wants random (our msg-id), so that a rebuilt message is the same.
     """
-    try:
-        index = base64.b64decode("".join(parent.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return ""
-    if len(index) < _HEADER or (len(index) - _HEADER) % _CHILD or len(index) > _LONGEST:
+    index = thread_index(parent)
+    if not index:
         return ""
     return base64.b64encode(index + _block(index, date, seed)).decode("ascii")
 

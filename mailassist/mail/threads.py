@@ -1,29 +1,24 @@
-"""Conversations: Jamie Zawinski's threading ("message threading", jwz.org/doc/threading.html) with two rules of ours.
+"""Conversations: Jamie Zawinski's threading ("message threading", jwz.org/doc/threading.html) with rules of ours.
 
 In-Reply-To always links. References link only messages with the same base subject, since people start new topics from
-old mail. For the prompt a participant in common is required (`participants_in_common`). Everything is linear in the
-size of the headers, without recursion.
+old mail. What no id links, Outlook's Thread-Index may, and last the subject (`thread_links`). For the prompt a
+participant in common is required (`participants`). Everything is linear in the size of the headers (but for the order
+by date), without recursion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from mailassist.mail.addresses import OwnAddresses, normal
+from mailassist.mail.addresses import OwnAddresses
 from mailassist.mail.message import Message
-from mailassist.mail.subjects import base_subject
+from mailassist.mail.participants import participants_in_common as participants_in_common
+from mailassist.mail.placeholders import Placeholder, placeholders
+from mailassist.mail.resent import resent, still_pending
+from mailassist.mail.thread_links import Links
 
-# Where an equal domain does not mean that two people belong together.
-_SHARED_DOMAINS = frozenset({
-    "gmail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "icloud.com", "me.com", "mac.com",
-    "aol.com", "gmx.de", "gmx.net", "gmx.com", "gmx.at", "gmx.ch", "web.de", "t-online.de", "freenet.de", "mail.ru",
-    "yandex.ru", "proton.me", "protonmail.com", "fastmail.com", "orange.fr", "free.fr", "laposte.net", "wanadoo.fr",
-    "libero.it", "qq.com", "163.com", "126.com", "naver.com", "zoho.com", "mail.com", "comcast.net", "wp.pl", "o2.pl",
-    "seznam.cz", "posteo.de", "mailbox.org", "tutanota.com", "yahoo.co.uk", "yahoo.fr", "yahoo.de", "hotmail.co.uk",
-    "hotmail.fr", "live.co.uk", "btinternet.com", "verizon.net", "att.net", "sbcglobal.net", "rediffmail.com",
-})  # fmt: skip
 _SAME_ID = "same-id: its Message-ID is also that of"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +31,8 @@ class Entry:
     ours: bool  # written by one of the user's identities
     new_topic: bool  # its base subject differs from its parent's
     parent: str | None  # the Message-ID of the message of this conversation that it answers
+    rule: str = ""  # by which it belongs here (`thread_links`); "" for one that answers nothing
+    duplicates: tuple[str, ...] = ()  # the Message-IDs under which the same was sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +42,7 @@ class Conversation:
     key: str  # the oldest id known of the chain: as stable as it can be when more messages arrive
     entries: tuple[Entry, ...]
     own: OwnAddresses = field(default_factory=OwnAddresses)
+    missing: tuple[Placeholder, ...] = ()  # what the messages name and what is not there
 
     @property
     def newest(self) -> Entry:
@@ -62,62 +60,36 @@ class Conversation:
         return self.newest.message.subject
 
     def message(self, message_id: str) -> Message | None:
-        """The message with this id, or None."""
-        return next((entry.message for entry in self.entries if entry.message.message_id == message_id), None)
+        """The message with this id, or of which one with this id is a copy; None where there is none."""
+        for entry in self.entries:
+            if entry.message.message_id == message_id or message_id in entry.duplicates:
+                return entry.message
+        return None
 
 
-class _Groups:
-    """Disjoint sets over any keys (Tarjan), with path halving; no recursion."""
-
-    def __init__(self) -> None:
-        self._parent: dict[object, object] = {}
-
-    def find(self, item: object) -> object:
-        """The representative of the set that `item` is in."""
-        parent = self._parent
-        root = parent.setdefault(item, item)
-        while root != item:
-            parent[item] = root = parent[root]
-            item, root = root, parent[root]
-        return item
-
-    def join(self, one: object, other: object) -> None:
-        """Make one set of two."""
-        self._parent[self.find(other)] = self.find(one)
-
-
-def thread(messages: Iterable[Message], own: OwnAddresses) -> list[Conversation]:
+def thread(
+    messages: Iterable[Message], own: OwnAddresses, fingerprints: Mapping[str, str] | None = None
+) -> list[Conversation]:
     """The conversations among `messages`, the one with the newest message last.
 
     Copies with the same Message-ID count once: the richer one of the author who came first in `messages`, so that
-    nobody replaces a message by naming its id. Messages that are missing link those that name them. Cycles in
-    References are broken.
+    nobody replaces a message by naming its id. What was resent with another id counts once, too. Messages that are
+    missing link those that name them. Cycles in References are broken. `fingerprints`: by Message-ID those of
+    `resent.fingerprint`, where `messages` have no bodies.
     """
     known = _once(messages)
-    subjects = {message_id: base_subject(message.subject) for message_id, message in known.items()}
-    groups = _Groups()
-    for message_id, message in known.items():
-        groups.find(message_id)
-        for answered in message.in_reply_to:
-            groups.join(answered, message_id)
-            groups.join((answered, subjects[message_id]), message_id)
-        for reference in message.references:
-            if reference in known:
-                if subjects[reference] == subjects[message_id]:
-                    groups.join(reference, message_id)
-            else:
-                groups.join((reference, subjects[message_id]), message_id)
-    together: dict[object, list[Message]] = {}
-    for message_id, message in known.items():
-        together.setdefault(groups.find(message_id), []).append(message)
-    taken: set[str] = set()
-    conversations = [_conversation(members, subjects, own) for members in together.values()]
+    links = Links(known, own)
+    again = resent(known.values(), links.subjects, fingerprints)
+    for other, first in again.items():
+        links.join(first, other)
+    conversations = [_conversation(members, links, again, known, own) for members in links.together()]
     conversations.sort(key=lambda found: _when(found.entries[0].message))
+    taken: set[str] = set()
     done = []
     for found in conversations:
         key = found.key if found.key not in taken else found.entries[0].message.message_id
         taken.add(key)
-        done.append(replace(found, key=key))
+        done.append(replace(found, key=key) if key != found.key else found)
     done.sort(key=lambda found: _when(found.newest.message))
     return done
 
@@ -154,9 +126,17 @@ def _when(message: Message) -> datetime:
     return message.date or _LONG_AGO
 
 
-def _conversation(members: list[Message], subjects: dict[str, str], own: OwnAddresses) -> Conversation:
+def _conversation(
+    members: list[Message], links: Links, again: Mapping[str, str], known: Collection[str], own: OwnAddresses
+) -> Conversation:
     here = {message.message_id: message for message in members}
-    parents = {message_id: _parent(message, here, subjects) for message_id, message in here.items()}
+    copies: dict[str, list[str]] = {}
+    pending = still_pending(here, again) if again else {}
+    for other, sent in pending.items():
+        copies.setdefault(sent, []).append(other)
+        del here[other]
+    subjects = links.subjects
+    parents = {message_id: _first(links.of[message_id].parent, pending) for message_id in here}
     _break_cycles(parents, here)
     moments = _moments(parents, here)
     order = sorted(here, key=lambda message_id: moments[message_id])
@@ -166,22 +146,18 @@ def _conversation(members: list[Message], subjects: dict[str, str], own: OwnAddr
         message, parent = here[message_id], parents[message_id]
         before = subjects[parent] if parent is not None else topic
         topic = subjects[message_id]
-        entries.append(Entry(message, own.wrote(message), number > 0 and topic != before, parent))
+        new_topic = number > 0 and topic != before
+        twins = tuple(copies.get(message_id, ())) if copies else ()
+        entries.append(Entry(message, own.wrote(message), new_topic, parent, links.of[message_id].rule, twins))
     first = entries[0].message
     key = next(iter(first.references), "") or next(iter(first.in_reply_to), "") or first.message_id
-    return Conversation(key, tuple(entries), own)
+    missing = placeholders((entry.message for entry in entries), parents, known)
+    return Conversation(key, tuple(entries), own, missing)
 
 
-def _parent(message: Message, here: dict[str, Message], subjects: dict[str, str]) -> str | None:
-    """The message of the conversation that `message` answers: In-Reply-To, else the last reference that links."""
-    for answered in message.in_reply_to:
-        if answered in here and answered != message.message_id:
-            return answered
-    subject = subjects[message.message_id]
-    for reference in reversed(message.references):
-        if reference in here and reference != message.message_id and subjects[reference] == subject:
-            return reference
-    return None
+def _first(message_id: str | None, again: Mapping[str, str]) -> str | None:
+    """The message that `message_id` stands for: what was resent counts as the first time."""
+    return again.get(message_id, message_id) if message_id is not None else None
 
 
 def _break_cycles(parents: dict[str, str | None], here: dict[str, Message]) -> None:
@@ -219,75 +195,3 @@ def _moments(parents: dict[str, str | None], here: dict[str, Message]) -> dict[s
                 before, depth = moments[parent]
                 moments[message_id] = (own, depth + 1) if own > before else (before, depth + 1)
     return moments
-
-
-def participants_in_common(conversation: Conversation, newest: Message) -> Conversation:
-    """The entries of `conversation` that may enter a prompt for an answer to `newest`.
-
-    Ids in mail can be recycled or forged, so an entry counts only if the author of `newest` (the newest from the other
-    side, where `newest` is ours) took part in it, or somebody did whom an entry that counts vouches for: who wrote to
-    that author, and whom we wrote to together. Whom the author merely names in To or Cc does not vouch for him, unless
-    it is of his own domain or an address that never writes here (a list). Own addresses are never in common.
-    """
-    answered = newest
-    if conversation.own.wrote(newest):
-        other = conversation.newest_from_others
-        answered = other.message if other is not None else newest
-    trust = _Trust(conversation)
-    trust.extend(_named_by_author(conversation, answered))
-    kept = tuple(
-        entry
-        for index, entry in enumerate(conversation.entries)
-        if index in trust.reached or entry.message.message_id in (answered.message_id, newest.message_id)
-    )
-    return replace(conversation, entries=kept)
-
-
-class _Trust:
-    """Which entries are reached from a set of participants; each entry and participant is looked at once."""
-
-    def __init__(self, conversation: Conversation) -> None:
-        self._entries = conversation.entries
-        self._own = conversation.own
-        self.reached: set[int] = set()
-        self._seen: set[str] = set()
-        self._by_participant: dict[str, list[int]] = {}
-        for index, entry in enumerate(self._entries):
-            for key in _authors(entry.message, self._own) | _recipients(entry.message, self._own):
-                self._by_participant.setdefault(key, []).append(index)
-
-    def extend(self, participants: set[str]) -> None:
-        """Reach what these participants took part in, and whom those entries vouch for."""
-        waiting = list(participants)
-        while waiting:
-            participant = waiting.pop()
-            if participant in self._seen:
-                continue
-            self._seen.add(participant)
-            for index in self._by_participant.get(participant, ()):
-                if index not in self.reached:
-                    self.reached.add(index)
-                    waiting.extend(self._vouched(self._entries[index]))
-
-    def _vouched(self, entry: Entry) -> set[str]:
-        return _recipients(entry.message, self._own) if entry.ours else _authors(entry.message, self._own)
-
-
-def _authors(message: Message, own: OwnAddresses) -> set[str]:
-    senders = message.from_ or ((message.sender,) if message.sender else ())
-    if own.is_form(message):
-        senders = message.reply_to
-    return {normal(address.email) for address in senders if not own.owns(address.email)}
-
-
-def _recipients(message: Message, own: OwnAddresses) -> set[str]:
-    return {normal(address.email) for address in (*message.to, *message.cc) if not own.owns(address.email)}
-
-
-def _named_by_author(conversation: Conversation, message: Message) -> set[str]:
-    """The author of `message`, and of those he names the ones that his word is enough for."""
-    authors = _authors(message, conversation.own)
-    domains = {key.rpartition("@")[2] for key in authors} - _SHARED_DOMAINS
-    writers = {key for entry in conversation.entries for key in _authors(entry.message, conversation.own)}
-    named = _recipients(message, conversation.own)
-    return authors | {key for key in named if key not in writers or key.rpartition("@")[2] in domains}
