@@ -98,6 +98,28 @@ def test_threads_of_an_mbox_and_of_a_maildir_are_the_same(tmp_path: Path) -> Non
     assert "<2@x>" in run("threads", str(tmp_path / "box"))
 
 
+def test_threads_tell_how_messages_hang_together(tmp_path: Path) -> None:
+    text = b"Could you please send the seals to the new address in Hamburg?"
+    again = b"From: a@x.example\nTo: b@x.example\nMessage-ID: <%b@x>\nSubject: Seals\nDate: Tue, %b Nov 2026 09:00:00 +0000\n\n%b\n"
+    answer = (
+        b"From: b@x.example\nTo: a@x.example\nMessage-ID: <3@x>\nReferences: <1@x> <gone@x>\nSubject: Re: Seals\n"
+        b"Date: Fri, 6 Nov 2026 09:00:00 +0000\n\nYes\n"
+    )
+    box = mailbox.mbox(tmp_path / "box")
+    for raw in (again % (b"1", b"3", text), again % (b"2", b"4", text), answer):
+        box.add(raw)
+    box.close()
+    [found] = json.loads(run("threads", str(tmp_path / "box"), "--json", "--details"))
+    assert found["key"] == "<1@x>" and found["subject"] == "Seals"
+    assert found["missing"] == [{"message_id": "<gone@x>", "parent": "<1@x>", "children": ["<3@x>"]}]
+    first, second = found["messages"]
+    assert first["duplicates"] == ["<2@x>"] and first["linked_by"] == "" and first["date"].startswith("2026-11-03T09")
+    assert (second["parent"], second["linked_by"], second["author"]) == ("<1@x>", "references", "b@x.example")
+    for wanted in ("1@x", "2@x"):
+        packed = json.loads(run("pack", str(tmp_path / "box"), "--thread", wanted, "--json"))
+        assert [one["message_id"] for one in packed["messages"]] == ["<1@x>", "<3@x>"]
+
+
 def test_an_mbox_is_split_at_its_from_lines_only(tmp_path: Path) -> None:
     raws = chain(3)
     box = mailbox.mbox(tmp_path / "box")
