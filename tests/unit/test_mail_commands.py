@@ -100,7 +100,10 @@ def test_threads_of_an_mbox_and_of_a_maildir_are_the_same(tmp_path: Path) -> Non
 
 def test_threads_tell_how_messages_hang_together(tmp_path: Path) -> None:
     text = b"Could you please send the seals to the new address in Hamburg?"
-    again = b"From: a@x.example\nTo: b@x.example\nMessage-ID: <%b@x>\nSubject: Seals\nDate: Tue, %b Nov 2026 09:00:00 +0000\n\n%b\n"
+    again = (
+        b"From: a@x.example\nTo: b@x.example\nMessage-ID: <%b@x>\nSubject: Seals\n"
+        b"Date: Tue, %b Nov 2026 09:00:00 +0000\n\n%b\n"
+    )
     answer = (
         b"From: b@x.example\nTo: a@x.example\nMessage-ID: <3@x>\nReferences: <1@x> <gone@x>\nSubject: Re: Seals\n"
         b"Date: Fri, 6 Nov 2026 09:00:00 +0000\n\nYes\n"
