@@ -6,7 +6,7 @@ shows one person's text beside another's. Everything is linear in the size of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mailassist.mail.addresses import OwnAddresses, normal
@@ -48,6 +48,18 @@ class _Groups:
         """Make one set of two."""
         self._parent[self.find(other)] = self.find(one)
 
+    def joiner(self, item: object) -> Callable[[object], None]:
+        """What joins one thing after the other to the set of `item`, quickly where they are in it already."""
+        parent = self._parent
+        root = self.find(item)
+
+        def join(other: object) -> None:
+            nonlocal root
+            if parent.get(other) != root:
+                parent[root] = root = self.find(other)
+
+        return join
+
 
 class Links:
     """The links among messages, and which of them belong together."""
@@ -57,6 +69,7 @@ class Links:
         self._known = known
         self._own = own
         self._groups = _Groups()
+        self._named: dict[str, dict[str, str]] = {}  # by subject: of each id the first message that names it
         self.subjects = {message_id: base_subject(message.subject) for message_id, message in known.items()}
         self.of = {message_id: self._by_id(message) for message_id, message in known.items()}
         self._by_thread_index()
@@ -78,20 +91,20 @@ class Links:
 
         What is missing links those that name it.
         """
-        message_id, groups, known, subjects = message.message_id, self._groups, self._known, self.subjects
+        message_id, known, subjects = message.message_id, self._known, self.subjects
         subject = subjects[message_id]
-        groups.find(message_id)
+        named = self._named.setdefault(subject, {})
+        join = self._groups.joiner(message_id)
         for answered in message.in_reply_to:
-            groups.join(answered, message_id)
-            groups.join((answered, subject), message_id)
+            join(answered)
+            join(named.setdefault(answered, message_id))
         nearest = None
         for reference in message.references:
-            if reference in known:
-                if subjects[reference] == subject:
-                    groups.join(reference, message_id)
-                    nearest = reference if reference != message_id else nearest
-            else:
-                groups.join((reference, subject), message_id)
+            if reference not in known:
+                join(named.setdefault(reference, message_id))
+            elif subjects[reference] == subject:
+                join(reference)
+                nearest = reference if reference != message_id else nearest
         for answered in message.in_reply_to:
             if answered in known and answered != message_id:
                 return Link(answered, IN_REPLY_TO)
