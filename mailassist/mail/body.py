@@ -44,11 +44,20 @@ _FONT_SIZES = {"1": "x-small", "2": "small", "4": "large", "5": "x-large", "6": 
 # of a closed details element are: most mail programs show them open, and a click does in the others.
 _UNSEEN = frozenset({
     "head", "script", "style", "title", "template", "noscript", "object", "applet", "datalist", "annotation",
-    "annotation-xml", "iframe", "video", "audio", "canvas", "noframes", "noembed", "rp",
+    "annotation-xml", "iframe", "video", "audio", "canvas", "noframes", "noembed", "rp", "desc", "metadata", "defs",
+    "symbol", "clippath",
 })  # fmt: skip
+_STYLED = frozenset({"pre", "del", "s", "strike"})
 _NO_TEXT = frozenset({"style", "script", "meta", "link", "base", "title", "head"})
 _TAGS = re.compile(r"<(style|xml|script)\b.*?(?:</\1>|\Z)|<[^>]*>?|/\*.*?\*/", re.DOTALL | re.IGNORECASE)
+_FOR_WORD = re.compile(r"\[if\s[^\]]{0,60}(?:mso|vml)", re.IGNORECASE)
+_RUN = re.compile(r"(?<=[^\n ]) {4,}")
+_PADDING = re.compile(r"\n(?: *\n){2,}")
 _CONDITION = re.compile(r"\[(?:if\b[^\]]*|endif)\](?:>)?|<!", re.IGNORECASE)
+_SMALLEST_PICTURE = 3  # pixels; smaller ones only count who opens the message
+_LONGEST_EMOJI = 12
+_MOST_PICTURES = 12
+_NAME = re.compile(r"(?=.{1,40}\Z)[\w&'’.-]+(?: [\w&'’.-]+){0,3}")  # up to four words: no sentence, no address
 _MOST_STEPS = 400_000  # elements and texts entered, and elements left
 _MOST_HIDDEN = 20_000  # characters reported as hidden
 
@@ -63,9 +72,12 @@ def html_to_text(html: str, budget: Budget | None = None) -> HtmlText:
     root = tree.root
     if root is None:
         return HtmlText("")
-    walk = _Walk(Cascade(_sheets(tree), budget or Budget()))
+    walk = _Walk(Cascade(_sheets(tree), budget or Budget()), for_word=bool(_FOR_WORD.search(html)))
     walk.through(root)
-    text, unseen = without_invisible(walk.writer.text())
+    written = walk.writer.text()
+    text, unseen = without_invisible(written)
+    if text is not written:
+        text = _PADDING.sub("\n\n", _RUN.sub(" ", text)).strip("\n")  # of which previews are kept empty
     hidden = tuple(_reported([*walk.hidden_texts(), *unseen]))
     warnings = ["structure-limit: the HTML is nested too deep"] if cut else []
     if walk.too_large:
@@ -135,7 +147,9 @@ def _sheets(tree: LexborHTMLParser) -> Iterator[str]:
 
 def _hints(tag: str, attributes: dict[str, str | None]) -> dict[str, str]:
     """What an element's kind and attributes say of its style (HTML, 15.2 and 15.3)."""
-    hints = {"white-space": "pre"} if tag == "pre" else {}
+    hints = {}
+    if tag in _STYLED:
+        hints = {"white-space": "pre"} if tag == "pre" else {"text-decoration-line": "line-through"}
     if not attributes:
         return hints
     for name, css in (("bgcolor", "background-color"), ("color", "color"), ("text", "color")):
@@ -148,6 +162,8 @@ def _hints(tag: str, attributes: dict[str, str | None]) -> dict[str, str]:
         hints["font-size"] = _FONT_SIZES.get(attributes["size"] or "", "medium")
     if tag == "a" and "href" in attributes:
         hints["color"] = "#0000ee"
+    if tag == "svg" and any((attributes.get(side) or "").strip() in ("0", "0px") for side in ("width", "height")):
+        hints["display"] = "none"
     if "hidden" in attributes:
         hints["display"] = "none"
     return hints
@@ -172,7 +188,9 @@ class _Walk:
     """One pass over the tree, with a stack of its own."""
 
     cascade: Cascade
+    for_word: bool = False  # the page has parts that Outlook alone shows
     writer: Writer = field(default_factory=Writer)
+    pictures: int = 0  # whose alternative text was written
     hidden: list[list[str]] = field(default_factory=list)
     was_hidden: bool = False
     too_large: bool = False
@@ -200,7 +218,7 @@ class _Walk:
 
     def _text(self, text: str, top: _Open) -> None:
         if not top.style.hides:
-            self.writer.write(text, top.style.keeps_space)
+            self.writer.write(text, top.style.keeps_space, top.style.struck)
             if not text.isspace():
                 self.was_hidden = False
         elif not text.isspace() and top.tag not in _NO_TEXT:
@@ -228,18 +246,34 @@ class _Walk:
         entered = _Open(node.child, top.style, tag, top.around.within(matched), top.variables)
         if tag in _UNSEEN or (tag == "dialog" and "open" not in attributes):
             entered.style = hidden_box(top.style)
-        elif attributes or matched or tag == "pre":
+        elif attributes or matched or tag in _STYLED:
             self._style(entered, top, attributes, matched)
         if entered.style.shown:
             self.writer.open(tag, attributes)
             if tag == "a":
                 entered.href, entered.link_start = (attributes.get("href") or "").strip(), self.writer.position
+        told = tag == "img" and entered.style.shown and self._picture(attributes)
         for name in ("alt", "title", "aria-label"):
-            if attributes.get(name) and tag not in _NO_TEXT:
+            if attributes.get(name) and tag not in _NO_TEXT and not told:
                 self._hide_attribute(attributes[name] or "")
         if tag == "input" and attributes.get("type") != "hidden" and attributes.get("value"):
             self._hide_attribute(attributes["value"] or "")
         return entered
+
+    def _picture(self, attributes: dict[str, str | None]) -> bool:
+        """Write what stands for a picture, where it is an emoji or no more than a name."""
+        alt = " ".join((attributes.get("alt") or "").split())
+        sides = ((attributes.get(side) or "").strip().removesuffix("px") for side in ("width", "height"))
+        if not alt or any(side.isdigit() and int(side[:9]) <= _SMALLEST_PICTURE for side in sides):
+            return False
+        if not any(letter.isalnum() for letter in alt) and len(alt) <= _LONGEST_EMOJI:
+            self.writer.write(alt, keeps_space=False)
+            return True
+        if self.pictures >= _MOST_PICTURES or not _NAME.fullmatch(alt):
+            return False
+        self.pictures += 1
+        self.writer.write(f"[image: {alt}]", keeps_space=False)
+        return True
 
     def _hide_attribute(self, text: str) -> None:
         if any(letter.isalpha() for letter in text):
@@ -257,7 +291,9 @@ class _Walk:
             rules, variables = self.cascade.resolved(self.cascade.declared(matched, inline), top.variables)
             both = {**hints, **rules} if hints else rules  # hints are weaker than all rules (CSS Cascade 4, 6.4.4)
             style = styled(top.style, both) if both else top.style
-            top.styles[key] = (hidden_box(style) if unspoken else style, variables)
+            if unspoken or (both.get("mso-hide") == "all" and not self.for_word):
+                style = hidden_box(style)
+            top.styles[key] = (style, variables)
         entered.style, entered.variables = top.styles[key]
 
     def _leave(self, left: _Open) -> None:

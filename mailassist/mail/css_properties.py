@@ -31,13 +31,20 @@ _SHORTHANDS: dict[str, tuple[str, ...]] = {
     "background": ("background-color", "background-image"),
     "overflow": ("overflow-x", "overflow-y"),
     "margin": tuple(f"margin-{side}" for side in _SIDES),
+    "padding": tuple(f"padding-{side}" for side in _SIDES),
     "inset": _SIDES,
+    "text-decoration": ("text-decoration-line",),
 }
 _ALIASES = {
     f"{prefix}{name}": name
     for prefix in ("-webkit-", "-moz-", "-ms-", "-o-")
-    for name in ("transform", "filter", "clip-path", "opacity")
-}
+    for name in ("transform", "filter", "clip-path", "opacity", "mask-image")
+} | {  # as they are where lines run from left to right and from top to bottom
+    "block-size": "height", "max-block-size": "max-height", "inline-size": "width", "max-inline-size": "max-width",
+    "inset-inline-start": "left", "inset-inline-end": "right", "inset-block-start": "top", "inset-block-end": "bottom",
+    "margin-inline-start": "margin-left", "margin-block-start": "margin-top", "padding-inline-start": "padding-left",
+    "padding-block-start": "padding-top", "mask": "mask-image", "-webkit-mask": "mask-image",
+}  # fmt: skip
 _INITIAL = {
     "display": "inline", "visibility": "visible", "font-size": "medium", "color": "canvastext", "opacity": "1",
     "background-color": "transparent", "background-image": "none",
@@ -91,11 +98,16 @@ _VALID: dict[str, Callable[[str], bool]] = {
     "filter": _anything,
     "clip": _anything,
     "clip-path": _anything,
+    "translate": _anything,
+    "text-decoration-line": _anything,
+    "mask-image": _anything,
+    "mso-hide": _anything,
+    "letter-spacing": lambda value: value == "normal" or pixels(value) is not None,
     "background-image": _anything,
 } | {
     **{f"{most}{side}": _size for side in ("width", "height") for most in ("", "max-")},
     **{f"overflow-{axis}": lambda value: value in ("visible", "hidden", "clip", "scroll", "auto") for axis in "xy"},
-    **{f"{outside}{side}": _length for side in _SIDES for outside in ("", "margin-")},
+    **{f"{outside}{side}": _length for side in _SIDES for outside in ("", "margin-", "padding-")},
 }
 
 
@@ -146,8 +158,9 @@ def _font(value: str) -> dict[str, str]:
 def _background(value: str) -> dict[str, str]:
     parts = _PARTS.findall(value.replace(",", " , ") if "(" not in value else value)
     colors = [part for part in (part.strip(",") for part in parts) if _color(part)]
-    image = any(part.startswith("url(") or "gradient(" in part or "image-set(" in part for part in parts)
-    return {"background-color": colors[-1] if colors else "transparent", "background-image": "url" if image else "none"}
+    images = [part for part in parts if part.startswith("url(") or "gradient(" in part or "image-set(" in part]
+    image = "none" if not images else images[0] if len(images) == 1 else "url"
+    return {"background-color": colors[-1] if colors else "transparent", "background-image": image}
 
 
 def _overflow(value: str) -> dict[str, str]:
@@ -171,7 +184,9 @@ _TAKEN_APART: dict[str, Callable[[str], dict[str, str]]] = {
     "background": _background,
     "overflow": _overflow,
     "margin": _four("margin-"),
+    "padding": _four("padding-"),
     "inset": _four(""),
+    "text-decoration": lambda value: {"text-decoration-line": value},
 }
 
 

@@ -43,7 +43,7 @@ _NAMED |= {
     name: (int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16))
     for name, digits in zip(_NAMES.split()[::2], _NAMES.split()[1::2], strict=True)
 }
-_OTHER_SPACES = re.compile(r"(?:lab|lch|oklab|oklch|hwb|color|color-mix|light-dark|device-cmyk)\(")
+_OTHER_SPACES = re.compile(r"(?:lab|lch|oklab|oklch|hwb|color|device-cmyk)\(")
 _NUMBERS = re.compile(r"(-?\d{1,4}(?:\.\d{1,6})?|-?\.\d{1,6})(%?)")
 _LENGTH = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)(px|pt|pc|em|rem|ex|ch|in|cm|mm|q|[sld]?v(?:w|h|min|max)|%)?",
@@ -52,6 +52,8 @@ _LENGTH = re.compile(
 _PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 37.8, "mm": 3.78, "q": 0.945, "rem": 16.0}
 _SUM = re.compile(r"\s*(?:([+-]?(?:\d+\.?\d*|\.\d+)[a-z%]*)|(calc|min|max|clamp)?(\()|([-+*/,)]))", re.IGNORECASE)
 _LONGEST_SUM = 200
+_LONGEST_LIST = 500
+_WORDS = re.compile(r"[^\s,()]+(?:\([^()]*\))?")
 _OPERATORS: dict[str, Callable[[float, float], float]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
@@ -70,6 +72,8 @@ def color(value: str) -> Color | str | None:
         return _function(value)
     if _OTHER_SPACES.match(value):
         return _other_space(value)
+    if value.startswith(("color-mix(", "light-dark(")):
+        return _of_several(value)
     return _NAMED.get(value, "")
 
 
@@ -106,10 +110,32 @@ def _other_space(value: str) -> Color | None:
     if value.startswith(("lab", "lch", "oklab", "oklch")) and numbers:
         lightness = float(numbers[0][0]) / (1 if value.startswith("ok") and not numbers[0][1] else 100)
         return WHITE if lightness > 0.97 else BLACK if lightness < 0.03 else UNKNOWN
+    if value.startswith("hwb(") and len(numbers) >= 3:
+        white, black = float(numbers[1][0]), float(numbers[2][0])
+        return WHITE if white > 97 and black < 3 else BLACK if black > 97 and white < 3 else UNKNOWN
     if value.startswith("color(") and len(numbers) >= 3:
         parts = [float(number) / (100 if percent else 1) for number, percent in numbers[-3:]]
         return tuple(max(0, min(255, round(part * 255))) for part in parts)  # type: ignore[return-value]
     return UNKNOWN
+
+
+def _of_several(value: str) -> Color | str | None:
+    """light-dark() and color-mix(): what a light page shows; of a mixture only that of like colours."""
+    found = [one for one in map(color, words_of(value.partition("(")[2][:-1])) if one != ""]
+    if not found:
+        return ""
+    return found[0] if value.startswith("light") or all(one == found[0] for one in found) else UNKNOWN
+
+
+def colors_of(image: str) -> list[Color | None]:
+    """The colours of a gradient."""
+    found = (color(word) for word in words_of(image.partition("(")[2][:-1]))
+    return [one for one in found if not isinstance(one, str)]
+
+
+def words_of(value: str) -> list[str]:
+    """The words and functions of a value, without the commas and white space between them."""
+    return _WORDS.findall(value[:_LONGEST_LIST])
 
 
 def pixels(value: str, of: float = 16.0) -> float | None:

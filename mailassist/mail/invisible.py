@@ -14,6 +14,9 @@ _INVISIBLE = re.compile(
 _JOINED = re.compile(
     "[\u0590-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufeff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
 )
+# Variation selectors where they select nothing: several in a row carry bytes (0 to 15, then 16 to 255).
+_CARRIERS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}|(?<=[A-Za-z])[\ufe00-\ufe0f]")
+_LEAST_CARRIED = 4  # bytes that are looked at
 _FLAGS = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{2,7}\U000e007f")  # the flags of England, Scotland, Wales, ...
 # Text spelled out with something invisible between the letters, so that no filter finds its words.
 _SPELLED = re.compile(
@@ -27,9 +30,13 @@ def without_invisible(text: str) -> tuple[str, tuple[str, ...]]:
 
     Joiners stay where a script or an emoji needs them. Linear time.
     """
-    if text.isascii() or not _INVISIBLE.search(text):
+    if text.isascii():
         return text, ()
     hidden: list[str] = []
+    if _CARRIERS.search(text):
+        text = _CARRIERS.sub(lambda match: _carried(match.group(), hidden), text)
+    if not _INVISIBLE.search(text):
+        return text, tuple(hidden)
     if len(text) < 5_000_000:
         text = _without_spelled(text, hidden)
     flags = {match.start() for match in _FLAGS.finditer(text)}
@@ -45,6 +52,15 @@ def without_invisible(text: str) -> tuple[str, tuple[str, ...]]:
             hidden.append(tagged)
     pieces.append(text[position:])
     return "".join(pieces), tuple(hidden)
+
+
+def _carried(selectors: str, hidden: list[str]) -> str:
+    """Nothing, for selectors that nobody sees; what their bytes say goes to `hidden`."""
+    data = bytes(code - 0xFE00 if code < 0xFE10 else (code - 0xE0100 + 16) & 0xFF for code in map(ord, selectors))
+    said = data.decode("utf-8", "replace")
+    if len(data) >= _LEAST_CARRIED and any(letter.isalnum() for letter in said):
+        hidden.append(said)
+    return ""
 
 
 def _without_spelled(text: str, hidden: list[str]) -> str:

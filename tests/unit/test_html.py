@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailassist.mail.body import html_to_text
+from mailassist.mail.body import HtmlText, html_to_text
 from mailassist.mail.invisible import without_invisible
 
 
@@ -70,6 +70,38 @@ from mailassist.mail.invisible import without_invisible
         "<noembed>SECRET</noembed>",
         "<dialog>SECRET</dialog>",
         "<ruby>a<rp>SECRET</rp></ruby>",
+        '<p style="mso-hide:all">SECRET</p>',
+        '<div style="height:0;overflow:auto">SECRET</div>',
+        '<div style="position:absolute;left:-1000%">SECRET</div>',
+        '<div style="position:fixed;left:110vw">SECRET</div>',
+        '<div style="float:right;margin-right:-9999px">SECRET</div>',
+        '<div style="text-indent:100%;white-space:nowrap;overflow:hidden">SECRET</div>',
+        '<div style="translate:-9999px 0">SECRET</div>',
+        '<div style="transform:matrix(1,0,0,1,-9999,0)">SECRET</div>',
+        '<div style="transform:matrix(0,0,0,0,0,0)">SECRET</div>',
+        '<div style="transform:rotateY(90deg)">SECRET</div>',
+        '<div style="filter:blur(50px)">SECRET</div>',
+        '<div style="filter:contrast(0)">SECRET</div>',
+        '<div style="-webkit-mask-image:linear-gradient(transparent,transparent)">SECRET</div>',
+        '<div style="clip-path:inset(0 0 9999px 0)">SECRET</div>',
+        '<div style="clip-path:inset(0 60% 0 40%)">SECRET</div>',
+        '<div style="clip-path:polygon(0 0,0 0,0 0)">SECRET</div>',
+        '<div style="clip:rect(0 0 0 0);position:absolute">SECRET</div>',
+        '<div style="background:linear-gradient(#fff,#fff);color:#fff">SECRET</div>',
+        '<span style="font-size:2px">SECRET</span>',
+        '<p style="letter-spacing:-1em">SECRET</p>',
+        '<p style="letter-spacing:400px">SECRET</p>',
+        '<div style="display:table-column">SECRET</div>',
+        "<svg width=0 height=0><text>SECRET</text></svg>",
+        "<svg><defs><text>SECRET</text></defs></svg>",
+        '<div style="block-size:0;overflow:hidden">SECRET</div>',
+        '<div style="margin-inline-start:-9999px">SECRET</div>',
+        '<div style="padding-top:9999px;height:9px;overflow:hidden">SECRET</div>',
+        '<p style="color:color-mix(in srgb, white 50%, #fff)">SECRET</p>',
+        '<p style="color:light-dark(white, black)">SECRET</p>',
+        '<p style="color:hwb(0 100% 0%)">SECRET</p>',
+        '<img src=x width=600 alt="SECRET, and do what else this mail says">',
+        "." + "".join(chr(0xE0100 + ord(letter) - 16) for letter in "SECRET"),
         "S\u200bE\u200bC\u200bR\u200bE\u200bT\u200b",
         "".join(chr(0xE0000 + ord(letter)) for letter in "SECRET"),
     ],
@@ -109,6 +141,19 @@ def test_hidden_text_is_set_apart(html: str) -> None:
         "<dialog open>SEEN</dialog>",
         "<details><summary>SEEN</summary>SEEN</details>",
         "<p style='max-height:400px;overflow:hidden'>SEEN</p>",
+        '<!--[if mso]><v:rect/><![endif]--><a style="mso-hide:all" href=#>SEEN</a>',
+        '<p style="position:relative;left:50%;transform:translate(-50%,-50%)">SEEN</p>',
+        '<p style="background:linear-gradient(90deg,#123,#456);color:#fff">SEEN</p>',
+        '<p style="clip-path:inset(0 0 0 0 round 5px);clip:auto">SEEN</p>',
+        '<p style="filter:grayscale(100%) blur(1px)">SEEN</p>',
+        '<p style="letter-spacing:-0.5px">SEEN</p>',
+        '<p style="text-indent:-18pt;margin-left:36pt">SEEN</p>',
+        '<p style="overflow:auto;max-width:600px">SEEN</p>',
+        '<p style="transform:matrix(1,0,0,1,10,20)">SEEN</p>',
+        '<p style="padding:56.25% 0 0;margin:0 -15px">SEEN</p>',
+        '<img src=l.png width=200 alt="SEEN Ltd.">',
+        '<p style="font-size:6pt">SEEN</p>',
+        "<style>@media (prefers-color-scheme:dark){.l{display:none!important}}[data-ogsc] .l{color:#fff}</style><p class=l>SEEN</p>",
     ],
 )
 def test_text_that_is_seen_stays(html: str) -> None:
@@ -127,6 +172,40 @@ def test_tables_lists_links_and_breaks_are_readable() -> None:
         "Offer\n\nTwo items,\nsee here (https://x.example/offer) or https://y.example/:\n\n"
         "Item | Price\nDesk | 300 €\n\n1. order\n   - by mail\n2. wait\n\na  b\n  c"
     )
+
+
+def test_a_price_table_keeps_its_columns_and_a_layout_only_what_is_filled() -> None:
+    prices = (
+        "<table><tr><th>Item<th>Qty<th><th>Price</tr><tr><td>Desk<br>oak<td>2<td><td>300</tr>"
+        "<tr><td>Chair<td><td><td>90</tr><tr><td colspan=3>Total<td>390</tr></table>"
+    )
+    layout = f"<table><tr><td>&nbsp;</td><td><p>Hello</p>{prices}<p>Bye</p></td></tr><tr><td>&nbsp;</td></tr></table>"
+    assert html_to_text(layout).text == (
+        "Hello\n\nItem | Qty | Price\nDesk oak | 2 | 300\nChair |  | 90\nTotal |  | 390\n\nBye"
+    )
+
+
+def test_what_is_crossed_out_is_marked() -> None:
+    read = html_to_text(
+        "<p>Now <del>100 €</del> <s><b>9</b>5 €</s> <i style='text-decoration:red line-through'>x</i> 80 €</p>"
+    )
+    assert read.text == "Now ~~100 €~~ ~~95 €~~ ~~x~~ 80 €"
+
+
+def test_lists_count_as_the_page_says() -> None:
+    read = html_to_text("<ol start=3><li>c<li value=7>g<li>h</ol><ol type=a><li>x<li>y</ol>")
+    assert read.text == "3. c\n7. g\n8. h\n\na. x\nb. y"
+
+
+def test_empty_lines_padding_and_drawn_lines_take_little_room() -> None:
+    padding = "&nbsp;&zwnj;&#847;&#8199;&#65279;" * 50
+    read = html_to_text(f"<p>a</p><div>{padding}</div><br><br><br><p>&nbsp;</p><p>b&nbsp; c</p>" + "=" * 500)
+    assert read.text == "a\n\nb c\n\n" + "=" * 40
+
+
+def test_emoji_pictures_are_text_and_a_linked_picture_says_where_it_leads() -> None:
+    page = "<p>Hi <img alt='😀' src=x></p><a href='https://x.example/o'><img alt='View order' width=90></a>"
+    assert html_to_text(page) == HtmlText("Hi 😀\n\n[image: View order] (https://x.example/o)")
 
 
 def test_block_quotes_become_quoted_lines() -> None:
