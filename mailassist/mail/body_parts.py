@@ -97,6 +97,9 @@ class _Reader:
     def texts(self) -> Iterator[str]:
         """The text of each piece, in order; of alternatives the plain one, unless only the HTML says something."""
         said = [self._plain(reading) for reading in self.readings]
+        if len(said) == 1:
+            yield said[0]
+            return
         chosen = {number: self._html_wins(number, said) for number in {one.alternative for one in self.readings}}
         for reading, text in zip(self.readings, said, strict=True):
             if chosen[reading.alternative] in (None, reading.html is not None):

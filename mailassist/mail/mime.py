@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from email.message import Message as HeaderFields
 from email.utils import collapse_rfc2231_value
+from functools import lru_cache
 
 from mailassist.mail.header_fields import decode_words, split_headers
 
@@ -111,6 +112,7 @@ def _ordinary(known: dict[str, str]) -> PartHeader | None:
     )
 
 
+@lru_cache(maxsize=512)
 def _plain(value: str) -> tuple[str, dict[str, str] | None]:
     """The word that a field begins with, and its parameters; None where they are not plain."""
     word, position = _WORD.match(value), 0

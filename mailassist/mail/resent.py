@@ -39,16 +39,25 @@ def resent(
     """
     alike: dict[tuple[object, ...], list[Message]] = {}
     for message in messages:
-        mark = fingerprint(message) if fingerprints is None else fingerprints.get(message.message_id, "")
-        if mark and message.author is not None and message.date is not None:
-            recipients = frozenset(address.key for address in (*message.to, *message.cc))
-            key = (mark, subjects[message.message_id], message.author.key, recipients)
+        if message.author is not None and message.date is not None:
+            recipients = frozenset(address.email for address in (*message.to, *message.cc))
+            key = (subjects[message.message_id], message.author.key, recipients)
             alike.setdefault(key, []).append(message)
     found: dict[str, str] = {}
     for group in alike.values():
         if len(group) > 1:
-            found.update(_again(group))
+            found.update(_again_in(group, fingerprints))
     return found
+
+
+def _again_in(group: list[Message], fingerprints: Mapping[str, str] | None) -> dict[str, str]:
+    """Of messages that differ in their texts at most."""
+    texts: dict[str, list[Message]] = {}
+    for message in group:
+        mark = fingerprint(message) if fingerprints is None else fingerprints.get(message.message_id, "")
+        if mark:
+            texts.setdefault(mark, []).append(message)
+    return {other: first for same in texts.values() for other, first in _again(same).items()}
 
 
 def _again(group: list[Message]) -> dict[str, str]:
