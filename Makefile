@@ -4,8 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 NAME   ?=
+TIME   ?= 600
 
-.PHONY: demo test check bench lock clean servers
+.PHONY: demo test check bench fuzz lock clean servers
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -46,6 +47,12 @@ $(VENV)/.bench: $(VENV)/.dev
 
 bench: $(if $(filter replies,$(NAME)),$(VENV)/.bench,$(VENV)/.dev)  ## one benchmark (NAME=...); without a name, the list
 	@$(BIN)/python -m benchmarks $(NAME) $(ARGS)
+
+fuzz: $(VENV)/.dev  ## hostile mail against the parsers, for TIME seconds (600); what it finds lies in build/fuzz
+	$(BIN)/python -m pip install -q --disable-pip-version-check --group fuzz
+	@mkdir -p build/fuzz && $(BIN)/python tests/fuzz/seeds.py build/fuzz/corpus
+	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/fuzz_mail.py -max_total_time=$(TIME) -timeout=20 \
+	  -max_len=20000 -len_control=0 -rss_limit_mb=4096 -print_final_stats=1 corpus $(ARGS)
 
 lock: $(VENV)/.dev  ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install -q uv

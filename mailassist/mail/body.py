@@ -58,7 +58,7 @@ _SMALLEST_PICTURE = 3  # pixels; smaller ones only count who opens the message
 _LONGEST_EMOJI = 12
 _MOST_PICTURES = 12
 _NAME = re.compile(r"(?=.{1,40}\Z)[\w&'’.-]+(?: [\w&'’.-]+){0,3}")  # up to four words: no sentence, no address
-_MOST_STEPS = 400_000  # elements and texts entered, and elements left
+_MOST_STEPS = 200_000  # elements and texts entered, and elements left
 _MOST_HIDDEN = 20_000  # characters reported as hidden
 
 

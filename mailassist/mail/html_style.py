@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import hypot
 
 from mailassist.mail.css_properties import FONT_SIZES
@@ -47,10 +47,13 @@ class Style:
     opacity: float = 1.0
     squeezed: bool = False  # the letters stand upon each other, or far apart
     struck: bool = False  # crossed out
+    hides: bool = field(init=False, default=False)  # a person does not see text in this style
 
-    @property
-    def hides(self) -> bool:
-        """Whether a person does not see text in this style."""
+    def __post_init__(self) -> None:
+        """See whether text in this style is seen."""
+        object.__setattr__(self, "hides", self._hides())
+
+    def _hides(self) -> bool:
         if (
             not (self.shown and self.visible)
             or self.squeezed
