@@ -1,8 +1,8 @@
 """Hostile mail, made by coverage: `make fuzz TIME=3600` (atheris, libFuzzer's Python face).
 
-The first byte says what the rest is: a whole message, an HTML body, a text body, header values, or several messages that
-are threaded and packed. Whatever raises, hangs or breaks a promise is written to a `crash-*` or `timeout-*` file, which
-`python tests/fuzz/fuzz_mail.py FILE` runs again; it belongs into a test then.
+The first byte says what the rest is: a whole message, an HTML body, a text body, header values, or several messages
+that are threaded and packed. Whatever raises, hangs or breaks a promise is written to a `crash-*` or `timeout-*` file,
+which `python tests/fuzz/fuzz_mail.py FILE` runs again; it belongs into a test then.
 """
 
 from __future__ import annotations

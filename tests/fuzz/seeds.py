@@ -19,7 +19,10 @@ PAGE = (
     b"<div class=q>s</div><blockquote>q</blockquote><img alt=a width=1><pre> a\n b</pre><!--[if mso]>z<![endif]-->"
     b"<p style='clip-path:inset(50%);transform:matrix(1,0,0,1,-999,0);background:linear-gradient(red,red)'>t</p>"
 )
-TEXT = b"Hello\n\nAm 3.11.2026 um 09:12 schrieb Nora <nora@x.example>:\n> a\n>> b\nc\n\nVon: a\nGesendet: b\nAn: c\n\n-- \nN\n"
+TEXT = (
+    b"Hello\n\nAm 3.11.2026 um 09:12 schrieb Nora <nora@x.example>:\n> a\n>> b\nc\n\nVon: a\nGesendet: b\nAn: c\n\n"
+    b"-- \nN\n"
+)
 VALUE = b'"Meyer, N." <n@x.example>, (c) t@y.example, g: a@b.example;, =?utf-8?q?=E2=82=AC?= <e@z.example>'
 
 
