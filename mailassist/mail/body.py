@@ -252,9 +252,9 @@ class _Walk:
             self.writer.open(tag, attributes)
             if tag == "a":
                 entered.href, entered.link_start = (attributes.get("href") or "").strip(), self.writer.position
-        told = tag == "img" and entered.style.shown and self._picture(attributes)
-        for name in ("alt", "title", "aria-label"):
-            if attributes.get(name) and tag not in _NO_TEXT and not told:
+        seen = tag == "img" and entered.style.shown and entered.style.visible and self._picture(attributes)
+        for name in ("title", "aria-label") if seen else ("alt", "title", "aria-label"):
+            if attributes.get(name) and tag not in _NO_TEXT:
                 self._hide_attribute(attributes[name] or "")
         if tag == "input" and attributes.get("type") != "hidden" and attributes.get("value"):
             self._hide_attribute(attributes["value"] or "")
@@ -264,7 +264,7 @@ class _Walk:
         """Write what stands for a picture, where it is an emoji or no more than a name."""
         alt = " ".join((attributes.get("alt") or "").split())
         sides = ((attributes.get(side) or "").strip().removesuffix("px") for side in ("width", "height"))
-        if not alt or any(side.isdigit() and int(side[:9]) <= _SMALLEST_PICTURE for side in sides):
+        if not alt or any(side.isdecimal() and int(side[:9]) <= _SMALLEST_PICTURE for side in sides):
             return False
         if not any(letter.isalnum() for letter in alt) and len(alt) <= _LONGEST_EMOJI:
             self.writer.write(alt, keeps_space=False)

@@ -17,7 +17,7 @@ from mailassist.mail.mime import Part, Structure, decoded, decoded_size
 
 _PGP = re.compile(r"^-----BEGIN PGP MESSAGE-----[ \t]*$", re.MULTILINE)
 _WORDS = re.compile(r"[^\W_]{3,}")
-_ADDRESS = re.compile(r"://|www\.|@")
+_ADDRESS = ("@", "://", "www.")
 _COMPARED = 200_000  # characters
 _MIRROR = re.compile(
     r"html|browser|navigateur|navegador|przegl[aą]dar|prohl[ií][zž]e[cč]|webbläsare|selain|nettleser|böngésző|браузер"
@@ -192,7 +192,9 @@ def _compared(plain: str, html: str) -> tuple[bool, bool]:
 
 def _words(text: str) -> set[str]:
     """The words and numbers of `text` but those of links and addresses, which a sender may write in one part only."""
-    spoken = " ".join(one for one in text.casefold().split() if not _ADDRESS.search(one))
+    spoken = text.casefold()
+    if any(mark in spoken for mark in _ADDRESS):
+        spoken = " ".join([one for one in spoken.split() if not any(mark in one for mark in _ADDRESS)])
     return set(_WORDS.findall(spoken))
 
 

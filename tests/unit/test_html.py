@@ -71,6 +71,7 @@ from mailassist.mail.invisible import without_invisible
         "<dialog>SECRET</dialog>",
         "<ruby>a<rp>SECRET</rp></ruby>",
         '<p style="mso-hide:all">SECRET</p>',
+        '<img alt="SECRET" width="²" style="visibility:hidden">',
         '<div style="height:0;overflow:auto">SECRET</div>',
         '<div style="position:absolute;left:-1000%">SECRET</div>',
         '<div style="position:fixed;left:110vw">SECRET</div>',
@@ -213,6 +214,56 @@ def test_block_quotes_become_quoted_lines() -> None:
     assert [line for line in read.text.split("\n") if line] == ["No.", "> May I?", "> > Who?", "Bye"] or (
         [line for line in read.text.split("\n") if line.strip("> ")] == ["No.", "> May I?", "> > Who?", "Bye"]
     )
+
+
+TAGS = (
+    "div",
+    "p",
+    "span",
+    "td",
+    "tr",
+    "table",
+    "b",
+    "li",
+    "ul",
+    "ol",
+    "blockquote",
+    "a",
+    "pre",
+    "del",
+    "font",
+    "center",
+)
+WAYS = (
+    "display:none", "visibility:hidden", "font-size:0", "opacity:0", "color:#fff;background:#fff",
+    "text-indent:-9999px", "position:absolute;left:-9999px", "max-height:0;overflow:hidden", "clip-path:inset(50%)",
+    "transform:scale(0)",
+)  # fmt: skip
+SEEN = ("color:#333", "margin:0 auto", "font:12px/1.5 Arial", "border:0", "")
+
+
+@st.composite
+def pages(draw: st.DrawFn, inside: str) -> str:
+    """`inside`, somewhere in a page of visible text whose elements are not all closed."""
+    page = inside
+    for tag in draw(st.lists(st.sampled_from(TAGS), max_size=6)):
+        style = draw(st.sampled_from(SEEN))
+        close = f"</{tag}>" if draw(st.booleans()) else ""
+        page = f"<{tag} style='{style}'>{draw(st.sampled_from(['', 'x', '<br>']))}{page}{close}"
+    return page
+
+
+@given(st.data(), st.sampled_from(WAYS), st.sampled_from(["div", "span", "p", "b"]))
+def test_hidden_text_never_comes_into_the_text_and_is_reported(data: st.DataObject, way: str, tag: str) -> None:
+    read = html_to_text(data.draw(pages(f"<{tag} style='{way}'>SECRET<i>WORDS</i></{tag}>")))
+    assert "SECRET" not in read.text and "WORDS" not in read.text
+    assert "SECRET" in " ".join(read.hidden)
+
+
+@given(st.data())
+def test_text_between_any_elements_is_seen(data: st.DataObject) -> None:
+    read = html_to_text(data.draw(pages("SEEN")))
+    assert "SEEN" in read.text and read.hidden == ()
 
 
 @given(st.text(alphabet=st.sampled_from("<>/=\"' abdivpstylehidden:;{}-!&#0%\u200b"), max_size=300))
