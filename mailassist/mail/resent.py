@@ -33,7 +33,7 @@ def resent(
 ) -> dict[str, str]:
     """The Message-ID of each message that was sent before, and that of the first time.
 
-    Both have one author, base subject (`subjects`), text and recipients, and lie at most a week apart. The recipients
+    Both have one author, base subject (`subjects`), text, recipients and In-Reply-To, and lie at most a week apart. The recipients
     count since the same text goes to many people who know nothing of each other. `fingerprints`: of messages whose
     bodies are not at hand.
     """
@@ -41,7 +41,7 @@ def resent(
     for message in messages:
         if message.author is not None and message.date is not None:
             recipients = frozenset(address.email for address in (*message.to, *message.cc))
-            key = (subjects[message.message_id], message.author.key, recipients)
+            key = (subjects[message.message_id], message.author.key, recipients, message.in_reply_to)
             alike.setdefault(key, []).append(message)
     found: dict[str, str] = {}
     for group in alike.values():

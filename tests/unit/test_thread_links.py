@@ -178,6 +178,7 @@ def test_a_message_sent_twice_counts_once_and_both_ids_lead_to_it() -> None:
         message("a2", day=8, text=LONG),
         message("a2", "Another matter altogether", day=1, text=LONG),
         message("a2", day=1, text=LONG, sender="tom@y.example"),
+        message("a2", day=1, text=LONG, answers="gone"),
         message("a2", day=1, text=LONG, to="tom@y.example"),
         replace(message("a2", day=1, text=LONG), attachments=(Attachment("plan.pdf", "application/pdf", 9),)),
     ],
