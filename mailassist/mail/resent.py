@@ -33,9 +33,9 @@ def resent(
 ) -> dict[str, str]:
     """The Message-ID of each message that was sent before, and that of the first time.
 
-    Both have one author, base subject (`subjects`), text, recipients and In-Reply-To, and lie at most a week apart. The recipients
-    count since the same text goes to many people who know nothing of each other. `fingerprints`: of messages whose
-    bodies are not at hand.
+    Both have one author, base subject (`subjects`), text, recipients and In-Reply-To, and lie at most a week apart. The
+    recipients count since the same text goes to many people who know nothing of each other. `fingerprints`: of messages
+    whose bodies are not at hand.
     """
     alike: dict[tuple[object, ...], list[Message]] = {}
     for message in messages:

@@ -87,7 +87,9 @@ def thread(
     taken: set[str] = set()
     done = []
     for found in conversations:
-        key = found.key if found.key not in taken else found.entries[0].message.message_id
+        key = found.key
+        if key in taken or (key in known and found.message(key) is None):  # another conversation's
+            key = found.entries[0].message.message_id
         taken.add(key)
         done.append(replace(found, key=key) if key != found.key else found)
     done.sort(key=lambda found: _when(found.newest.message))

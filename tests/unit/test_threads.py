@@ -80,6 +80,11 @@ def test_the_key_stays_when_older_messages_arrive() -> None:
     assert before.key == after.key == "<a@id>"
 
 
+def test_no_two_conversations_have_one_key_though_one_names_the_other() -> None:
+    found = thread([message("a", subject="Invoice", references="b"), message("b")], OWN)
+    assert sorted(one.key for one in found) == ["<a@id>", "<b@id>"]
+
+
 def test_an_answer_comes_after_what_it_answers_even_with_a_wrong_clock() -> None:
     [found] = thread([message("a", minute=60), message("b", minute=0, answers="a")], OWN)
     assert names(found) == ["a", "b"]
