@@ -106,24 +106,35 @@ def _documents(conversation: Conversation, raw: Mapping[str, bytes]) -> Mapping[
 
 
 def _conversation(path: Path, message_id: str, config: Config) -> tuple[Conversation, Mapping[str, bytes]]:
-    """The conversation of `message_id`, and its raw messages by Message-ID; only these are read whole."""
+    """The conversation of `message_id`, and its raw messages by Message-ID.
+
+    Only its own messages are held, so that memory does not grow with `path`.
+    """
+    from mailassist.cli.bodies import without_bodies
     from mailassist.mail.parse import parse_headers, parse_message
+    from mailassist.mail.related import Related
     from mailassist.mail.threads import thread
     from mailassist.transport.files import read_messages
 
     own = own_addresses(config.accounts.values())
     wanted = f"<{message_id.strip().strip('<>')}>"
-    headers = [parse_headers(raw) for raw in read_messages(path)]
-    found = next((talk for talk in thread(headers, own) if talk.message(wanted)), None)
+    related = Related()
+    for raw in read_messages(path):
+        related.add(parse_headers(raw))
+    places = related.places(wanted)
+    marks: dict[str, str] = {}
+    light = list(without_bodies(path, marks, places))
+    found = next((talk for talk in thread(light, own, marks) if talk.message(wanted)), None)
     if found is None:
         raise InputError(f"{path} has no message {wanted}", cure=f"`mailassist threads {path}` shows what it has.")
-    members = {entry.message.message_id for entry in found.entries}
-    inside = [header.message_id in members for header in headers]
-    raw = [one for one, member in zip(read_messages(path), inside, strict=False) if member]
-    whole = [parse_message(one) for one in raw]
+    members = {one for entry in found.entries for one in (entry.message.message_id, *entry.duplicates)}
+    inside = {place for place, message in zip(sorted(places), light, strict=True) if message.message_id in members}
     known: dict[str, bytes] = {}
-    for message, one in zip(whole, raw, strict=True):
-        known.setdefault(message.message_id, one)
+    whole = []
+    for place, raw in enumerate(read_messages(path)):
+        if place in inside:
+            whole.append(parse_message(raw))
+            known.setdefault(whole[-1].message_id, raw)
     return next(talk for talk in thread(whole, own) if talk.message(wanted)), known
 
 

@@ -9,18 +9,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "figure", "dl", "table"})
+from mailassist.mail.html_tables import Cell, table_lines
+
+_PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "figure", "dl"})
 _BLOCKS = frozenset({
     "div", "section", "article", "header", "footer", "main", "aside", "nav", "center", "form", "fieldset", "address",
     "body", "html", "dt", "dd", "tr", "tbody", "thead", "tfoot", "caption", "figcaption", "legend", "details",
     "summary", "option", "ul", "ol", "menu",
 })  # fmt: skip
-_SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
+_SPACE = re.compile(r"[ \t\n\r\f\xa0\u2000-\u200a\u202f\u205f]+")
+_RULE = re.compile(r"([-_=*~.·•–—])\1{40,}")  # a line that is only drawn
+_LINE = "-" * 20
 _LONGEST_LINK = 200
-_DEEPEST_FRAME = 24
+_DEEPEST_FRAME = 36
 _DEEPEST_QUOTE = 8
-_STRUCK = frozenset({"del", "s", "strike"})
-_FRAMES = frozenset({"blockquote", "li", "td", "th", "tr"})
+_FRAMES = frozenset({"blockquote", "li", "table", "td", "th", "tr"})
+_STRIKE = "~~"  # around what is crossed out, as in Markdown
 
 
 @dataclass(slots=True)
@@ -31,8 +35,12 @@ class _Frame:
     lines: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
     gap: bool = False  # an empty line before the next text
-    cells: list[list[str]] = field(default_factory=list)  # of a table row
+    cells: list[Cell] = field(default_factory=list)  # of a table row
+    rows: list[list[Cell]] = field(default_factory=list)  # of a table
+    columns: int = 1  # of a cell
+    holds_table: bool = False
     number: int = 0  # of a list's items
+    letters: bool = False  # a list counts with letters
     trailing_space: bool = True
 
 
@@ -48,9 +56,11 @@ class Writer:
         self.position = 0  # grows with every piece of text: tells where a link's text began
         self._pieces: list[str] = []
 
-    def write(self, text: str, keeps_space: bool) -> None:
-        """Text, its white space folded unless it `keeps_space`."""
+    def write(self, text: str, keeps_space: bool, struck: bool = False) -> None:
+        """Text, its white space folded unless it `keeps_space`; marked where it is `struck` out."""
         frame = self._frames[-1]
+        if struck and not text.isspace():
+            text = self._struck(frame, text)
         if keeps_space:
             first, *rest = text.replace("\r\n", "\n").replace("\xa0", " ").split("\n")
             self._put(frame, first)
@@ -66,6 +76,18 @@ class Writer:
             self._put(frame, folded)
             frame.trailing_space = folded.endswith(" ")
 
+    def _struck(self, frame: _Frame, text: str) -> str:
+        """`text` between marks, which it shares with struck text right before it."""
+        bare = text.strip()
+        start = text.index(bare)
+        before = _STRIKE
+        last = frame.current[-1] if frame.current else ""
+        if last.rstrip(" ").endswith(_STRIKE):
+            place = last.rindex(_STRIKE)
+            frame.current[-1] = last[:place] + last[place + len(_STRIKE) :]
+            before = ""
+        return f"{text[:start]}{before}{bare}{_STRIKE}{text[start + len(bare) :]}"
+
     def _put(self, frame: _Frame, text: str) -> None:
         if frame.gap and text.strip():
             if frame.lines and frame.lines[-1]:
@@ -78,6 +100,8 @@ class Writer:
     def _end_line(self, frame: _Frame, *, force: bool = False) -> None:
         """Finish the current line; `force`: an empty one too."""
         line = "".join(frame.current).rstrip()
+        if len(line) > 40 and (drawn := _RULE.fullmatch(line)):
+            line = drawn[1] * 40
         if line or force:
             frame.lines.append(line)
         frame.current.clear()
@@ -93,18 +117,21 @@ class Writer:
             self._end_line(frame, force=True)
         elif tag == "hr":
             self._end_line(frame)
-            self._put(frame, "-" * 20)
-            self._end_line(frame)
-        elif tag in _STRUCK:
-            self._strike(frame)
+            if not (frame.lines and frame.lines[-1] == _LINE):
+                self._put(frame, _LINE)
+                self._end_line(frame)
         elif tag == "blockquote":
             self._push(tag)
             self._quotes += 1
         elif tag == "li":
-            self._open_item()
+            self._open_item(attributes)
         elif tag in ("ul", "ol"):
             self._open_list(tag, attributes)
-        elif tag in ("td", "th", "tr"):
+        elif tag in ("td", "th"):
+            self._push(tag)
+            columns = attributes.get("colspan") or "1"
+            self._frames[-1].columns = int(columns) if re.fullmatch(r"[1-9]\d?", columns) else 1
+        elif tag in ("tr", "table"):
             self._push(tag)
         elif tag in _PARAGRAPHS or tag in _BLOCKS:
             self._end_line(frame)
@@ -118,8 +145,6 @@ class Writer:
             self._end_line(frame)
         elif tag in _FRAMES and frame.tag == tag and len(self._frames) > 1:
             self._pop()
-        elif tag in _STRUCK:
-            self._strike(frame)
         elif tag in ("ul", "ol"):
             self._end_line(frame)
             if self._lists:
@@ -129,24 +154,21 @@ class Writer:
             self._end_line(frame)
             frame.gap = frame.gap or tag in _PARAGRAPHS
 
-    def _strike(self, frame: _Frame) -> None:
-        """Text that is struck out stands between marks, as in Markdown: what was taken back is not read as current."""
-        self._put(frame, "~~")
-        frame.trailing_space = False
-
     def _open_list(self, tag: str, attributes: Mapping[str, str | None]) -> None:
         frame = self._frames[-1]
         self._end_line(frame)
         start = attributes.get("start") or "1"
         first = int(start) - 1 if re.fullmatch(r"\d{1,6}", start) else 0
-        self._lists.append(_Frame(tag, number=first))
+        self._lists.append(_Frame(tag, number=first, letters=attributes.get("type") in ("a", "A")))
 
-    def _open_item(self) -> None:
+    def _open_item(self, attributes: Mapping[str, str | None]) -> None:
         self._push("li")
-        self._frames[-1].number = 0
+        item = self._frames[-1]
         if self._lists and self._lists[-1].tag == "ol":
-            self._lists[-1].number += 1
-            self._frames[-1].number = self._lists[-1].number
+            around = self._lists[-1]
+            value = attributes.get("value") or ""
+            around.number = int(value) if re.fullmatch(r"[1-9]\d{0,5}", value) else around.number + 1
+            item.number, item.letters = around.number, around.letters
 
     def _push(self, tag: str) -> None:
         self._end_line(self._frames[-1])
@@ -159,19 +181,25 @@ class Writer:
         lines = _trimmed(frame.lines)
         outer = self._frames[-1]
         if frame.tag in ("td", "th") and outer.tag == "tr":
-            outer.cells.append(lines)
+            outer.cells.append(Cell(tuple(lines), frame.columns, frame.holds_table))
+            return
+        if frame.tag == "tr" and outer.tag == "table" and not lines:
+            outer.rows.append(frame.cells)
             return
         if frame.tag == "tr":
-            lines = [*lines, *_row(frame.cells)]
+            lines = [*lines, *table_lines([frame.cells])]
+        elif frame.tag == "table":
+            lines = [*lines, *table_lines(frame.rows)]
+            outer.holds_table = True
         elif frame.tag == "blockquote":
             self._quotes -= 1
             if self._quotes < _DEEPEST_QUOTE:
                 lines = [f"> {line}".rstrip() for line in lines]
         elif frame.tag == "li":
-            mark = f"{frame.number}. " if frame.number else "- "
+            mark = _mark(frame)
             indent = " " * len(mark)
             lines = [(mark if not index else indent) + line if line else "" for index, line in enumerate(lines)]
-        self._take(outer, lines, apart=frame.tag == "blockquote")
+        self._take(outer, lines, apart=frame.tag in ("blockquote", "table"))
 
     def _take(self, outer: _Frame, lines: list[str], *, apart: bool) -> None:
         if not lines:
@@ -207,8 +235,17 @@ class Writer:
         return "\n".join(_trimmed(frame.lines))
 
 
+def _mark(item: _Frame) -> str:
+    """What stands before a list's item."""
+    if not item.number:
+        return "- "
+    if item.letters and item.number <= 26:
+        return f"{chr(ord('a') + item.number - 1)}. "
+    return f"{item.number}. "
+
+
 def _trimmed(lines: list[str]) -> list[str]:
-    """Without empty lines at both ends, and at most two empty lines in a row."""
+    """Without empty lines at both ends, and one empty line in a row at most."""
     start, end = 0, len(lines)
     while start < end and not lines[start]:
         start += 1
@@ -216,14 +253,6 @@ def _trimmed(lines: list[str]) -> list[str]:
         end -= 1
     kept: list[str] = []
     for line in lines[start:end]:
-        if line or len(kept) < 2 or kept[-1] or kept[-2]:
+        if line or kept[-1]:
             kept.append(line)
     return kept
-
-
-def _row(cells: list[list[str]]) -> list[str]:
-    """A table row: short cells side by side, long ones below each other."""
-    filled = [cell for cell in cells if cell]
-    if len(filled) > 1 and all(len(cell) == 1 for cell in filled):
-        return [" | ".join(cell[0] for cell in filled)]
-    return [line for cell in filled for line in cell]
