@@ -347,6 +347,7 @@ def huge_png() -> bytes:
         (b"\x00\x01\x02\x03", "a kind of file that is not read"),
         (b"", "empty"),
     ],
+    ids=["word", "sheets", "entities", "png", "pdf", "zip", "archive", "old office", "unknown", "empty"],
 )
 def test_a_hostile_or_odd_file_costs_a_note(data: bytes, note: str) -> None:
     document = read_one("file", BINARY, data)
