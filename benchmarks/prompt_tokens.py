@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> None:
         desk = Desk(config_file.load(path), config_path=path)
         try:
             desk.sync(ACCOUNT)
-            pulled = list(_draftable(desk))
+            pulled = list(draftable(desk))
             prompts = [desk.prompt(ACCOUNT, one) for one in pulled]
             info, _ = desk.models.info()
         finally:
@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> None:
     report("prompt_tokens", figures, "bpe-openai")
 
 
-def _draftable(desk: Desk) -> Iterator[Pulled]:
+def draftable(desk: Desk) -> Iterator[Pulled]:
     """What waits, but what cannot be read (encrypted mail)."""
     for one in desk.waiting(ACCOUNT):
         pulled = desk.pull(ACCOUNT, one.message_id)

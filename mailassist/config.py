@@ -16,6 +16,7 @@ from mailassist.errors import ConfigError
 
 Security = Literal["tls", "starttls", "none"]
 MODEL_KEY = "model"  # what the key of OpenAI's server is called among the secrets; accounts stand beside it
+Length = Literal["auto", "short", "long"]
 LoginMethod = Literal["password", "xoauth2", "oauthbearer"]
 
 
@@ -99,6 +100,7 @@ class Identity(_Section):
     signature: str = ""
     html_signature: str = ""
     languages: list[str] = []  # BCP 47 codes the user writes, the preferred first; empty: the correspondent's
+    length: Length = "auto"  # of a draft; "auto": what was asked decides
 
 
 class SecretSettings(_Section):

@@ -194,7 +194,9 @@ class ReviewDesk(Protocol):
         """The whole conversation of a message."""
         ...
 
-    def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
+    def prompt(
+        self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "", reply_all: bool = False
+    ) -> Prompt:
         """Exactly what `draft` would send, with tokens and price; nothing is sent."""
         ...
 
@@ -205,6 +207,7 @@ class ReviewDesk(Protocol):
         *,
         instruction: str = "",
         previous: str = "",
+        reply_all: bool = False,
         on_text: Callable[[str], None],
         stopped: Callable[[], bool],
     ) -> Draft:

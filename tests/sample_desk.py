@@ -187,7 +187,9 @@ class SampleDesk:
         self._enter("pull", message_id)
         return Pulled(next(one for one in self.samples.values() if one.message(message_id)), {}, {})
 
-    def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
+    def prompt(
+        self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "", reply_all: bool = False
+    ) -> Prompt:
         packed = Packed((), (LeftOut("<old@example.org>", "over the token budget"),), 900, True, "8315")
         return Prompt(
             instructions="You write replies for Max Muster.",
@@ -208,6 +210,7 @@ class SampleDesk:
         *,
         instruction: str = "",
         previous: str = "",
+        reply_all: bool = False,
         on_text: Callable[[str], None],
         stopped: Callable[[], bool],
     ) -> Draft:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,6 +49,7 @@ class _Task:
 @click.option("--latest", is_flag=True, help="The conversation that began to wait last (the default).")
 @click.option("--instruct", "instruction", default="", metavar="TEXT", help='What you want, e.g. "shorter; say no".')
 @click.option("--reply-all", is_flag=True, help="To all who are in the conversation, not to the sender alone.")
+@click.option("--language", default="", metavar="CODE", help='Write in this language, e.g. "fr" [as they wrote].')
 @click.option("--model", default="", metavar="NAME", help="Another model than the configured one.")
 @click.option(
     "--show-prompt", is_flag=True, help="Print exactly what would be sent, its tokens and price; call nobody."
@@ -64,6 +66,7 @@ def command(
     latest: bool,
     instruction: str,
     reply_all: bool,
+    language: str,
     model: str,
     show_prompt: bool,
     save: bool,
@@ -83,9 +86,11 @@ def command(
     ctx.call_on_close(desk.close)
     _warm_up(desk, show_prompt)
     if file is not None:
-        task = _of_file(desk, file, account, instruction, reply_all)
+        task = _of_file(desk, file, account, reply_all)
     else:
-        task = _of_mailbox(desk, account, message_id, instruction, reply_all)
+        task = _of_mailbox(desk, account, message_id, reply_all)
+    wished = replace(task.request, instruction=instruction, reply_all=reply_all, language=_checked_code(language))
+    task = replace(task, request=wished)
     if show_prompt:
         _show_prompt(desk, task, desk.prepare(task.request), as_json)
         return
@@ -126,13 +131,20 @@ def _warm_up(desk: Desk, show_prompt: bool) -> None:
         load_in_background("load-model-client", connection.warm_up)
 
 
-def _of_mailbox(desk: Desk, account: str, message_id: str | None, instruction: str, reply_all: bool) -> _Task:
+def _checked_code(language: str) -> str:
+    """`language` where it can be a BCP 47 code; it stands in the prompt."""
+    if language and not re.fullmatch("[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", language):
+        raise click.BadParameter("it is a code such as de or pt-BR.", param_hint="--language")
+    return language
+
+
+def _of_mailbox(desk: Desk, account: str, message_id: str | None, reply_all: bool) -> _Task:
     name, _ = desk.config.account(account)
     pulled = desk.pull(name, f"<{message_id.strip().strip('<>')}>") if message_id is not None else desk.latest(name)
-    return _Task(desk.request(name, pulled, instruction), desk.plan(name, pulled, reply_all), name, pulled)
+    return _Task(desk.request(name, pulled), desk.plan(name, pulled, reply_all), name, pulled)
 
 
-def _of_file(desk: Desk, file: str, account: str, instruction: str, reply_all: bool) -> _Task:
+def _of_file(desk: Desk, file: str, account: str, reply_all: bool) -> _Task:
     """The message alone is the conversation; who answers is who it was written to."""
     from mailassist.drafting.pipeline import DraftRequest
     from mailassist.mail.addresses import OwnAddresses
@@ -152,7 +164,7 @@ def _of_file(desk: Desk, file: str, account: str, instruction: str, reply_all: b
     plan = plan_reply(conversation, message, own, faces, reply_all=reply_all)
     told = (f"Only the first {READ_AT_MOST:,} bytes of the message were read",) if cut else ()
     documents = _documents(desk, {message.message_id: raw}) if message.attachments else {}
-    request = DraftRequest("", conversation, faces[plan.identity], instruction, documents=documents)
+    request = DraftRequest("", conversation, faces[plan.identity], documents=documents)
     return _Task(request, plan, notices=told)
 
 
@@ -188,8 +200,8 @@ def _save(desk: Desk, task: _Task, made: Draft, instruction: str) -> str:
 
 def _show_prompt(desk: Desk, task: _Task, prompt: Prompt, as_json: bool) -> None:
     from mailassist.drafting.attachments import picture_line
+    from mailassist.drafting.budget import upper_bound
     from mailassist.drafting.pipeline import notices, output_tokens
-    from mailassist.model.registry import Usage, cost
 
     info, notice = desk.models.info()
     most = output_tokens(desk.config, info)
@@ -203,9 +215,10 @@ def _show_prompt(desk: Desk, task: _Task, prompt: Prompt, as_json: bool) -> None
         "input_tokens": prompt.input_tokens,
         "frame_tokens": prompt.frame_tokens,
         "exact": prompt.exact,
+        "language": prompt.language,
         "price": prompt.estimated_price,
         "max_output_tokens": most,
-        "max_price": cost(info, Usage(prompt.tokens, 0, most)) if info.priced else None,
+        "max_price": upper_bound(info, prompt.tokens, most) if info.priced else None,
         "left_out": [{"message_id": part.message_id, "why": part.why} for part in prompt.packed.left_out],
         "images": [
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--thread", "message_id", required=True, metavar="MESSAGE-ID", help="Any message of the conversation.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="Tokens of the whole prompt [the model's].")
 @click.option("--model", metavar="NAME", help="Pack for this model instead of the configured one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: tokens, messages, documents, left_out.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @config_option
 def command(path: Path, message_id: str, budget: int | None, model: str | None, as_json: bool) -> None:
     """Show what the model would see of a conversation in an mbox file or Maildir.
@@ -59,6 +60,10 @@ def as_object(prompt: Prompt) -> dict[str, object]:
             for one in prompt.images
         ],
         "left_out": [{"message_id": part.message_id, "why": part.why} for part in packed.left_out],
+        "instruction_tokens": prompt.instruction_tokens,
+        "exact": prompt.exact,
+        "language": prompt.language,
+        "open_asks": [asdict(ask) for ask in packed.open_asks],
     }
 
 
@@ -78,7 +83,9 @@ def _packed(
     info = find(model or config.model.name, base_url=config.model.base_url)
     faces = [face for account in config.accounts.values() for face in account.faces]
     face = faces[0] if faces else None
-    author = Author(face.name, face.address, bool(face.signature.strip())) if face else Author("the user", "")
+    author = (
+        Author(face.name, face.address, bool(face.signature.strip()), face.length) if face else Author("the user", "")
+    )
     return build(
         conversation,
         author,

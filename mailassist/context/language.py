@@ -1,8 +1,7 @@
-"""Which language the reply is written in: by script, then by frequent short words.
+"""Which language the reply is written in: by script, by a library, and by frequent words where a text is short.
 
-A small table of our own instead of a library: letters are full of the words that tell languages apart (function words,
-greetings), and the libraries that do well on short texts need numpy or weigh tens of megabytes, where this is one file
-of 30 kB that is read in a few hundredths of a second.
+The library (ELD) is right on nearly every whole sentence and guesses on one to five words, where a table of function
+words and greetings knows what it does not know; see `docs/BENCHMARKS.md`, `languages`.
 """
 
 from __future__ import annotations
@@ -10,18 +9,24 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eld import LanguageDetector
+
+    from mailassist.mail.message import Message
     from mailassist.mail.threads import Conversation
 
 LOOKED_AT = 4_000  # characters of a text: more does not change the answer
-SCORE_TO_TELL = 0.45  # below this much evidence a text says nothing
+LEAST_SCORE = 0.45  # below this much evidence from the table of words a text says nothing
 NEAR_TO_BEST = 0.75  # of the evidence for any language: what one that comes into question needs
-LEAD_TO_TELL = 1.1  # how many times the evidence for the next language it must be
+LEAD_TO_TELL = 1.1  # how many times the evidence for the next language it must be, in a short text
+SENTENCE = 30  # letters from which the library knows better than the table of words
+LEAST_LETTERS, LEAST_WORDS = 12, 4  # below which the library only guesses
+OLDER = 10  # messages before the newest that are asked where that says nothing
 
 _SCRIPTS = {
     "el": "\u0370-\u03ff\u1f00-\u1fff",
@@ -39,48 +44,97 @@ _SCRIPTS = {
     "Cyrillic": "\u0400-\u052f",
 }
 _SHARED = {"Arabic": ("ar", "fa", "ur"), "Cyrillic": ("ru", "uk", "bg", "sr")}
+_NAMES = _SCRIPTS.keys() - _SHARED.keys()  # scripts that tell the language
+_AS_OURS = {"ms": "id", "no": "nb"}  # the library's codes: it knows Malay, which Indonesian is a form of
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_QUOTED_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
+# "Dear Ms Keller," and "Hallo Tom!", but not "Danke!", which is an answer.
+_GREETING = re.compile(r"(?:\S+ ){0,5}\S{1,40} ?[,:，：]|\S+ (?:\S+ )?(?=[^\W\d_])[^a-z]\S{0,40}!")
+_KANA = re.compile(f"[{_SCRIPTS['ja']}]")
 _NOT_PROSE = re.compile(r"[/\\_@\d]")  # in addresses, names of files, numbers
 
 
 def reply_language(conversation: Conversation, languages: Sequence[str] = ()) -> str:
-    """The BCP 47 code of the language to answer in: that of the other side's newest message.
+    """The BCP 47 code of the language to answer in: that of the other side's newest message, without what it quotes.
 
-    Where that message is too short to tell, the subject and then the older messages decide. `languages`: those the
-    user writes, the preferred first; no other is chosen. "" when nothing can be told.
+    Where that message is too short to tell, the older ones of its author decide, then the subject, then what the others
+    wrote. `languages`: those the user writes, the preferred first; no other is chosen. "" when nothing can be told.
     """
-    asked = conversation.newest_from_others
-    own = [entry for entry in conversation.entries if asked is not None and entry.message is asked.message]
-    older = [entry for entry in reversed(conversation.entries) if entry not in own]
-    for text in (
-        *(entry.message.reply or entry.message.text for entry in own),
-        conversation.subject,
-        *(entry.message.reply for entry in older[:10]),
-    ):
+    for text in _by_weight(conversation):
         found = detect(text, languages)
         if found:
             return found
     return languages[0] if languages else ""
 
 
-def detect(text: str, among: Collection[str] = ()) -> str:
-    """The language most of `text` is in, as a BCP 47 code; "" when there is too little to tell.
+def _by_weight(conversation: Conversation) -> Iterator[str]:
+    """The texts that tell the language, the one that counts most first."""
+    entry = conversation.newest_from_others
+    asked = entry.message if entry else None
+    older = [one.message for one in reversed(conversation.entries) if one.message is not asked]
+    author = asked.author.key if asked and asked.author else ""
+    theirs = [message for message in older if author and message.author and message.author.key == author]
+    others = [message for message in older if message not in theirs]
+    yield from map(_written, [asked] if asked else [])
+    yield from map(_written, theirs[:OLDER])
+    yield conversation.subject
+    yield from map(_written, others[:OLDER])
 
-    `among`: only these come into question (a regional code such as "pt-BR" is given back as it stands).
+
+def _written(message: Message) -> str:
+    """What its author wrote there."""
+    return _QUOTED_LINE.sub("", message.reply if message.reply.strip() or message.quoted.strip() else message.text)
+
+
+def detect(text: str, among: Collection[str] = ()) -> str:
+    """The language that `text` begins in, but for a greeting, as a BCP 47 code; "" when there is too little to tell.
+
+    So neither a greeting, a signature nor a notice below in another language counts. `among`: only these come into
+    question (a regional code such as "pt-BR" is given back as it stands).
     """
     allowed = {code.partition("-")[0].lower().replace("no", "nb"): code for code in among}
-    scores = _scores(" ".join(word for word in text[:LOOKED_AT].split() if not _NOT_PROSE.search(word)).casefold())
+    for part in _parts(text[:LOOKED_AT]):
+        prose = " ".join(word for word in part.split() if not _NOT_PROSE.search(word))
+        for scores, least, lead in _evidence(prose):
+            found = _best(scores, least, lead, allowed)
+            if found:
+                found = "ja" if found == "zh" and _KANA.search(text) else found
+                return allowed.get(found, found)
+    return ""
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The paragraphs of `text` in their order, without the line that greets; then all of it."""
+    first, _, rest = text.strip().partition("\n")
+    greets = bool(rest.strip() and _GREETING.fullmatch(first.strip()))
+    yield from re.split(r"\n\s*\n", (rest if greets else text).strip())
+    yield text
+
+
+def _evidence(prose: str) -> Iterator[tuple[Mapping[str, float], float, float]]:
+    """What speaks for each language, the best knowledge first; how much must, and how many times that for the next."""
+    script = _script(prose)
+    if script in _NAMES:
+        yield {script: 1.0}, 0.0, 1.0
+        return
+    among = _SHARED.get(script) or [code for code in _table() if code not in _one_script()]
+    letters = sum(map(str.isalpha, prose))
+    if letters >= SENTENCE:
+        yield _by_library(prose, among), 0.0, 1.0
+    yield _by_words(prose.casefold(), among), LEAST_SCORE, LEAD_TO_TELL
+    if LEAST_LETTERS <= letters < SENTENCE and len(prose.split()) >= LEAST_WORDS:
+        yield _by_library(prose, among), 0.0, LEAD_TO_TELL
+
+
+def _best(scores: Mapping[str, float], least: float, lead: float, allowed: Collection[str]) -> str:
+    """The language that most speaks for, of those `allowed`; "" where that is too little, or more for another."""
     most = max(scores.values(), default=0.0)
-    if allowed:
-        scores = {code: score for code, score in scores.items() if code in allowed}
-    if not scores or max(scores.values()) < most * NEAR_TO_BEST:
-        return ""  # it is in a language that does not come into question
-    best, *others = sorted(scores, key=lambda code: scores[code], reverse=True)
-    rival = max((scores[code] for code in others), default=0.0)
-    if scores[best] < max(SCORE_TO_TELL, rival * LEAD_TO_TELL):
+    ranked = sorted((code for code in scores if not allowed or code in allowed), key=lambda code: -scores[code])
+    if not ranked or scores[ranked[0]] < max(most * NEAR_TO_BEST, least):
         return ""
-    return allowed.get(best, best)
+    rival = scores[ranked[1]] if len(ranked) > 1 else 0.0
+    return ranked[0] if scores[ranked[0]] >= rival * lead else ""
 
 
 def language_name(code: str) -> str:
@@ -92,20 +146,35 @@ def language_name(code: str) -> str:
     return f"{name} ({code})" if "-" in code else name
 
 
-def _scores(text: str) -> dict[str, float]:
-    """How much speaks for each language."""
+def _script(text: str) -> str:
+    """The script most of `text` is in: a key of `_SCRIPTS`; "" for Latin and others."""
     counts = {script: len(re.findall(f"[{letters}]", text)) for script, letters in _SCRIPTS.items()}
-    latin = len(re.findall("[a-z\u00df-\u024f\u1e00-\u1eff]", text))
+    latin = len(re.findall("[A-Za-z\u00df-\u024f\u1e00-\u1eff]", text))
     if counts["ja"] * 8 > counts["zh"]:  # kana among Chinese characters is Japanese
         counts["ja"], counts["zh"] = counts["ja"] + counts["zh"], 0
     for script in ("ja", "zh", "ko"):
         counts[script] *= 3  # one such character says about as much as three letters
-    script = max(counts, key=lambda name: counts[name])
-    if counts[script] <= latin / 2:
-        return _by_words(text, [code for code in _table() if code not in _one_script()])
-    if script in _SHARED:
-        return _by_words(text, _SHARED[script])
-    return {script: float(counts[script])}
+    most = max(counts, key=lambda name: counts[name])
+    return most if counts[most] > latin / 2 else ""
+
+
+def _by_library(text: str, codes: Iterable[str]) -> dict[str, float]:
+    """What the library says for each of `codes`."""
+    among = set(codes)
+    scores: dict[str, float] = {}
+    encodable = text.encode("utf-8", "ignore").decode()  # it raises for lone surrogates
+    for found, score in _detector().detect(encodable).scores().items():
+        code = _AS_OURS.get(found, found)
+        if code in among:
+            scores[code] = max(score, scores.get(code, 0.0))
+    return scores
+
+
+@cache
+def _detector() -> LanguageDetector:
+    from eld import LanguageDetector
+
+    return LanguageDetector()
 
 
 def _by_words(text: str, codes: Iterable[str]) -> dict[str, float]:

@@ -25,8 +25,9 @@ from mailassist.mail.threads import Conversation
 NAME_SHARE = 16  # the part of the budget that one name may have where counts are estimates, far above the truth
 SHORTEST = 24  # tokens below which what is left of a message says nothing
 SUMMARY = 40  # tokens of an older message's one line, at most
-WHOLE_SHARE = 0.4  # of the budget, for whole messages, where not all fit
-SUMMARY_SHARE = 0.15  # for one-line summaries
+SUMMARY_SHARE = 0.15  # of the budget, for one-line summaries, where not all messages fit whole
+EXCERPT_SHARE = 0.45  # of the budget, for excerpts from what is left out
+MOST_EXCERPTS = 4_000  # tokens that are kept free for them
 STEPS = 8  # the steps in which a budget's worth of messages gives way
 
 _LONGEST_DOCUMENT = 200_000  # characters that are looked through for what is asked
@@ -268,7 +269,7 @@ class _Choice:
     def _older(self, room: int) -> int:
         """Choose of the older messages: the newer ones whole, of those before them one line; the room that is left."""
         left = [number for number in range(self.answered) if number not in self.chosen]
-        whole_room = room - int(self.budget * (1 - WHOLE_SHARE))
+        whole_room = room - int(self.budget * SUMMARY_SHARE) - self._excerpt_room()
         costs = {}
         for number in reversed(left):
             costs[number] = self._cost(number)
@@ -347,6 +348,9 @@ class _Choice:
             kept.setdefault(piece.source, []).append(piece)
             room -= cost
         return [self._excerpt(*sources[index], kept[index]) for index in sorted(kept)]
+
+    def _excerpt_room(self) -> int:
+        return min(int(self.budget * EXCERPT_SHARE), MOST_EXCERPTS)
 
     def _excerpt(self, number: int, _text: str, name: str, pieces: Sequence[Piece]) -> PackedMessage:
         header, text = self._excerpt_header(number, name), _joined(pieces)

@@ -80,7 +80,10 @@ class Question:
         return cls(wanted, sought, frozenset(kind for ask in asked for kind in asked_kinds(ask)))
 
     def ranked(self, texts: Sequence[str]) -> list[Piece]:
-        """The sentences of `texts`, the worthiest first. Of very much text, only those of the texts that fit best."""
+        """The sentences of `texts` that are worth something, the worthiest first.
+
+        Of very much text, only those of the texts that fit best.
+        """
         pieces = [piece for source in self._fitting(texts) for piece in pieces_of(texts[source], source)]
         spoken = [set(terms(piece.text)) for piece in pieces]
         meant = [frozenset(meanings(piece.text)) if self.sought else frozenset() for piece in pieces]
@@ -95,7 +98,8 @@ class Question:
             fit + fact + _NEIGHBOUR * max(_beside(pieces, fits, number)) * (1 if fact else 0.5)
             for number, (fit, fact) in enumerate(zip(fits, facts, strict=True))
         ]
-        order = sorted(range(len(pieces)), key=lambda number: (-worth[number], number))
+        said = [number for number in range(len(pieces)) if worth[number] > 0]
+        order = sorted(said, key=lambda number: (-worth[number], number))
         return [pieces[number] for number in order]
 
     def _fact(self, text: str, fit: float) -> float:

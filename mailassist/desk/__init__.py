@@ -280,9 +280,11 @@ class Desk:
         tokens = sum(entry.input_tokens + entry.output_tokens for entry in today)
         return Spending(sum(entry.cost for entry in today), tokens, len(today), self.config.model.daily_budget)
 
-    def prompt(self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "") -> Prompt:
+    def prompt(
+        self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "", reply_all: bool = False
+    ) -> Prompt:
         """Exactly what `draft` would send, with tokens and price; nothing is sent."""
-        return self.prepare(self.request(account, pulled, instruction, previous))
+        return self.prepare(self.request(account, pulled, instruction, previous, reply_all=reply_all))
 
     def prepare(self, request: DraftRequest) -> Prompt:
         """The prompt of `request`. Raises NotDraftable, ConfigError (templates), InputError (budget)."""
@@ -306,11 +308,13 @@ class Desk:
         *,
         instruction: str = "",
         previous: str = "",
+        reply_all: bool = False,
         on_text: Callable[[str], None] = lambda text: None,
         stopped: Callable[[], bool] = never,
     ) -> Draft:
         """Write a reply and save it; `on_text` gets each new piece. See `worklist.ReviewDesk.draft`."""
-        made = self.write(self.request(account, pulled, instruction, previous), on_text=on_text, stopped=stopped)
+        request = self.request(account, pulled, instruction, previous, reply_all=reply_all)
+        made = self.write(request, on_text=on_text, stopped=stopped)
         self.keep(account, pulled, made, instruction)
         return made
 
@@ -335,7 +339,16 @@ class Desk:
         )
         return replace(made, notices=(notice, *made.notices)) if notice else made
 
-    def request(self, account: str, pulled: Pulled, instruction: str = "", previous: str = "") -> DraftRequest:
+    def request(
+        self,
+        account: str,
+        pulled: Pulled,
+        instruction: str = "",
+        previous: str = "",
+        *,
+        reply_all: bool = False,
+        language: str = "",
+    ) -> DraftRequest:
         """What is to be drafted, in the name of the identity that was written to."""
         from mailassist.drafting.pipeline import DraftRequest
 
@@ -349,6 +362,8 @@ class Desk:
             previous,
             pulled.unknown,
             self.documents(account, pulled),
+            reply_all,
+            language,
         )
 
     def documents(self, account: str, pulled: Pulled) -> Mapping[str, Sequence[Document]]:

@@ -41,8 +41,8 @@ class Paid:
 
 
 def upper_bound(info: ModelInfo, input_tokens: int, max_output: int) -> float:
-    """The most that a call can cost, in US dollars: nothing cached, the whole output used."""
-    return registry.cost(info, Usage(input_tokens, 0, max_output))
+    """The most that a call can cost, in US dollars: nothing cached, all written to the cache, the whole output used."""
+    return registry.cost(info, Usage(input_tokens, 0, max_output, written=input_tokens))
 
 
 def paid_write(
@@ -57,6 +57,7 @@ def paid_write(
     messages: int,
     max_output: int,
     cache_key: str,
+    marks: Sequence[int] = (),
     count: Callable[[str], int],
     on_text: Callable[[str], None],
     stopped: Callable[[], bool],
@@ -75,6 +76,7 @@ def paid_write(
         images=images,
         max_output=max_output,
         cache_key=cache_key,
+        marks=marks,
         on_text=on_text,
         stopped=stopped,
         around=till.make,

@@ -50,6 +50,8 @@ class DraftRequest:
     previous: str = ""  # the draft to revise
     unknown: int = 0  # earlier messages that nobody could find
     documents: Mapping[str, Sequence[Document]] = field(default_factory=dict)  # what attachments say, by Message-ID
+    reply_all: bool = False  # the person's choice of recipients
+    language: str = ""  # BCP 47; "": that of the message answered, as far as the identity writes it
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ def prepare(
     identity = request.identity
     return build(
         request.conversation,
-        Author(identity.name, identity.address, bool(identity.signature.strip())),
-        Wish(request.instruction, request.previous, reply_language(request.conversation, identity.languages)),
+        Author(identity.name, identity.address, bool(identity.signature.strip()), identity.length),
+        Wish(request.instruction, request.previous, language_of(request), request.reply_all),
         budget=token_budget(config, info),
         counter=counter_for(info.tokenizer, count),
         delimiter=conversations.delimiter(store, request.account_name, request.conversation.key),
@@ -174,6 +176,7 @@ def _written(
         messages=len(prompt.packed.messages),
         max_output=output_tokens(config, writer.info),
         cache_key=cache_key(store, request.account_name, request.conversation.key),
+        marks=prompt.message_ends,
         count=counter.count,
         on_text=on_text,
         stopped=stopped,
@@ -190,17 +193,22 @@ def _outlined(
     if request.previous:
         cure = "Edit the text yourself, or choose a model that writes: `mailassist models`."
         raise failure or InputError("An outline follows no instruction", cure=cure)
-    text = outline(request.conversation, request.identity)
+    text = outline(request.conversation, request.identity, request.language)
     on_text(text)
     why = (f"No model wrote this: {failure}",) if failure else ()
     unheeded = ("An outline follows no instruction",) if request.instruction else ()
     return Draft(text, OUTLINE, None, 0.0, None, True, (*why, *unheeded, *notices(request)), failure)
 
 
+def language_of(request: DraftRequest) -> str:
+    """The BCP 47 code of the language to write in; "" where nothing tells."""
+    return request.language or reply_language(request.conversation, request.identity.languages)
+
+
 def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
     """Load token tables and templates in threads, while something else waits for the network. Raises nothing."""
     load_tokens(info.tokenizer)
-    load_in_background("load-languages", lambda: detect("a"))
+    load_in_background("load-languages", lambda: detect("When can we expect the delivery of it?"))
     load_in_background("load-templates", lambda: load_templates(overrides))
 
 

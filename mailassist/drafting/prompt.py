@@ -2,10 +2,14 @@
 
 Instructions stand in the system message; all that came by mail stands in the user message, between lines that begin
 with a number nobody can guess. Templates of the same name in the user's folder take the place of ours.
+
+What two prompts of one conversation have in common stands first, for the provider's cache: instructions, then the
+messages, oldest to newest. All that changes from one prompt to the next stands behind them.
 """
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,16 +19,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailassist.context.clean import data_text
+from mailassist.config import Length
+from mailassist.context.clean import data_text, one_line
 from mailassist.context.language import language_name
-from mailassist.context.pack import Packed, pack
+from mailassist.context.pack import Packed, Packing
 from mailassist.context.tokens import BytePairCounter, TokenCounter
 from mailassist.drafting.attachments import SHARE, Documents, SentPicture, Sight, chosen, of_participants, told
+from mailassist.drafting.length import sentences
 from mailassist.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from mailassist.mail.message import Address
     from mailassist.mail.threads import Conversation
 
 # What the chat format itself costs beside the two texts: three tokens a message, one for its role, three that open
@@ -37,6 +44,10 @@ LEAST_MAIL = 200  # tokens that pictures leave to the mail itself
 # What the code of a template can raise.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
+LONGEST_ASK = 240  # characters of an open question with its author and day
+MOST_NAMES = 6  # recipients of the newest message that are named
+IN_PLAIN_SIGHT = 2  # open questions of the newest message that need not be listed once more
+
 # Not strftime: it speaks the language of the machine.
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -48,6 +59,7 @@ class Author:
     name: str
     address: str
     has_signature: bool = True  # code adds it below the reply; False: the reply ends with the name
+    length: Length = "auto"  # of the reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Wish:
     instruction: str = ""
     previous: str = ""  # the draft to start from, when one is revised
     language: str = ""  # BCP 47; "": as the conversation
+    reply_all: bool = False  # to all recipients of the message answered, not to its sender alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,15 @@ class Prompt:
     estimated_price: float | None = None  # US dollars for the input; None: the price is not known
     images: tuple[SentPicture, ...] = ()  # in front of the input; counted in `tokens`
     documents: tuple[AttachedText, ...] = ()  # which attachments had something to say
+    language: str = ""  # BCP 47, of the reply; "": nothing tells
+
+    @property
+    def message_ends(self) -> tuple[int, ...]:
+        """Where in `input` each message ends, in characters: up to there, a later prompt may be the same."""
+        lines = [
+            line.start() for line in re.finditer(f"^{re.escape(self.packed.delimiter)} ", self.input, re.MULTILINE)
+        ]
+        return tuple(lines[2 : 2 + len(self.packed.messages)])  # the first opens the subject
 
 
 def template_folder() -> Path:
@@ -116,7 +138,7 @@ def build(
     Raises ConfigError for a template that cannot be rendered, InputError where `budget` does not even hold the
     instructions and the beginning of the newest message.
     """
-    letter = _Letter(author, wish, delimiter, today, overrides)
+    letter = _Letter(conversation, author, wish, delimiter, today, overrides)
     empty = Packed((), (), 0, counter.exact, delimiter)
     fixed = letter.tokens(empty, counter)
     files = of_participants(conversation, documents or {})
@@ -142,9 +164,10 @@ def _packed(
     letter: _Letter, conversation: Conversation, budget: int, fixed: int, counter: TokenCounter, documents: Documents
 ) -> Packed | None:
     """As much of the conversation as makes a prompt of at most `budget` tokens; None where nothing does."""
+    packing = Packing(conversation, counter, letter.delimiter, documents)
     room = budget - fixed
     while room > 0:
-        packed = pack(conversation, room, counter, letter.delimiter, documents)
+        packed = packing.within(room)
         tokens = letter.tokens(packed, counter)
         if tokens <= budget and packed.messages:
             return packed
@@ -184,6 +207,7 @@ def _finished(
         packed,
         None if input_price is None else tokens * input_price / 1e6,
         tuple(images),
+        language=letter.wish.language,
     )
 
 
@@ -191,6 +215,7 @@ def _finished(
 class _Letter:
     """Everything of a prompt but the messages."""
 
+    conversation: Conversation
     author: Author
     wish: Wish
     delimiter: str
@@ -199,19 +224,63 @@ class _Letter:
 
     def write(self, packed: Packed) -> tuple[str, str]:
         """Instructions and input, for `packed`."""
+        least, most = sentences(packed.open_asks, self.author.length)
         values = {
             "author": self.author,
             "delimiter": self.delimiter,
             "subject": packed.subject,
             "messages": packed.messages,
+            "excerpts": packed.excerpts,
             "left_out": packed.missing,
+            "in_short": sum(message.summary for message in packed.messages),
+            "newest": self._newest(),
+            "asks": self._open_asks(packed),
             "previous": data_text(self.wish.previous, self.delimiter),
             "instruction": self.wish.instruction.strip(),
             "language": language_name(self.wish.language),
+            "goes_to": self._goes_to(),
+            "least": least,
+            "most": most,
             "today": f"{_DAYS[self.today.weekday()]}, {self.today.isoformat()}",
         }
         task = "revise.j2" if self.wish.previous else "reply.j2"
         return render("system.j2", values, self.overrides), render(task, values, self.overrides)
+
+    def _newest(self) -> str:
+        """The year of the message that is answered, and who got it: `2026, to me and Luke, cc Tom`."""
+        answered = (self.conversation.newest_from_others or self.conversation.newest).message
+        year = "undated" if answered.date is None else str(answered.date.year)
+        copied = f", cc {self._names(answered.cc)}" if answered.cc else ""
+        return f"{year}, to {self._names(answered.to) or 'undisclosed'}{copied}"
+
+    def _names(self, addresses: Sequence[Address]) -> str:
+        """Their names, shortly; "me" stands first."""
+        others = [address for address in addresses if not self.conversation.own.owns(address.email)]
+        names = ["me"] if len(others) < len(addresses) else []
+        for address in others[:MOST_NAMES]:
+            name = one_line(data_text(address.name or address.email.partition("@")[0], self.delimiter), 40)
+            names.append(name.rstrip(",;") if name and name.casefold() != "me" else "other")
+        names += [f"{len(others) - MOST_NAMES} more"] if len(others) > MOST_NAMES else []
+        return ", ".join(names)
+
+    def _goes_to(self) -> str:
+        """Who gets the reply, where the message answered went to more people than the user."""
+        answered = (self.conversation.newest_from_others or self.conversation.newest).message
+        recipients = (*answered.to, *answered.cc)
+        if all(self.conversation.own.owns(address.email) for address in recipients):
+            return ""
+        return "all of them" if self.wish.reply_all else "its sender only"
+
+    def _open_asks(self, packed: Packed) -> list[str]:
+        """What is still open, one line each: what older messages ask, and the newest where it asks several things."""
+        answered = self.conversation.newest_from_others
+        newest = answered.message.message_id if answered else ""
+        shown = sum(ask.message_id == newest for ask in packed.open_asks) > IN_PLAIN_SIGHT
+        return [
+            one_line(data_text(f"{ask.author}, {ask.day}: {ask.text}", self.delimiter), LONGEST_ASK)
+            for ask in packed.open_asks
+            if shown or ask.message_id != newest
+        ]
 
     def tokens(self, packed: Packed, counter: TokenCounter) -> int:
         """What the whole prompt costs with `packed` in it."""

@@ -96,6 +96,7 @@ class Writer:
         images: Sequence[request.Image] = (),
         max_output: int,
         cache_key: str = "",
+        marks: Sequence[int] = (),
         on_text: OnText = lambda text: None,
         stopped: Stopped = lambda: False,
         around: Callable[[Attempt], Answer] = _make,
@@ -103,13 +104,14 @@ class Writer:
         """Ask once, streaming each piece of text to `on_text`.
 
         `images` stand in front of `input`; `max_output`: tokens of the answer at most; `cache_key`: a keyed hash, the
-        same for prompts with the same beginning; `stopped` is looked at all the time and ends the call at once;
-        `around` gets each attempt at the call (`info` is the model that it asks) and makes it, or raises: nothing is
-        sent then, and the call is over. Raises a subclass of `errors.ModelCallFailed`; once text has come, it is kept
-        in an Answer that is not complete.
+        same for prompts with the same beginning; `marks`: where in `input` such a beginning ends; `stopped` is looked
+        at all the time and ends the call at once; `around` gets each attempt at the call (`info` is the model that it
+        asks) and makes it, or raises: nothing is sent then, and the call is over. Raises a subclass of
+        `errors.ModelCallFailed`; once text has come, it is kept in an Answer that is not complete.
         """
         self._check_key()
-        prompt = request.Prompt(instructions, input, min(max_output, self.info.max_output), cache_key, tuple(images))
+        most = min(max_output, self.info.max_output)
+        prompt = request.Prompt(instructions, input, most, cache_key, tuple(images), tuple(marks))
         while True:
             try:
                 answer = self._retried(lambda: around(lambda: self._attempt(prompt, on_text, stopped)), stopped)

@@ -161,7 +161,7 @@ _UNKNOWN_FIELD = re.compile(
 )
 _OUTPUT_LIMIT = re.compile(r"max_(completion_)?tokens")
 _DROPPABLE = re.compile(
-    r"\b(prompt_cache_key|truncation|stream_options|reasoning_effort|reasoning|store|developer"
+    r"\b(prompt_cache_key|prompt_cache_options|prompt_cache_breakpoint|truncation|stream_options|reasoning_effort|reasoning|store|developer"
     rf"|{_OUTPUT_LIMIT.pattern})\b"
 )
 _WRONG_VALUE = re.compile(r"must be|unsupported[ _]value")
@@ -343,7 +343,7 @@ def _refused_field(parameter: str, said: str) -> str:
     named = _DROPPABLE.search(parameter) or _DROPPABLE.search(said)
     if named is None or not _UNKNOWN_FIELD.search(said):
         return ""
-    field = named.group()
+    field = named.group().replace("breakpoint", "options")  # the two go together
     return "" if _OUTPUT_LIMIT.fullmatch(field) and _WRONG_VALUE.search(said) else field
 
 

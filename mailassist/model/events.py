@@ -100,8 +100,9 @@ def _usage(usage: Any, sent: str, written: str) -> Usage | None:
     count, output = _tokens(usage, f"{sent}_tokens"), _tokens(usage, f"{written}_tokens")
     if count is None or output is None:
         return None
-    cached = _tokens(getattr(usage, f"{sent}_tokens_details", None), "cached_tokens")
-    return Usage(count, min(cached or 0, count), output)
+    details = getattr(usage, f"{sent}_tokens_details", None)
+    cached = min(_tokens(details, "cached_tokens") or 0, count)
+    return Usage(count, cached, output, min(_tokens(details, "cache_write_tokens") or 0, count - cached))
 
 
 def _tokens(counts: Any, name: str) -> int | None:

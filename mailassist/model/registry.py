@@ -33,11 +33,12 @@ class ImageTokens:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call; `cached` is the part of `input` that the provider had in its cache."""
+    """Tokens of one call; of `input`, the provider had `cached` in its cache, and put `written` there."""
 
     input: int
     cached: int
     output: int
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class ModelInfo:
     default_output: int  # tokens of a draft, likewise
     input_price: float | None = None  # None: not known
     cached_price: float | None = None  # None: as input
+    cache_write_price: float | None = None  # None: as input, and the cache finds any common beginning by itself
     output_price: float | None = None
     capabilities: frozenset[str] = frozenset({"text"})
     image: ImageTokens | None = None
@@ -143,10 +145,13 @@ def in_force(info: ModelInfo | str, today: date) -> tuple[ModelInfo, str]:
 def cost(info: ModelInfo, usage: Usage) -> float:
     """What a call cost, in US dollars; 0 where the prices are not known (`info.priced`)."""
     cached_price = info.input_price if info.cached_price is None else info.cached_price
+    write_price = info.input_price if info.cache_write_price is None else info.cache_write_price
     cached = min(max(usage.cached, 0), usage.input)
+    written = min(max(usage.written, 0), usage.input - cached)
     dollars = (
-        (usage.input - cached) * (info.input_price or 0.0)
+        (usage.input - cached - written) * (info.input_price or 0.0)
         + cached * (cached_price or 0.0)
+        + written * (write_price or 0.0)
         + usage.output * (info.output_price or 0.0)
     )
     return dollars / 1_000_000

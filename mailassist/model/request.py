@@ -15,15 +15,17 @@ from typing import Any, Literal
 from mailassist.model.registry import Api, ModelInfo, ServerKind
 
 RESPONSES_FIELDS = (
-    "model", "instructions", "input", "store", "truncation", "max_output_tokens", "prompt_cache_key", "reasoning",
-    "stream",
+    "model", "instructions", "input", "store", "truncation", "max_output_tokens", "prompt_cache_key",
+    "prompt_cache_options", "reasoning", "stream",
 )  # fmt: skip
 CHAT_FIELDS = (
-    "model", "messages", "store", "max_completion_tokens", "max_tokens", "prompt_cache_key", "reasoning_effort",
-    "stream", "stream_options",
+    "model", "messages", "store", "max_completion_tokens", "max_tokens", "prompt_cache_key", "prompt_cache_options",
+    "reasoning_effort", "stream", "stream_options",
 )  # fmt: skip
 # The limit of the answer in Chat Completions; many a server knows one of the two names only.
 OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
+
+MOST_MARKS = 4  # that a request can write to the cache
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -56,6 +58,7 @@ class Prompt:
     max_output: int
     cache_key: str  # a keyed hash: tells the provider's cache which prompts share a beginning, and nothing else
     images: tuple[Image, ...] = ()  # in front of `input`, so that what ends the data stands behind them, too
+    marks: tuple[int, ...] = ()  # where in `input` a beginning ends that later prompts share, in characters
 
 
 def body(
@@ -64,7 +67,10 @@ def body(
     """The JSON body for `api`. `model`: the name on this server; `left_out`: fields that it refuses."""
     if "images" not in info.capabilities:  # a successor that took over during the call may see none
         prompt = replace(prompt, images=())
+    marked = info.cache_write_price is not None and kind.name == "OpenAI" and "prompt_cache_options" not in left_out
+    prompt = prompt if marked else replace(prompt, marks=())
     wanted = _responses(prompt, model, info) if api == "responses" else _chat(prompt, model, info, kind, left_out)
+    wanted["prompt_cache_options"] = {"mode": "explicit"} if marked else None
     allowed = RESPONSES_FIELDS if api == "responses" else CHAT_FIELDS
     empty = ("", None)
     return {name: wanted[name] for name in allowed if name not in left_out and wanted.get(name) not in empty}
@@ -85,20 +91,18 @@ def _responses(prompt: Prompt, model: str, info: ModelInfo) -> dict[str, Any]:
 
 
 def _responses_input(prompt: Prompt) -> str | list[dict[str, Any]]:
-    """The text alone, or one message of pictures and text."""
-    text = encodable(prompt.input)
-    if not prompt.images:
-        return text
+    """The text alone, or one message of pictures and pieces of text."""
+    if not (prompt.images or prompt.marks):
+        return encodable(prompt.input)
     pictures = [{"type": "input_image", "image_url": one.url, "detail": one.detail} for one in prompt.images]
-    return [{"role": "user", "content": [*pictures, {"type": "input_text", "text": text}]}]
+    return [{"role": "user", "content": [*pictures, *_pieces(prompt, "input_text")]}]
 
 
 def _chat_content(prompt: Prompt) -> str | list[dict[str, Any]]:
-    text = encodable(prompt.input)
-    if not prompt.images:
-        return text
+    if not (prompt.images or prompt.marks):
+        return encodable(prompt.input)
     pictures = [{"type": "image_url", "image_url": {"url": one.url, "detail": one.detail}} for one in prompt.images]
-    return [*pictures, {"type": "text", "text": text}]
+    return [*pictures, *_pieces(prompt, "text")]
 
 
 def _chat(prompt: Prompt, model: str, info: ModelInfo, kind: ServerKind, left_out: Collection[str]) -> dict[str, Any]:
@@ -116,6 +120,18 @@ def _chat(prompt: Prompt, model: str, info: ModelInfo, kind: ServerKind, left_ou
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+def _pieces(prompt: Prompt, kind: str) -> list[dict[str, Any]]:
+    """The input in pieces that end at the last marks: models that charge for the cache read and write it there only.
+
+    From GPT-5.6 on (OpenAI's guide "Prompt caching"), no shorter common beginning is looked for; without marks of ours
+    the end of the whole prompt would be one, which is paid for and never found again.
+    """
+    ends = [*prompt.marks[-MOST_MARKS:], len(prompt.input)]
+    pieces = [prompt.input[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    blocks: list[dict[str, Any]] = [{"type": kind, "text": encodable(piece)} for piece in pieces]
+    return [block | {"prompt_cache_breakpoint": {"mode": "explicit"}} for block in blocks[:-1]] + blocks[-1:]
 
 
 def output_limit(kind: ServerKind, left_out: Collection[str]) -> str:

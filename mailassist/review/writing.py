@@ -92,6 +92,7 @@ class Writing:
     async def _call(self, reply: Reply, pulled: Pulled, instruction: str, previous: str) -> None:
         """One call to the desk's writer, with every way in which it can end."""
         desk, account, pieces = self._session.desk, reply.waiting.account, reply.pieces
+        reply_all = reply.reply_all
         stop = self._stops[reply.key] = threading.Event()
 
         def work(stopped: Stopped) -> Draft:
@@ -100,6 +101,7 @@ class Writing:
                 pulled,
                 instruction=instruction,
                 previous=previous,
+                reply_all=reply_all,
                 on_text=pieces.append,
                 stopped=lambda: stop.is_set() or stopped(),
             )

@@ -309,6 +309,13 @@ def test_draft_of_standard_input_sends_what_show_prompt_showed(
     assert (asked.body["instructions"], asked.body["input"]) == (shown["instructions"], shown["input"])
 
 
+def test_the_language_of_the_option_takes_the_place_of_theirs(run: Callable[..., Result]) -> None:
+    shown = json.loads(run("draft", "-", "--show-prompt", "--json").stdout)
+    assert shown["language"] == "en" and ", in English" in shown["input"]
+    shown = json.loads(run("draft", "-", "--show-prompt", "--json", "--language", "pt-BR").stdout)
+    assert shown["language"] == "pt-BR" and ", in Portuguese (pt-BR)" in shown["input"]
+
+
 def test_a_file_is_answered_to_the_same_people_as_a_mailbox(run: Callable[..., Result], tmp_path: Path) -> None:
     file, config = tmp_path / "all.eml", tmp_path / "accounts.toml"
     people = b"To: Tom Berg <tom@example.org>, Ben <ben@example.net>\nCc: team@example.org, Eva <eva@example.com>"
@@ -359,7 +366,8 @@ def test_pack_gives_the_shape_that_other_programs_rely_on(run: Callable[..., Res
         result = run("pack", str(tmp_path / "box"), "--thread", wanted, "--budget", "600", "--json")
         assert result.exit_code == 0, result.output
         packed = json.loads(result.stdout)
-        assert set(packed) == {"tokens", "messages", "documents", "images", "left_out"}
+        assert {"tokens", "messages", "documents", "images", "left_out", "open_asks"} <= set(packed)
+        assert (packed["language"], packed["exact"]) == ("en", True)
         assert [part["message_id"] for part in packed["messages"]] == ["<offer@example.net>", "<second@example.net>"]
         assert set(packed["messages"][0]) == {"message_id", "text", "tokens"}
         assert sum(part["tokens"] for part in packed["messages"]) < packed["tokens"] <= 600
@@ -372,6 +380,7 @@ def test_pack_gives_the_shape_that_other_programs_rely_on(run: Callable[..., Res
         (("draft", "no-such-file.eml"), 15),
         (("draft", "-", "--latest"), 2),
         (("draft", "-", "--save"), 2),
+        (("draft", "-", "--language", "in French\n"), 2),
         (("draft", "--latest"), 3),
         (("pack", ".", "--thread", "<x@y>"), 15),
     ],

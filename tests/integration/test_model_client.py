@@ -107,6 +107,39 @@ def test_the_successor_is_asked_without_reasoning(writer_for: Callable[..., Writ
     assert chat["reasoning_effort"] == "none"
 
 
+OPENAI = server_kind("")
+
+
+@pytest.mark.parametrize(("api", "kind"), [("responses", "input_text"), ("chat", "text")])
+def test_a_model_that_charges_for_its_cache_gets_the_last_four_ends_of_messages_marked(api: Any, kind: str) -> None:
+    asked = Prompt("Draft.", "abcdefg", 500, "c0ffee", marks=(1, 2, 3, 4, 6))
+    sent = body(asked, api=api, model="m", info=find("gpt-6-luna"), kind=OPENAI, left_out=())
+    content = (sent["input"] if api == "responses" else sent["messages"])[-1]["content"]
+    assert [part["text"] for part in content] == ["ab", "c", "d", "ef", "g"]
+    assert [part.get("prompt_cache_breakpoint") for part in content] == [{"mode": "explicit"}] * 4 + [None]
+    assert {part["type"] for part in content} == {kind}
+    assert sent["prompt_cache_options"] == {"mode": "explicit"}
+
+
+@pytest.mark.parametrize("plain", ["gpt-4o-mini", "refused", "elsewhere"])
+def test_nobody_else_sees_marks(plain: str) -> None:
+    sent = body(
+        Prompt("Draft.", "abc", 500, "c0ffee", marks=(1,)),
+        api="responses",
+        model="m",
+        info=find("gpt-4o-mini" if plain == "gpt-4o-mini" else "gpt-6-luna"),
+        kind=server_kind("https://models.example/v1") if plain == "elsewhere" else OPENAI,
+        left_out=["prompt_cache_options"] if plain == "refused" else [],
+    )
+    assert sent["input"] == "abc" and "prompt_cache_options" not in sent
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_what_was_written_to_the_cache_comes_back(api: str, writer_for: Callable[..., Writer]) -> None:
+    with ModelServer([Reply(TEXT, usage=(2000, 1200, 40), cache_written=700)]) as server:
+        assert write(writer_for(server, "gpt-6-luna", api=api)).usage == Usage(2000, 1200, 40, written=700)
+
+
 def test_a_chat_request_holds_exactly_the_allowed_fields(writer_for: Callable[..., Writer]) -> None:
     with ModelServer() as server:
         write(writer_for(server, "some-model", api="chat"))

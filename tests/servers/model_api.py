@@ -43,6 +43,7 @@ class Reply:
     text: str = "Thank you for your message."
     how: How = "completed"
     usage: tuple[int, int, int] | None = (1000, 0, 50)  # input, cached, output; None: the server does not say
+    cache_written: int = 0  # tokens of the input
     status: int = 200
     code: str = ""
     message: str = "scripted error"
@@ -255,11 +256,16 @@ def _responses_stream(reply: Reply, body: Mapping[str, Any]) -> Iterator[str]:
     yield from _responses_end(reply, response)
 
 
+def _cache(reply: Reply) -> dict[str, int]:
+    assert reply.usage is not None
+    return {"cached_tokens": reply.usage[1], "cache_write_tokens": reply.cache_written}
+
+
 def _responses_end(reply: Reply, response: dict[str, Any]) -> Iterator[str]:
     if reply.usage is not None:
-        sent, cached, written = reply.usage
+        sent, _, written = reply.usage
         response["usage"] = {"input_tokens": sent, "output_tokens": written, "total_tokens": sent + written}
-        response["usage"]["input_tokens_details"] = {"cached_tokens": cached, "cache_write_tokens": 0}
+        response["usage"]["input_tokens_details"] = _cache(reply)
         response["usage"]["output_tokens_details"] = {"reasoning_tokens": 0}
     if reply.how == "garbage":
         yield "data: {not json\n\n"
@@ -303,7 +309,7 @@ def _chat_stream(reply: Reply, body: Mapping[str, Any]) -> Iterator[str]:
     reason = {"cut": "length", "filtered": "content_filter"}.get(reply.how, "stop")
     yield chunk(choices=choice({}, reason))
     if reply.usage is not None and (body.get("stream_options") or {}).get("include_usage"):
-        sent, cached, written = reply.usage
+        sent, _, written = reply.usage
         usage = {"prompt_tokens": sent, "completion_tokens": written, "total_tokens": sent + written}
-        yield chunk(choices=[], usage=usage | {"prompt_tokens_details": {"cached_tokens": cached}})
+        yield chunk(choices=[], usage=usage | {"prompt_tokens_details": _cache(reply)})
     yield "data: [DONE]\n\n"

@@ -141,7 +141,9 @@ def test_pictures_of_the_message_answered_come_first_and_older_ones_not_at_all()
 
 
 def test_a_long_thread_leaves_a_picture_its_share() -> None:
-    thread = talk(*(f"Message {number}. " + "Words and more words. " * 400 for number in range(21)))
+    thread = talk(
+        *(" ".join(f"Part {number}-{place} costs {place} EUR." for place in range(150)) for number in range(21))
+    )
     made = prompt(thread, {"<20@test>": [attached(PHOTO)]}, Sight(MINI))
     assert len(made.images) == 1
     assert 15_000 < made.tokens <= 16_000

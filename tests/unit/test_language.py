@@ -1,7 +1,9 @@
 """Which language a reply is written in."""
 
 import pytest
-from conversations import message, talk
+from conversations import ANNA, message, talk
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailassist.context.language import detect, language_name, reply_language
 
@@ -59,9 +61,42 @@ def test_text_that_tells_nothing_is_left_open(text: str) -> None:
     assert detect(text) == ""
 
 
-def test_a_mixed_text_is_in_the_language_of_its_sentences() -> None:
-    assert detect("Hallo Tom, das Meeting ist am Freitag um zehn, please find attached. Kommst du?") == "de"
-    assert detect("Hello 田中様, thank you for the call. When would you like to meet us?") == "en"
+ENGLISH_NOTICE = (
+    "This e-mail and any attachments are confidential and intended solely for the addressee. If you have received it "
+    "in error, please notify the sender and delete it."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Hallo Tom, das Meeting ist am Freitag um zehn, please find attached. Kommst du?", "de"),
+        ("Hello 田中様, thank you for the call. When would you like to meet us?", "en"),
+        (f"Sehr geehrte Damen und Herren,\n\n{SAID['en']}\n\nMit freundlichen Grüßen\nAnna", "en"),
+        (f"Bonjour Marie,\n{SAID['en']}\nCordialement", "en"),
+        (f"Hi Tom!\n{SAID['it']}\n\nBest regards\nAnna\nSales Manager", "it"),
+        (f"Passt mir gut, bis dann!\n\n{ENGLISH_NOTICE}", "de"),
+        (f"Danke!\n\n{ENGLISH_NOTICE}", "de"),
+        ("Tom様\n\n灰色のほうが合いそうです。\n\nBest regards,\nTanaka", "ja"),
+    ],
+)
+def test_a_mixed_text_is_in_the_language_of_what_is_said_first_behind_the_greeting(text: str, code: str) -> None:
+    assert detect(text) == code
+
+
+@given(st.text(max_size=80))
+def test_any_text_has_a_language_or_none(text: str) -> None:
+    assert detect(f"{text}\n\n{text}\ud800 who goes there and what is this?") in {
+        "",
+        *SAID,
+        "bn",
+        "ta",
+        "ka",
+        "hy",
+        "ur",
+        "is",
+        "sq",
+    }
 
 
 def test_the_newest_message_of_the_other_side_decides() -> None:
@@ -69,8 +104,20 @@ def test_the_newest_message_of_the_other_side_decides() -> None:
     assert reply_language(talked) == "fr"
 
 
-def test_what_is_too_short_to_tell_is_told_by_the_messages_before() -> None:
+def test_what_is_too_short_to_tell_is_told_by_the_older_messages_of_its_author_then_the_subject_then_the_others() -> (
+    None
+):
     assert reply_language(talk(SAID["it"], "Domani va bene?", message(2, "ok", subject="Re: 4711"))) == "it"
+    assert reply_language(talk(SAID["it"], SAID["en"], message(2, "ok", subject="Delivery of the machine"))) == "it"
+    assert reply_language(talk(SAID["en"], message(1, "ok", subject="Re: Lieferung der zweiten Maschine"))) == "de"
+    assert reply_language(talk(SAID["nl"], message(1, "ok", subject="Re: 4711"))) == "nl"
+
+
+def test_quoted_text_never_counts() -> None:
+    quoting = message(1, "", quoted=SAID["en"], text=SAID["en"], subject="Re: 4711", from_=(ANNA,))
+    assert reply_language(talk(message(0, SAID["de"]), quoting)) == "de"
+    between = f"> {SAID['en']}\n> {SAID['en']}\nIm März.\n"
+    assert reply_language(talk(message(0, SAID["de"]), message(1, between, subject="4711"))) == "de"
 
 
 def test_only_the_languages_of_the_identity_come_into_question() -> None:

@@ -79,6 +79,12 @@ def test_cached_tokens_cost_their_own_price() -> None:
     assert cost(find("gpt-4o-mini"), Usage(2_000_000, 1_000_000, 1_000_000)) == pytest.approx(0.15 + 0.075 + 0.60)
 
 
+def test_what_is_written_to_the_cache_costs_its_own_price() -> None:
+    luna, usage = find("gpt-6-luna"), Usage(3_000_000, 1_000_000, 0, written=1_000_000)
+    assert cost(luna, usage) == pytest.approx(0.10 + 0.01 + 0.125)
+    assert cost(find("gpt-4o-mini"), usage) == pytest.approx(2 * 0.15 + 0.075)
+
+
 @given(st.integers(0, 10**7), st.integers(-5, 10**8), st.integers(0, 10**6))
 def test_no_count_of_a_server_makes_a_cost_negative_or_larger_than_uncached(sent: int, cached: int, out: int) -> None:
     for info in models():

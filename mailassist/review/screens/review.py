@@ -152,8 +152,8 @@ class ReviewScreen(ReadingRoom):
         desk, account = self.session.desk, reply.waiting.account
         if not await self.writing.load(reply) or reply.pulled is None:
             return
-        pulled = reply.pulled
-        prompt = await self.session.attempt(lambda _: desk.prompt(account, pulled))
+        pulled, reply_all = reply.pulled, reply.reply_all
+        prompt = await self.session.attempt(lambda _: desk.prompt(account, pulled, reply_all=reply_all))
         if prompt is not None:
             await self.app.push_screen_wait(prompt_page(prompt, self._model))
 
