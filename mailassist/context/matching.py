@@ -1,6 +1,6 @@
 """Whether two texts speak of the same thing, though in other words. No model: stems, word groups, kinds of answer.
 
-A stem is the first five letters of a word without accents (McNamee and Mayfield, "Character N-Gram Tokenization for
+A stem is the first five letters of a word without accents, four of a short one (McNamee and Mayfield, "Character N-Gram Tokenization for
 European Language Text Retrieval", 2004: close to a stemmer of the language's own, in every language). Scripts without
 spaces between words are cut in pairs of characters.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 STEM = 5  # letters
 _LONGEST = 20_000  # characters that are looked at
 
-_NO_SPACES = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
+_NO_SPACES = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # Korean puts spaces, and endings onto words
 _TERM = re.compile(rf"[{_NO_SPACES}]+|[^\W_{_NO_SPACES}]+(?:['’.\-][^\W_{_NO_SPACES}]+)*")
 _PAIRS = re.compile(rf"[{_NO_SPACES}]")
 _AMOUNT = re.compile(
@@ -49,6 +49,11 @@ def terms(text: str) -> list[str]:
     return found
 
 
+def function_words(text: str) -> set[str]:
+    """The words of `text` that say nothing but which language it is in."""
+    return _stop().intersection(_TERM.findall(text[:_LONGEST].casefold()))
+
+
 @lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
     """The stem of one word in lower case; "" for one that says nothing, and for scripts without spaces."""
@@ -59,7 +64,7 @@ def _stem(word: str) -> str:
         return word
     if not word.isascii():
         word = "".join(one for one in unicodedata.normalize("NFD", word) if not unicodedata.combining(one))
-    return word[:STEM]
+    return word[: STEM if len(word) > STEM else STEM - 1]
 
 
 @lru_cache(maxsize=20_000)
@@ -124,13 +129,21 @@ def _times() -> frozenset[str]:
     return frozenset(str(_data()["time"]["words"]).split())
 
 
+def _word_groups() -> Iterator[tuple[str, list[str]]]:
+    """The data file: a line for each group, its name, a colon, its words; "*" behind a word: any ending may follow."""
+    text = resources.files("mailassist.context").joinpath("word_groups.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        name, _, words = line.partition(":")
+        yield name, words.split()
+
+
 @cache
 def _groups() -> tuple[Mapping[str, frozenset[str]], Mapping[str, frozenset[str]]]:
     """Of whole words and of beginnings of words: the groups they are in."""
     whole: dict[str, set[str]] = {}
     prefixes: dict[str, set[str]] = {}
-    for name, words in _data()["same"].items():
-        for word in str(words).split():
+    for name, words in _word_groups():
+        for word in words:
             (prefixes if word.endswith("*") else whole).setdefault(word.rstrip("*"), set()).add(name)
     frozen = ({word: frozenset(names) for word, names in table.items()} for table in (whole, prefixes))
     return next(frozen), next(frozen)

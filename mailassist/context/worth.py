@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import log
 
 from mailassist.context.asks import asks_of
-from mailassist.context.matching import answer_kinds, asked_kinds, meanings, prefixes_of, terms
+from mailassist.context.matching import answer_kinds, asked_kinds, function_words, meanings, prefixes_of, terms
 from mailassist.context.sentences import is_question, sentences
 
 LONGEST_PIECE = 320  # characters; a longer sentence is cut at spaces
@@ -27,6 +27,8 @@ _SAME_MEANING = 0.7  # of what the same word counts
 _KIND = 1.2  # for the kind of answer that is asked for, in a sentence that fits
 _KIND_ALONE = 0.5  # in any other
 _FACT = 0.15  # for each kind of fact in a sentence
+_SMALL = 0.12
+_NEW = 0.5
 _NEIGHBOUR = 0.35  # of what the sentence beside it counts
 _LONG = 25  # words, from which on a sentence's length counts against it
 
@@ -65,6 +67,7 @@ class Question:
 
     wanted: Mapping[str, float]  # stems, and what each counts
     sought: Mapping[str, float]  # the same of groups of meaning
+    small: frozenset[str]  # the words that tell its language
     kinds: frozenset[str]  # of the answers that are asked for
 
     @classmethod
@@ -77,7 +80,12 @@ class Question:
         )
         sought = dict.fromkeys(meanings(text), _BESIDE)
         sought |= dict.fromkeys((sense for ask in asked for sense in meanings(ask)), _ASKED)
-        return cls(wanted, sought, frozenset(kind for ask in asked for kind in asked_kinds(ask)))
+        return cls(
+            wanted,
+            sought,
+            frozenset(function_words(text)),
+            frozenset(kind for ask in asked for kind in asked_kinds(ask)),
+        )
 
     def ranked(self, texts: Sequence[str]) -> list[Piece]:
         """The sentences of `texts` that are worth something, the worthiest first.
@@ -87,13 +95,21 @@ class Question:
         pieces = [piece for source in self._fitting(texts) for piece in pieces_of(texts[source], source)]
         spoken = [set(terms(piece.text)) for piece in pieces]
         meant = [frozenset(meanings(piece.text)) if self.sought else frozenset() for piece in pieces]
+        little = [function_words(piece.text) for piece in pieces]
         words = _Rarity.of(spoken, self.wanted)
         senses = _Rarity.of(meant, self.sought)
+        tongue = _Rarity.of(little, dict.fromkeys(self.small, _SMALL))
         fits = [
-            (words.fit(said) + _SAME_MEANING * senses.fit(sense)) / max(len(said) / _LONG, 1.0) ** 0.5
-            for said, sense in zip(spoken, meant, strict=True)
+            (words.fit(said) + _SAME_MEANING * senses.fit(sense) + tongue.fit(small))
+            / max(len(said) / _LONG, 1.0) ** 0.5
+            for said, sense, small in zip(spoken, meant, little, strict=True)
         ]
-        facts = [self._fact(piece.text, fit) for piece, fit in zip(pieces, fits, strict=True)]
+        counts = Counter(term for said in spoken for term in said)
+        facts = []
+        for piece, fit, said, small in zip(pieces, fits, spoken, little, strict=True):
+            new = sum(counts[term] == 1 for term in said) / (len(said) or 1)
+            prose = 1.0 if len(small) * 6 >= len(said) else 0.3
+            facts.append(self._fact(piece.text, fit) * prose + _NEW * new * prose)
         worth = [
             fit + fact + _NEIGHBOUR * max(_beside(pieces, fits, number)) * (1 if fact else 0.5)
             for number, (fit, fact) in enumerate(zip(fits, facts, strict=True))
