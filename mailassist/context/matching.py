@@ -1,8 +1,8 @@
 """Whether two texts speak of the same thing, though in other words. No model: stems, word groups, kinds of answer.
 
-A stem is the first five letters of a word without accents, four of a short one (McNamee and Mayfield, "Character N-Gram Tokenization for
-European Language Text Retrieval", 2004: close to a stemmer of the language's own, in every language). Scripts without
-spaces between words are cut in pairs of characters.
+A stem is the first five letters of a word without accents, four of a short one (McNamee and Mayfield, "Character N-Gram
+Tokenization for European Language Text Retrieval", 2004: close to a stemmer of the language's own, in every language).
+Scripts without spaces between words, and Korean, are cut in pairs of characters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
@@ -37,60 +39,70 @@ _NAME = re.compile(
 )
 
 
-def terms(text: str) -> list[str]:
-    """The stems of the words of `text` that say what it is about, in order, repeated as they are."""
-    found = []
-    for word in _TERM.findall(text[:_LONGEST].casefold()):
-        stem = _stem(word)
-        if stem:
-            found.append(stem)
-        elif _PAIRS.match(word):
-            found.extend(word[start : start + 2] for start in range(max(len(word) - 1, 1)))
-    return found
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the words of a text say."""
+
+    terms: frozenset[str]  # stems of the words that say what it is about
+    senses: frozenset[str]  # the groups of meaning that its words belong to
+    small: frozenset[str]  # its function words, which tell its language
 
 
-def function_words(text: str) -> set[str]:
-    """The words of `text` that say nothing but which language it is in."""
-    return _stop().intersection(_TERM.findall(text[:_LONGEST].casefold()))
+def spoken(text: str) -> Spoken:
+    """The words of `text`, looked up."""
+    words = set(_TERM.findall(text[:_LONGEST].casefold()))
+    known = [_word(word) for word in words]
+    return Spoken(
+        frozenset(term for one in known for term in one.terms),
+        frozenset(sense for one in known for sense in one.senses),
+        _stop() & words,
+    )
 
 
-@lru_cache(maxsize=50_000)
-def _stem(word: str) -> str:
+def terms(text: str) -> frozenset[str]:
+    """The stems of the words of `text` that say what it is about."""
+    return spoken(text).terms
+
+
+@lru_cache(maxsize=100_000)
+def _word(word: str) -> Spoken:
+    """What one word, or run of characters without spaces, says; in lower case."""
+    if _PAIRS.match(word):
+        pairs = frozenset(word[start : start + 2] for start in range(max(len(word) - 1, 1)))
+        senses = frozenset(name for one, names in _unspaced() if one in word for name in names)
+        return Spoken(pairs, senses, frozenset())
+    root = stem(word)
+    return Spoken(frozenset((root,)) if root else frozenset(), _senses(word), frozenset())
+
+
+def stem(word: str) -> str:
     """The stem of one word in lower case; "" for one that says nothing, and for scripts without spaces."""
+    if word.isascii() and word.isalpha() and len(word) > 1:
+        return "" if word in _stop() else word[: STEM if len(word) > STEM else STEM - 1]
     word = word.replace("’", "'")
     if _PAIRS.match(word) or word in _stop() or (len(word) < 2 and not word.isdigit()):
         return ""
-    if any(character.isdigit() for character in word):
+    if not word.isalpha() and _DIGITS.search(word):
         return word
     if not word.isascii():
         word = "".join(one for one in unicodedata.normalize("NFD", word) if not unicodedata.combining(one))
     return word[: STEM if len(word) > STEM else STEM - 1]
 
 
-@lru_cache(maxsize=20_000)
-def groups(word_or_stem: str) -> frozenset[str]:
+def _senses(word: str) -> frozenset[str]:
     """The names of the groups of meaning that a word, in lower case, belongs to."""
     whole, prefixes = _groups()
-    found = set(whole.get(word_or_stem, ()))
-    for length in range(2, len(word_or_stem) + 1):
-        found.update(prefixes.get(word_or_stem[:length], ()))
+    found = set(whole.get(word, ()))
+    for length in range(2, len(word) + 1):
+        found.update(prefixes.get(word[:length], ()))
     return frozenset(found)
 
 
-def meanings(text: str) -> set[str]:
-    """The names of all groups of meaning that the words of `text` belong to."""
-    found: set[str] = set()
-    for word in _TERM.findall(text[:_LONGEST].casefold()):
-        found |= groups(word)
-        if _PAIRS.match(word):
-            found.update(name for one, names in _unspaced() if one in word for name in names)
-    return found
-
-
-def prefixes_of(names: Collection[str]) -> set[str]:
-    """The beginnings of words that belong to the groups `names`."""
-    whole, prefixes = _groups()
-    return {word for table in (whole, prefixes) for word, there in table.items() if not there.isdisjoint(names)}
+def words_of_groups(names: Collection[str]) -> tuple[set[str], set[str]]:
+    """The words of the groups `names`, and the beginnings of words."""
+    wanted = frozenset(names)
+    whole, beginnings = ({word for word, there in table.items() if not wanted.isdisjoint(there)} for table in _groups())
+    return whole, beginnings
 
 
 def asked_kinds(text: str) -> frozenset[str]:
@@ -138,19 +150,21 @@ def _word_groups() -> Iterator[tuple[str, list[str]]]:
 
 
 @cache
-def _groups() -> tuple[Mapping[str, frozenset[str]], Mapping[str, frozenset[str]]]:
+def _groups() -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
     """Of whole words and of beginnings of words: the groups they are in."""
-    whole: dict[str, set[str]] = {}
-    prefixes: dict[str, set[str]] = {}
+    whole: defaultdict[str, list[str]] = defaultdict(list)
+    beginnings: defaultdict[str, list[str]] = defaultdict(list)
     for name, words in _word_groups():
         for word in words:
-            (prefixes if word.endswith("*") else whole).setdefault(word.rstrip("*"), set()).add(name)
-    frozen = ({word: frozenset(names) for word, names in table.items()} for table in (whole, prefixes))
-    return next(frozen), next(frozen)
+            if word[-1] == "*":
+                beginnings[word[:-1]].append(name)
+            else:
+                whole[word].append(name)
+    return dict(whole), dict(beginnings)
 
 
 @cache
-def _unspaced() -> tuple[tuple[str, frozenset[str]], ...]:
+def _unspaced() -> tuple[tuple[str, Sequence[str]], ...]:
     whole, prefixes = _groups()
     return tuple((word, names) for table in (whole, prefixes) for word, names in table.items() if _PAIRS.match(word))
 

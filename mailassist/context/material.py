@@ -13,11 +13,15 @@ from mailassist.context.visible import visible
 from mailassist.documents import Document
 from mailassist.mail.threads import Conversation, participants_in_common
 
+PROSE = 6  # characters of a token, more than any text has
 QUOTED = "\n[quoted, not among these messages:]\n"
 
 
 class Material:
-    """What there is to pack: the messages that may enter a prompt, what they quote and attach, and what is open."""
+    """What there is to pack: the messages that may enter a prompt, what they quote and attach, and what is open.
+
+    `most`: tokens that will be packed at most; what a very long conversation says before them is made ready in part.
+    """
 
     def __init__(
         self,
@@ -25,11 +29,12 @@ class Material:
         counter: TokenCounter,
         delimiter: str,
         documents: Mapping[str, Sequence[Document]],
+        most: int | None = None,
     ) -> None:
         self.counter = counter
         self.delimiter = delimiter
         self.known = _with_common_participants(conversation)
-        self.parts = visible(self.known, delimiter)
+        self.parts = visible(self.known, delimiter, None if most is None else most * PROSE)
         self.ids = [part.entry.message.message_id for part in self.parts]
         answered = self.known.newest_from_others or self.known.newest
         self.answered = next(number for number, part in enumerate(self.parts) if part.entry is answered)

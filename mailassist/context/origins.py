@@ -68,11 +68,18 @@ class Origins:
         for run, source in runs.items():
             self.runs.setdefault(run, source)
 
-    def add_before(self, text: str, number: int) -> None:
-        """The same, where what is known already is from later messages: faster for all of a conversation."""
-        lines, runs = _parts(text, number)
+    def add_before(self, text: str, number: int, *, wrapped: bool = True) -> None:
+        """The same, where what is known already is from later messages: faster for all of a conversation.
+
+        Without `wrapped` its lines are known, and not what becomes of them where they are wrapped anew.
+        """
+        if wrapped:
+            lines, runs = _parts(text, number)
+            self.runs.update(runs)
+        else:
+            lines = dict.fromkeys(lines_of(text), number)
+            lines.pop("", None)
         self.lines.update(lines)
-        self.runs.update(runs)
 
     def trace(self, text: str, number: int) -> tuple[float, int | None]:
         """How much of `text` of message `number` is in other messages (0 to 1), and which of them has most of it."""

@@ -30,6 +30,7 @@ EXCERPT_SHARE = 0.45  # of the budget, for excerpts from what is left out
 MOST_EXCERPTS = 4_000  # tokens that are kept free for them
 STEPS = 8  # the steps in which a budget's worth of messages gives way
 
+SECTION = 8_000  # characters
 _LONGEST_DOCUMENT = 200_000  # characters that are looked through for what is asked
 _IN_SHORT = "[in short] "
 
@@ -88,7 +89,7 @@ def pack(
     hold their headers. `documents`: what the attachments of each message say, by Message-ID. Messages without a
     participant in common with the one answered never enter.
     """
-    return Packing(conversation, counter, delimiter, documents).within(budget)
+    return Packing(conversation, counter, delimiter, documents, budget).within(budget)
 
 
 class Packing:
@@ -100,9 +101,11 @@ class Packing:
         counter: TokenCounter,
         delimiter: str,
         documents: Mapping[str, Sequence[Document]] | None = None,
+        most: int | None = None,
     ) -> None:
+        """`most`: the largest budget that it will be packed under."""
         self._conversation = conversation
-        self._material = Material(conversation, counter, delimiter, documents or {})
+        self._material = Material(conversation, counter, delimiter, documents or {}, most)
 
     def within(self, budget: int) -> Packed:
         """What of it fits `budget` tokens; see `pack`."""
@@ -342,7 +345,7 @@ class _Choice:
             number, _, name = sources[piece.source]
             cost = self.counter.count(f" … {piece.text}")
             if piece.source not in kept:
-                cost += self._counted(self._excerpt_header(number, name), "")
+                cost += self.counter.count(f"{self._excerpt_header(number, name)}:\n")
             if cost > room or piece.text in self.seen.get(number, ""):
                 continue
             kept.setdefault(piece.source, []).append(piece)
@@ -354,20 +357,33 @@ class _Choice:
 
     def _excerpt(self, number: int, _text: str, name: str, pieces: Sequence[Piece]) -> PackedMessage:
         header, text = self._excerpt_header(number, name), _joined(pieces)
-        tokens = self._counted(header, text)
+        tokens = self.counter.count(f"{header}: {text}\n")
         return PackedMessage(self.material.ids[number], text, tokens, header, shortened=True, attached=name)
 
     def _excerpt_header(self, number: int, name: str) -> str:
-        return f"{self._header(number)}, {name}" if name else self._header(number)
+        """What stands before an excerpt: all of it is one line, so that no text makes another one."""
+        header = self._header(number).partition(" ")[2]
+        return f"{header}, {name}" if name else header
 
     def _sources(self) -> Iterator[tuple[int, str, str]]:
         """The texts that are not whole in the prompt: the message's number, the text, the attachment's name."""
         for number, part in enumerate(self.parts):
             if number not in self.chosen or number in self.seen:
                 text = part.text + (f"\n\n{part.quoted}" if part.quoted else "")
-                yield number, text[:_LONGEST_DOCUMENT], ""
+                for section in _sections(text[:_LONGEST_DOCUMENT]):
+                    yield number, section, ""
                 for document in self.attached[number]:
-                    yield number, document.text[:_LONGEST_DOCUMENT].replace("\n", "\n\n"), document.name
+                    for section in _sections(document.text[:_LONGEST_DOCUMENT]):
+                        yield number, section.replace("\n", "\n\n"), document.name
+
+
+def _sections(text: str) -> Iterator[str]:
+    """`text` in sections that end at line ends, so that of a long one those can be found that bear on a question."""
+    while len(text) > SECTION:
+        cut = text.rfind("\n", SECTION // 2, SECTION) + 1 or SECTION
+        yield text[:cut]
+        text = text[cut:]
+    yield text
 
 
 def _without_greeting(pieces: Sequence[Piece]) -> list[Piece]:

@@ -50,26 +50,45 @@ class Visible:
     sources: tuple[str, ...] = ()  # the Message-IDs of the earlier messages that it quotes
 
 
-def visible(conversation: Conversation, delimiter: str) -> list[Visible]:
-    """Every message of `conversation` in its order. Text that several of them quote stands in the oldest of these."""
+def visible(conversation: Conversation, delimiter: str, longest: int | None = None) -> list[Visible]:
+    """Every message of `conversation` in its order. Text that several of them quote stands in the oldest of these.
+
+    `longest`: characters, from the newest message back, beyond which no message can be packed whole; of those only
+    their own text is taken, and what they quote is not looked for.
+    """
     messages = [entry.message for entry in conversation.entries]
     blocks = [_blocks(message) for message in messages]
+    near = _first_within(messages, longest)
     origins = Origins()
     for kinds in ((BlockKind.SIGNATURE, BlockKind.DISCLAIMER), (BlockKind.OWN, BlockKind.FORWARDED)):
         for number, parts in reversed(list(enumerate(blocks))):
             for block in parts:
                 if block.kind in kinds:
-                    origins.add_before(block.text, number)
+                    origins.add_before(block.text, number, wrapped=number >= near)
     found = []
     for number, (entry, parts) in enumerate(zip(conversation.entries, blocks, strict=True)):
         reading = _Reading(origins, number)
         for block in parts:
-            reading.take(block)
+            if number >= near:
+                reading.take(block)
+            elif block.kind in (BlockKind.OWN, BlockKind.FORWARDED):
+                reading.own.append(block.text)
         own = _data("\n".join(reading.own).strip("\n"), delimiter)
         quoted = _data("\n\n".join(reading.missing), delimiter)
         sources = tuple(messages[source].message_id for source in sorted(reading.sources))
         found.append(Visible(entry, _with_remarks(entry, own, bool(quoted), delimiter), quoted, sources))
     return found
+
+
+def _first_within(messages: Sequence[Message], longest: int | None) -> int:
+    """The number of the oldest message that is within `longest` characters of the newest."""
+    if longest is None:
+        return 0
+    for number in range(len(messages) - 1, -1, -1):
+        longest -= len(messages[number].reply)
+        if longest < 0:
+            return number
+    return 0
 
 
 def _blocks(message: Message) -> Sequence[Block]:

@@ -8,28 +8,31 @@ those that fit.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import log
 
 from mailassist.context.asks import asks_of
-from mailassist.context.matching import answer_kinds, asked_kinds, function_words, meanings, prefixes_of, terms
+from mailassist.context.matching import answer_kinds, asked_kinds, spoken, stem, words_of_groups
 from mailassist.context.sentences import is_question, sentences
 
 LONGEST_PIECE = 320  # characters; a longer sentence is cut at spaces
 LONGEST_QUESTION = 20_000  # characters that are looked through for what is asked
-MOST_TEXT = 250_000  # characters that are looked at sentence by sentence
+MOST_TEXT = 120_000  # characters that are looked at sentence by sentence
 
 _ASKED, _BESIDE = 1.0, 0.4  # what a word of a question counts, and one of the rest of the newest message
-_SAME_MEANING = 0.7  # of what the same word counts
+_SAME_MEANING = 0.5  # of what the same word counts
 _KIND = 1.2  # for the kind of answer that is asked for, in a sentence that fits
 _KIND_ALONE = 0.5  # in any other
-_FACT = 0.15  # for each kind of fact in a sentence
-_SMALL = 0.12
-_NEW = 0.5
-_NEIGHBOUR = 0.35  # of what the sentence beside it counts
+_FACT = 0.05  # for each kind of fact in a sentence
+_SMALL = 0.12  # for a function word that the question has, too: where languages mix, its own counts
+_NEW = 5.0  # for words that stand nowhere else in the conversation: what is said once may be what is asked
+_CODE = 0.3  # of what prose counts
+_NEIGHBOUR = 0.2  # of what the sentence beside it counts
+_LETTERS = 0.82  # the part of prose that is letters and spaces
+_PUNCTUATION = ".,;:!?()[]<>\"'“”„«»…*_|"
+_SHORT = 4  # words of a piece, below which it can hardly say something new
 _LONG = 25  # words, from which on a sentence's length counts against it
 
 
@@ -73,19 +76,15 @@ class Question:
     @classmethod
     def of(cls, text: str) -> Question:
         """The questions and requests of `text` count most, the rest of it less."""
-        text = text[:LONGEST_QUESTION]
-        asked = [ask for ask, _ in asks_of(text)]
-        wanted = dict.fromkeys(terms(text), _BESIDE) | dict.fromkeys(
-            (one for ask in asked for one in terms(ask)), _ASKED
-        )
-        sought = dict.fromkeys(meanings(text), _BESIDE)
-        sought |= dict.fromkeys((sense for ask in asked for sense in meanings(ask)), _ASKED)
-        return cls(
-            wanted,
-            sought,
-            frozenset(function_words(text)),
-            frozenset(kind for ask in asked for kind in asked_kinds(ask)),
-        )
+        whole = spoken(text[:LONGEST_QUESTION])
+        asked = [ask for ask, _ in asks_of(text[:LONGEST_QUESTION])]
+        several = [spoken(ask) for ask in asked]
+        wanted = dict.fromkeys(whole.terms, _BESIDE)
+        sought = dict.fromkeys(whole.senses, _BESIDE)
+        for one in several:
+            wanted |= dict.fromkeys(one.terms, _ASKED)
+            sought |= dict.fromkeys(one.senses, _ASKED)
+        return cls(wanted, sought, whole.small, frozenset(kind for ask in asked for kind in asked_kinds(ask)))
 
     def ranked(self, texts: Sequence[str]) -> list[Piece]:
         """The sentences of `texts` that are worth something, the worthiest first.
@@ -93,30 +92,34 @@ class Question:
         Of very much text, only those of the texts that fit best.
         """
         pieces = [piece for source in self._fitting(texts) for piece in pieces_of(texts[source], source)]
-        spoken = [set(terms(piece.text)) for piece in pieces]
-        meant = [frozenset(meanings(piece.text)) if self.sought else frozenset() for piece in pieces]
-        little = [function_words(piece.text) for piece in pieces]
-        words = _Rarity.of(spoken, self.wanted)
-        senses = _Rarity.of(meant, self.sought)
-        tongue = _Rarity.of(little, dict.fromkeys(self.small, _SMALL))
-        fits = [
-            (words.fit(said) + _SAME_MEANING * senses.fit(sense) + tongue.fit(small))
-            / max(len(said) / _LONG, 1.0) ** 0.5
-            for said, sense, small in zip(spoken, meant, little, strict=True)
-        ]
-        counts = Counter(term for said in spoken for term in said)
-        facts = []
-        for piece, fit, said, small in zip(pieces, fits, spoken, little, strict=True):
-            new = sum(counts[term] == 1 for term in said) / (len(said) or 1)
-            prose = 1.0 if len(small) * 6 >= len(said) else 0.3
-            facts.append(self._fact(piece.text, fit) * prose + _NEW * new * prose)
+        said = [spoken(piece.text) for piece in pieces]
+        words = _Rarity.of([one.terms for one in said], self.wanted)
+        senses = _Rarity.of([one.senses for one in said], self.sought)
+        small = _Rarity.of([one.small for one in said], dict.fromkeys(self.small, _SMALL))
+        counts = Counter(term for one in said for term in one.terms)
+        fits = []
+        alone = []
+        for piece, one in zip(pieces, said, strict=True):
+            fit = words.fit(one.terms) + _SAME_MEANING * senses.fit(one.senses) + small.fit(one.small)
+            fits.append(fit / max(len(one.terms) / _LONG, 1.0) ** 0.5)
+            new = sum(counts[term] == 1 for term in one.terms) / max(len(one.terms), _SHORT)
+            prose = 1.0 if _is_prose(piece.text) else _CODE
+            alone.append(prose * (self._fact(piece.text, fit) + _NEW * new))
         worth = [
-            fit + fact + _NEIGHBOUR * max(_beside(pieces, fits, number)) * (1 if fact else 0.5)
-            for number, (fit, fact) in enumerate(zip(fits, facts, strict=True))
+            fit + fact + _NEIGHBOUR * max(_beside(pieces, fits, number))
+            for number, (fit, fact) in enumerate(zip(fits, alone, strict=True))
         ]
-        said = [number for number in range(len(pieces)) if worth[number] > 0]
-        order = sorted(said, key=lambda number: (-worth[number], number))
+        order = sorted((n for n in range(len(pieces)) if worth[n] > 0), key=lambda n: (-worth[n], n))
         return [pieces[number] for number in order]
+
+    def _wanted_among(self, words: Set[str]) -> frozenset[str]:
+        """Those of `words`, with their punctuation, that the question has or that mean something alike."""
+        whole, beginnings = words_of_groups(self.sought)
+        plain = {word: word.strip(_PUNCTUATION) for word in words}
+        found = {word for word, bare in plain.items() if bare in whole or stem(bare) in self.wanted}
+        for length in {len(one) for one in beginnings}:
+            found.update(word for word, bare in plain.items() if bare[:length] in beginnings)
+        return frozenset(found)
 
     def _fact(self, text: str, fit: float) -> float:
         """What the kinds of facts in `text` count."""
@@ -130,11 +133,10 @@ class Question:
         """The numbers of the texts that are looked at closely, in their order."""
         if sum(map(len, texts)) <= MOST_TEXT:
             return list(range(len(texts)))
-        beginnings = "|".join(sorted(map(re.escape, {*self.wanted, *prefixes_of(self.sought)}), reverse=True))
-        word = re.compile(rf"(?<!\w)(?:{beginnings or chr(0)})")
-        found = [frozenset(word.findall(text.casefold())) for text in texts]
-        counts = Counter(one for said in found for one in said)
-        worth = [sum(log(1 + len(texts) / counts[one]) for one in said) for said in found]
+        said = [set(text.casefold().split()) for text in texts]
+        wanted = self._wanted_among(frozenset().union(*said))
+        counts = Counter(word for words in said for word in words & wanted)
+        worth = [sum(log(1 + len(texts) / counts[word]) for word in words & wanted) for words in said]
         room = MOST_TEXT
         chosen = []
         for number in sorted(range(len(texts)), key=lambda one: -worth[one]):
@@ -143,6 +145,11 @@ class Question:
                 break
             chosen.append(number)
         return sorted(chosen)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether `text` is words, not code or the output of a program."""
+    return sum(map(str.isalpha, text)) + text.count(" ") >= _LETTERS * len(text)
 
 
 def facts_first(pieces: Sequence[Piece]) -> list[Piece]:

@@ -164,7 +164,7 @@ def _packed(
     letter: _Letter, conversation: Conversation, budget: int, fixed: int, counter: TokenCounter, documents: Documents
 ) -> Packed | None:
     """As much of the conversation as makes a prompt of at most `budget` tokens; None where nothing does."""
-    packing = Packing(conversation, counter, letter.delimiter, documents)
+    packing = Packing(conversation, counter, letter.delimiter, documents, budget)
     room = budget - fixed
     while room > 0:
         packed = packing.within(room)
