@@ -18,21 +18,19 @@ _WORD = re.compile(r"[^\W\d_]+(?:\([^\W\d_]+\))?")
 _WROTE_WITHIN = re.compile(words.WROTE_WITHIN)
 _OPENER = re.compile(
     rf"(?:{words.OPENERS})\b|(?:{words.OPENERS_WITHIN})|(?:{words.SHORT_DAYS})\b\.?,?\s+(?:den\s+)?\d"
-    r"|[\w\u0900-\u0dff]{1,12}\.?,\s+\d|\d{1,4}[./\-,년年月 ]|<?[^\s<>@]+@\S+|\"?[^<>\"]{1,60}\"?\s*[<(\[]",
-    re.IGNORECASE,
-)
-DATE = re.compile(
-    r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|\d{4}\s*[年년]|\d{1,2}\s*月|[٠-٩۰-۹]{4}"
+    r"|[\w\u0900-\u0dff]{1,12}\.?,\s+\d|\d{1,4}[./\-,년年月 ]|<?[^\s<>@]+@\S+|\"?[^<>\"]{1,60}\"?\s*[<(\[]"
+)  # of text in small letters: ignoring case costs four times as much
+DATE = re.compile(  # a year, a time, or a day and month; a digit in front of all lets the search skip to digits
+    r"\d(?:(?:(?<=\b1)9|(?<=\b2)0)\d\d\b|(?<=\b\d)\d?(?:[:.h]\d\d\b|[./-]\d{1,2}[./-]\d{2,4}\b)"
+    r"|\d{3}\s*[年년]|\d?\s*月|(?<=[٠-٩۰-۹])[٠-٩۰-۹]{3})"
 )
 _WHOLE_DATE = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}\b|\d{4}\s*[年년]|[٠-٩۰-۹]{4}")
 _TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d\d(?![.\d])|\d\s*[時时시]|\b\d{1,2}\s?[ap]\.?m\b", re.IGNORECASE)
-_SENTENCE_ENDS = re.compile(r"[^\W\d_]{5,}[.!?]\s+[^\W\d_a-z]")
+_SENTENCE_ENDS = re.compile(r"[.!?](?<=[^\W\d_]{5}.)\s+[^\W\d_a-z]")
 # Archives of lists write "x at y.example"; GitHub writes "***@***.***>".
-BRACKETED_ADDRESS = re.compile(
-    r"[<(\[](?:mailto:)?[^\s<>()\[\]]+(?:@| at (?=\S+\.))[^\s<>()\[\]]+[>)\]]|\*{3}@\*{3}\.\*{3}>"
-)
+_BRACKETED_ADDRESS = re.compile(r"[<(\[](?:mailto:)?[^\s<>()\[\]]+(?:@| at (?=\S+\.))[^\s<>()\[\]]+[>)\]]")
 _SPELLED = re.compile(r"[^\s<>@]{1,60} at (?:[\w-]+\.)+[a-z]{2,24}\s")
-EMAIL = re.compile(r"[^\s<>\"'()\[\]]+@[^\s<>\"'()\[\]]+")
+_BESIDE_ADDRESSES = frozenset("<>\"'()[]")
 _ENDS_WITH_ADDRESS = re.compile(
     r"(?:[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]"
     r"|\d[:.]\d\d(?:\s\S{1,8})?\s+(?:by|von|de|da|van|od|от|av|af)\s+[^\s<>()\[\]]+@[^\s<>()\[\]:]+)"
@@ -100,7 +98,7 @@ def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, b
     end = lines[last].rstrip()
     if len(end) > _LONGEST:
         return None
-    if not end.isascii():
+    if not end.isascii() and DIRECTION.search(end):
         end = DIRECTION.sub("", end).rstrip()
     mark = end[-1:]
     if mark == ">" and end.lstrip()[:2] == ">>":
@@ -163,9 +161,11 @@ def _joined(lines: Sequence[str], last: int, first: int, end: str) -> tuple[int,
                 break
             if found and not _goes_on(line, text):
                 break
-            text = _GLUED.sub(r"\1", f"{DIRECTION.sub('', line).strip()} {text}")
+            if not line.isascii():
+                line = DIRECTION.sub("", line).strip()
+            text = _GLUED.sub(r"\1", f"{line} {text}")
         if _attributes(text):
-            if found and not _OPENER.match(_LEADING.sub("", text)):
+            if found and not _OPENER.match(_LEADING.sub("", text).lower()):
                 break
             found = (start, text)
         elif found:
@@ -196,7 +196,7 @@ def _attributes(text: str) -> bool:
     verb = _wrote(text)
     if verb and verb.by & _OTHERS:
         return False
-    if not _OPENER.match(text) and not (verb and _is_name(text[: verb.start])):
+    if not _OPENER.match(text.lower()) and not (verb and _is_name(text[: verb.start])):
         return False
     if verb:
         return bool(dated) or (addressed and len(text) < 200)
@@ -215,29 +215,48 @@ def _says_wrote(text: str) -> bool:
 
 def _addressed(text: str) -> bool:
     """Whether `text` names an address, be it spelled out as archives of lists do."""
-    return ("@" in text and EMAIL.search(text) is not None) or (
-        " at " in text and (BRACKETED_ADDRESS.search(text) is not None or _SPELLED.match(text) is not None)
+    return has_email(text) or (
+        " at " in text and (_BRACKETED_ADDRESS.search(text) is not None or _SPELLED.match(text) is not None)
     )
+
+
+def has_email(text: str) -> bool:
+    """Whether an address with "@" is in `text`."""
+    at = text.find("@", 1, -1)
+    while at > 0:
+        before, after = text[at - 1], text[at + 1]
+        if not (before.isspace() or after.isspace() or before in _BESIDE_ADDRESSES or after in _BESIDE_ADDRESSES):
+            return True
+        at = text.find("@", at + 1, -1)
+    return False
+
+
+def has_bracketed_address(text: str) -> bool:
+    """Whether an address between brackets is in `text`, be it spelled out ("x at y.example") or hidden ("***")."""
+    return ("@" in text or " at " in text) and (_BRACKETED_ADDRESS.search(text) is not None or "***@***.***>" in text)
 
 
 @lru_cache(maxsize=64)  # the same few lines are looked at several times in a row
 def _wrote(text: str) -> _Verb | None:
     """Where `text` says that somebody wrote (or, at its end, said), with the words beside it."""
-    before = ""
-    found: _Verb | None = None
-    for match in _WORD.finditer(text):
-        word = match[0].lower()
-        if found:
-            return _Verb(found.start, found.end, found.by | {word})
-        if word in words.WROTE:
-            found = _Verb(match.start(), match.end(), frozenset((before,)))
-        elif word in words.SAID and text[match.end() :].strip() in (":", "："):
-            return _Verb(match.start(), match.end(), frozenset((before,)), True)
-        elif word not in words.AUXILIARIES:
-            before = word if text[match.start() - 1 : match.start()] not in (".", "@") else ""
-    if found is None and not text.isascii() and (within := _WROTE_WITHIN.search(text)):
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = text  # one of the few letters whose small form is longer: the places below have to be those of `text`
+    before: re.Match[str] | None = None
+    matches = _WORD.finditer(lowered)
+    for match in matches:
+        word = match[0]
+        if word in words.WROTE or (word in words.SAID and text[match.end() :].strip() in (":", "：")):
+            name_ends = before is not None and lowered[before.start() - 1 : before.start()] not in (".", "@")
+            by = [before[0]] if before is not None and name_ends else []
+            if word in words.WROTE and (after := next(matches, None)):
+                by.append(after[0])
+            return _Verb(match.start(), match.end(), frozenset(by), word in words.SAID)
+        if word not in words.AUXILIARIES:
+            before = match
+    if not text.isascii() and (within := _WROTE_WITHIN.search(text)):
         return _Verb(within.start(), within.end(), frozenset())
-    return found
+    return None
 
 
 def _by_person(text: str) -> bool:
@@ -252,9 +271,9 @@ def _certain(text: str, above: Sequence[str]) -> bool:
     """Whether a program wrote the attribution `text` below the lines `above`, and not the author about somebody."""
     if _by_person(text):
         return False
-    if BRACKETED_ADDRESS.search(text):
+    if has_bracketed_address(text):
         return True
-    if not _WHOLE_DATE.search(text) or not (_TIME.search(text) or EMAIL.search(text)):
+    if not _WHOLE_DATE.search(text) or not (_TIME.search(text) or has_email(text)):
         return False
     if above and above[-1].strip():
         return False  # it goes on with a paragraph
@@ -271,7 +290,7 @@ def _short(line: str) -> bool:
     if verb is None or verb.said or verb.by & (_YOU | _OTHERS):
         return False
     name = (line[: verb.start] + line[verb.end :]).strip(" :：,")
-    if _OPENER.match(name) and not name[:1].isdigit():
+    if _OPENER.match(name.lower()) and not name[:1].isdigit():
         name = name.split(None, 1)[-1]
     return 0 < len(name.split()) <= 6 and _is_name(name)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mailassist.mail import quote_markers as markers
 from mailassist.mail.message import BlockKind
@@ -23,8 +23,8 @@ class Segment:
     attributed: bool = False
     content: int = 0  # where, after the attribution or header block, the quoted text begins
     forwarded: bool = False
-    before: list[tuple[BlockKind, int, int]] = field(default_factory=list)  # runs that are not the author's
-    after: list[tuple[BlockKind, int, int]] = field(default_factory=list)
+    before: Sequence[tuple[BlockKind, int, int]] = ()  # runs that are not the author's
+    after: Sequence[tuple[BlockKind, int, int]] = ()
 
 
 _LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt

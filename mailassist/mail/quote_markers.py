@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mailassist.mail import quote_words as words
-from mailassist.mail.attribution_lines import BRACKETED_ADDRESS, DATE, DIRECTION, EMAIL
+from mailassist.mail.attribution_lines import DATE, DIRECTION, has_bracketed_address, has_email
 from mailassist.mail.attribution_lines import LAST_CHARACTERS as LAST_CHARACTERS
 from mailassist.mail.attribution_lines import attribution as attribution
 from mailassist.mail.attribution_lines import begins_with_attribution as begins_with_attribution
@@ -32,16 +33,14 @@ _PLAIN_DATE = re.compile(
 # All of a header block on one line, as text made of HTML has it.
 _ON_ONE_LINE = re.compile(
     rf"\s*[*_]{{0,2}}(?:{words.FROM})[*_]{{0,2}}\s?:.{{3,200}}?[*_]{{0,2}}(?:{words.DATED})[*_]{{0,2}}\s?:.{{6,100}}?[*_]{{0,2}}(?:{words.TO})[*_]{{0,2}}\s?:"
-    rf".{{3,400}}?[*_]{{0,2}}(?:{words.SUBJECT})[*_]{{0,2}}\s?:",
-    re.IGNORECASE,
+    rf".{{3,400}}?[*_]{{0,2}}(?:{words.SUBJECT})[*_]{{0,2}}\s?:"
 )
 _DASHES = "-_*=—–‐~"
 _SEPARATOR = re.compile(
     rf"\s*\*?(?:[-_*=—–‐#]{{2,}}\s*(?:(?:{words.ORIGINAL})|(?P<forward>{words.FORWARDED}))\s*[-_*=—–‐#]{{2,}}"
-    rf"|-{{5,}}\s*(?:original\s+message|(?P<begin>forwarded\s+message)))\s*:?\s*",
-    re.IGNORECASE,
+    rf"|-{{5,}}\s*(?:original\s+message|(?P<begin>forwarded\s+message)))\s*:?\s*"
 )
-_BEGIN = re.compile(rf"\s*(?:{words.FORWARD_BEGINS})\s*[:：]\s*", re.IGNORECASE)
+_BEGIN = re.compile(rf"\s*(?:{words.FORWARD_BEGINS})\s*[:：]\s*")
 # "##- Please type your reply above this line -##": marks at both sides, and the words for reply and above in between.
 _MARKS = " \t-=~#_*+<>[]()—–‐"
 _REPLY_ABOVE = re.compile(
@@ -69,12 +68,12 @@ def separator(line: str) -> str:
     if not head:
         return ""
     if head in _DASHES or head in "#<[(+":
-        found = _SEPARATOR.fullmatch(line) if head in _DASHES or head == "#" else None
+        found = _SEPARATOR.fullmatch(line.lower()) if head in _DASHES or head == "#" else None
         if found:
             return "forward" if found["forward"] or found["begin"] else "original"
         return "notice" if _says_reply_above(line.strip()) else ""
     if line.rstrip()[-1:] in (":", "："):
-        return "forward" if _BEGIN.fullmatch(line) else ""
+        return "forward" if _BEGIN.fullmatch(line.lower()) else ""
     return "notice" if head in "rRpPtTwW" and _REPLY_ABOVE_ALONE.fullmatch(line) else ""
 
 
@@ -93,7 +92,11 @@ def header_key(line: str) -> str:
         colon = line.find("：", 0, 60)
         if colon <= 0:
             return ""
-    key = line[:colon]
+    return _kind_of_key(line[:colon])
+
+
+@lru_cache(maxsize=1024)  # a few keys stand in most mails
+def _kind_of_key(key: str) -> str:
     if kind := _KEYS.get(key.lower()):
         return kind
     if not key.isascii():
@@ -115,7 +118,8 @@ def header_block(lines: Sequence[str], start: int, announced: bool = False) -> i
     """
     if not header_key(lines[start]) or (start and not announced and _FORM_LINE.match(lines[start - 1])):
         return 0
-    if len(lines[start]) > 60 and _ON_ONE_LINE.match(lines[start][:1000]) and EMAIL.search(lines[start]):
+    line = lines[start]
+    if len(line) > 60 and line.count(":") > 3 and _ON_ONE_LINE.match(line[:1000].lower()) and has_email(line):
         return start + 1
     kinds: dict[str, str] = {}
     end = start
@@ -143,9 +147,10 @@ def header_block(lines: Sequence[str], start: int, announced: bool = False) -> i
 
 def _by_program(kinds: dict[str, str]) -> bool:
     """Whether the lines of a header block hold what a mail program puts there."""
-    addressed = (kinds.get(kind, "") for kind in ("from", "to"))
-    if any(form.search(line) for line in addressed for form in (EMAIL, BRACKETED_ADDRESS, _WRITTEN_OUT)):
-        return True
+    for kind in ("from", "to"):
+        line = kinds.get(kind, "")
+        if has_email(line) or has_bracketed_address(line) or _WRITTEN_OUT.search(line):
+            return True
     first = next(iter(kinds))
     if first == "from" and len(kinds) == 4 and not _PLAIN_DATE.match(kinds["date"]):
         return True

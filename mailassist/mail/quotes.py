@@ -10,7 +10,7 @@ linear in the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mailassist.mail.body_segments import Segment, segments
@@ -40,12 +40,15 @@ _KINDS = {
     "advertising": (BlockKind.ADVERTISING, "signature"),
     "footer": (BlockKind.FOOTER, "signature"),
 }
+_QUOTED = frozenset((BlockKind.QUOTED, BlockKind.FORWARDED, BlockKind.ANSWERED))
+_MOST_LINES = 100_000  # that are looked at; what comes after them, of no real mail, counts as the author's
 _CODE = re.compile(r"<-|[({\[;$=]|^\s*>\s*(?:\.|/|\w+\.\w)")
 
 
 def split(text: str) -> Split:
     """Split `text` ("\\n" line ends) into what is new, what is quoted, and the signature."""
-    lines = text.split("\n")
+    lines = text.split("\n", _MOST_LINES)
+    unread = lines.pop() if len(lines) > _MOST_LINES else None
     footer = list_footer(lines)
     found = segments(lines, footer)
     if footer < len(lines):
@@ -57,13 +60,19 @@ def split(text: str) -> Split:
             written = [line for line in lines[segment.start + 1 : segment.end] if line.strip()]
             if written and all(map(is_advertising, written[:6])):
                 segment.kind = "advertising"
+    if unread is not None:
+        lines.append(unread)
+        if found and found[-1].kind == "history":
+            found[-1].end += 1
+        else:
+            found.append(Segment("own", len(lines) - 1, len(lines)))
     return _assembled(lines, _judged(lines, found))
 
 
 def _take_boilerplate(lines: Sequence[str], segment: Segment, at_top: bool) -> None:
     """Set apart what is not the author's at both ends of an own run."""
     if at_top and (after := leading(lines, segment.start, segment.end)) > segment.start:
-        segment.before.append((BlockKind.DISCLAIMER, segment.start, after))
+        segment.before = ((BlockKind.DISCLAIMER, segment.start, after),)
         segment.start = after
     segment.after = trailing(lines, segment.start, segment.end)
     if segment.after:
@@ -72,14 +81,13 @@ def _take_boilerplate(lines: Sequence[str], segment: Segment, at_top: bool) -> N
 
 def _judged(lines: Sequence[str], found: list[Segment]) -> list[Segment]:
     """Decide of each quote whether it is history or part of the reply, and change its kind to that."""
-    own = [index for index, segment in enumerate(found) if segment.kind == "own" and _filled(lines, segment)]
-    if not own:
+    last_own = -1
+    for index, segment in enumerate(found):
+        if segment.kind == "own" and _filled(lines, segment):
+            last_own = index
+    if last_own < 0:
         return _only_quotes(found)
-    followed = {
-        index
-        for index, segment in enumerate(found)
-        if segment.kind == "quote" and index < own[-1] and _followed(lines, found, index)
-    }
+    followed = {index for index in range(last_own) if found[index].kind == "quote" and _followed(lines, found, index)}
     for index, segment in enumerate(found):
         if segment.kind == "history":
             segment.kind = "forward" if segment.forwarded else "history"
@@ -88,13 +96,13 @@ def _judged(lines: Sequence[str], found: list[Segment]) -> list[Segment]:
         if index in followed:
             kept = len(followed) > 1 or not segment.attributed
         else:
-            kept = index > own[-1] and not segment.attributed and _typed(lines, found, index)
+            kept = index > last_own and not segment.attributed and _typed(lines, found, index)
         segment.kind = "kept" if kept else "forward" if segment.forwarded else "history"
     return found
 
 
 def _filled(lines: Sequence[str], segment: Segment) -> bool:
-    return any(lines[number].strip() for number in range(segment.start, segment.end))
+    return bool("".join(lines[segment.start : segment.end]).strip())
 
 
 def _followed(lines: Sequence[str], found: list[Segment], index: int) -> bool:
@@ -131,40 +139,44 @@ def _assembled(lines: Sequence[str], found: list[Segment]) -> Split:
     parts: dict[str, list[str]] = {"reply": [], "quoted": [], "signature": []}
     blocks: list[Block] = []
     ends: dict[str, int] = {}  # of what each part holds so far
-
-    def add(part: str, kind: BlockKind, start: int, end: int) -> None:
+    for part, kind, start, end in _runs(found):
+        if start >= end:
+            continue
+        text = "\n".join(lines[start:end])
+        blocks.append(Block(kind, text))
+        held = parts[part]
+        if held and ends[part] != start:
+            if _blank(lines[ends[part] - 1]):
+                while start < end and _blank(lines[start]):
+                    start += 1
+                text = "\n".join(lines[start:end])
+            elif not _blank(lines[start]):
+                held.append("")  # a gap stays where something between was taken out
         if start < end:
-            _append(parts[part], lines[start:end], after_gap=ends.get(part) != start)
-            ends[part] = end
-            blocks.append(Block(kind, "\n".join(lines[start:end])))
+            held.append(text)
+        ends[part] = end
+    return Split(_text(parts["reply"]), _text(parts["quoted"]), _text(parts["signature"]), tuple(blocks))
 
+
+def _runs(found: list[Segment]) -> Iterator[tuple[str, BlockKind, int, int]]:
+    """Which part of a `Split` and which kind of block the lines are, in their order; some of the runs are empty."""
     for segment in found:
         for run in segment.before:
-            add("signature", *run)
+            yield "signature", *run
         kind, part = _KINDS[segment.kind]
         content = segment.start
-        if segment.attributed or kind in (BlockKind.QUOTED, BlockKind.FORWARDED, BlockKind.ANSWERED):
+        if segment.attributed or kind in _QUOTED:
             content = min(max(segment.content, segment.start), segment.end)
-        add("quoted", BlockKind.ATTRIBUTION, segment.start, content)
-        add(part, kind, content, segment.end)
+            yield "quoted", BlockKind.ATTRIBUTION, segment.start, content
+        yield part, kind, content, segment.end
         for run in segment.after:
-            add("signature", *run)
-    texts = {name: _text(part) for name, part in parts.items()}
-    return Split(**texts, blocks=tuple(blocks))
+            yield "signature", *run
 
 
-def _append(part: list[str], lines: Sequence[str], after_gap: bool) -> None:
-    """Add lines to a part; a gap stays where something between was taken out."""
-    start = 0
-    if part and lines and after_gap:
-        if not part[-1].strip():
-            while start < len(lines) and not lines[start].strip():
-                start += 1
-        elif lines[0].strip():
-            part.append("")
-    part.extend(lines[start:])
+def _blank(line: str) -> bool:
+    return not line or line.isspace()
 
 
-def _text(lines: list[str]) -> str:
-    text = "\n".join(lines).strip("\n")
+def _text(runs: list[str]) -> str:
+    text = "\n".join(runs).strip("\n")
     return "" if text.isspace() else text
