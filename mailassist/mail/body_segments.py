@@ -6,39 +6,16 @@ Every search below looks at a bounded number of lines, or is given up for good o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from mailassist.mail import quote_markers as markers
-from mailassist.mail.message import BlockKind
+from mailassist.mail.marked_quotes import Segment, mark_below, mark_of, quote
+from mailassist.mail.signature_block import signature
 
-
-@dataclass(slots=True)
-class Segment:
-    """A run of lines: "own", "quote" (marked), "history" or "forward" (unmarked, to the end), or "signature"."""
-
-    kind: str
-    start: int
-    end: int
-    attributed: bool = False
-    content: int = 0  # where, after the attribution or header block, the quoted text begins
-    forwarded: bool = False
-    before: Sequence[tuple[BlockKind, int, int]] = ()  # runs that are not the author's
-    after: Sequence[tuple[BlockKind, int, int]] = ()
-
-
-_LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt
-_LOOKED_BACK = 40  # lines above "--" in which another one makes a rule of it
-_LONGEST_BARE = 8  # lines after a delimiter that is not "-- "; with a telephone number, an address or a link 16
-_POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|\s*PS\s", re.IGNORECASE)
-_IN_NO_SIGNATURE = re.compile(r"(?<=\w)[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
 _DELIMITER = re.compile(r"(?:--|- -- ?|—|––?|_{2,4}|-{3,})\s*|_{6,}|-{6,}")
-_CONTACT = re.compile(r"\+?\d[\d\s()/.-]{6,}\d|@|https?://|www\.|\b(?:tel|fon|fax|mobil|phone|cell)\b", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?:\S+\s+){5,}\S*[.!:;]\s*$|^\s*[-*•\d]")
 _LEFT_OUT = re.compile(r"\s*[<\[(]?(?:\.\s?\.\s?\.+|…|snip|snipped|cut|schnipp)[>\])]?\s*", re.IGNORECASE)  # of a quote
+_MOST_DELIMITERS = 500  # that are looked at closely
 _MOST_TRIES = 5_000  # lines looked at closely; no real mail has as many
-_INITIALS = re.compile(r"\s{0,8}([^\W\d_]{1,12})>(?!\S*=)")
-_BARS = "|}]:％%#＞»›│┃¦▌"
 _RULE = re.compile(r"\s*(?:-{16,}|_{16,})\s*")
 _NAME_LINE = re.compile(r"[^.!?:;]{1,60}|[^\s@]{1,60}@[^\s@]{3,60}")
 _ABOVE_HEADERS = re.compile(r"\s*message\s+du\s?:?\s.{0,20}\d\d\s*", re.IGNORECASE)  # Orange, SFR
@@ -49,7 +26,6 @@ _ENCODED = re.compile(r"begin [0-7]{3,4} \S.*")
 _HEADS = frozenset("-_*=—–‐#~[(<+")
 _LOOKED_AT = _HEADS | frozenset(">＞")
 _MAY_SEPARATE = _HEADS | frozenset("rRpPtTwW")
-_FAR = 300  # lines in which a signature ends
 
 
 def segments(lines: Sequence[str], end: int) -> list[Segment]:
@@ -61,7 +37,7 @@ class _Finder:
     def __init__(self, lines: Sequence[str], end: int) -> None:
         self.lines, self.end = lines, end
         self.own = 0  # where the run of the author's lines begins that is being read
-        self.tries = _MOST_TRIES
+        self.tries, self.delimiters = _MOST_TRIES, _MOST_DELIMITERS
         self.encoded_ends = True
         self.mark: str | re.Pattern[str] = ""  # how an attributed quote above was marked, where not by ">"
         self.segments: list[Segment] = []
@@ -112,7 +88,7 @@ class _Finder:
         if head in ">＞":
             return self._marked(number, line, head)
         if self.mark and (head == self.mark or (not isinstance(self.mark, str) and self.mark.match(line))):
-            return _quote(self.lines, number, self.end, self.mark)
+            return quote(self.lines, number, self.end, self.mark)
         colon = ":" in line or "：" in line
         if self.tries <= 0:
             return None
@@ -140,7 +116,7 @@ class _Finder:
         lines = self.lines
         if line[:2] == ">>" and (found := markers.attribution(lines, number, self.own)):
             return self._after_attribution(number, *found)
-        segment = _quote(lines, number, self.end, _mark(head))
+        segment = quote(lines, number, self.end, mark_of(head))
         if segment.end == number + 1 and line[:6] == ">From " and not segment.attributed:
             return None  # how mbox files write a line that begins with "From "
         if segment.attributed:
@@ -175,7 +151,11 @@ class _Finder:
         if _DELIMITER.fullmatch(line) is None:
             return None
         strict = line in ("-- ", "- -- ") or (bare == "--" and len(line) > 2)
-        return _signature(self.lines, number, self.own, self.end, strict)
+        if self.delimiters <= 0:
+            return None
+        self.delimiters -= 1
+        end = signature(self.lines, number, self.own, self.end, strict)
+        return Segment("signature", number, end) if end else None
 
     def _history(self, start: int, content: int, announced: str) -> Segment:
         """A separator or header block: what follows is an earlier message, to the end unless it is marked by ">"."""
@@ -198,7 +178,7 @@ class _Finder:
             content = number = after + 1
         forwarded = announced == "forward"
         if number < end and lines[number].lstrip()[:1] == ">":
-            segment = _quote(lines, number, end, ">", first)
+            segment = quote(lines, number, end, ">", first)
             segment.forwarded = forwarded
             return segment
         return Segment("history", first, end, True, content, forwarded)
@@ -209,143 +189,14 @@ class _Finder:
         while number < end and number - last < 8 and (not lines[number].strip() or _LEFT_OUT.fullmatch(lines[number])):
             number += 1
         if number < end:
-            if mark := _mark_below(lines, number, end):
+            if mark := mark_below(lines, number, end):
                 self.mark = "" if mark == ">" else mark
-                return _quote(lines, number, end, mark, start)
+                return quote(lines, number, end, mark, start)
             if certain and number - last <= 8 and (block := markers.header_block(lines, number)):
                 return self._history(start, block, "original")
         if not certain:
             return None
         return Segment("history", _below_own(lines, start, self.own), end, True, last + 1)
-
-
-def _mark(head: str) -> str | re.Pattern[str]:
-    return ">" if head == ">" else re.compile(r"\s*[>＞]")
-
-
-def _mark_below(lines: Sequence[str], number: int, end: int) -> str | re.Pattern[str] | None:
-    """How the lines from `number` on, right below an attribution, are marked as quoted, if they are."""
-    line = lines[number]
-    head = line.lstrip()[:1]
-    if head == ">":
-        return ">"
-    if line.lstrip()[:4] == "&gt;":
-        return "&gt;"
-    if head in _BARS:
-        following = [one for one in lines[number : min(number + 4, end)] if one.strip()]
-        if head in "|}＞»›│┃¦▌" or (len(following) > 1 and following[1].lstrip()[:1] == head):
-            return head
-    if initials := _INITIALS.match(line):
-        return re.compile(rf"\s{{0,8}}(?:{re.escape(initials[1])})?>")
-    return None
-
-
-def _quote(
-    lines: Sequence[str], start: int, end: int, mark: str | re.Pattern[str], first: int | None = None
-) -> Segment:
-    """The quoted lines from `start` on; an empty line between quoted lines belongs to them."""
-    marked: Callable[[str], object] = _begins(mark)
-    head = mark if isinstance(mark, str) and len(mark) == 1 else "\0"
-    number = last = start
-    while number < end:
-        line = lines[number]
-        if line[:1] == head or marked(line):
-            last = number + 1
-        elif not line or line.isspace():
-            if number - last >= 1:
-                break
-        elif not (number == last and _wrapped(lines, number, end, marked)):
-            break
-        number += 1
-    segment = Segment("quote", start if first is None else first, last, first is not None, start)
-    if not segment.attributed:
-        segment.attributed, segment.forwarded = _attributed_inside(lines, start, last)
-    return segment
-
-
-def _begins(mark: str | re.Pattern[str]) -> Callable[[str], object]:
-    if isinstance(mark, str):
-        return lambda line: line.startswith(mark) or line.lstrip().startswith(mark)
-    return mark.match
-
-
-def _wrapped(lines: Sequence[str], number: int, end: int, marked: Callable[[str], object]) -> bool:
-    """Whether line `number` is the end of the quoted line above it, which a program wrapped without a mark."""
-    line, above = lines[number], lines[number - 1]
-    return (
-        len(line) <= 25
-        and len(above) >= 68
-        and (line[0].islower() or line[0].isdigit())
-        and above.rstrip()[-1] not in ".?!:"
-        and number + 1 < end
-        and bool(marked(lines[number + 1]))
-    )
-
-
-def _attributed_inside(lines: Sequence[str], start: int, end: int) -> tuple[bool, bool]:
-    """Whether a quote begins with its own attribution or header block (Apple Mail, Hotmail), and passes it on."""
-    inner = [re.sub(r"^[\s>＞]+", "", line[:500]) for line in lines[start : min(end, start + 12)]]
-    first = next((number for number, line in enumerate(inner) if line.strip()), None)
-    if first is None:
-        return False, False
-    announced = markers.separator(inner[first])
-    if announced:
-        return True, announced == "forward"
-    headers = range(first, min(first + 2, len(inner)))  # "Message du 3/11/26" may stand above them
-    if any(markers.header_block(inner, number) for number in headers):
-        return True, False
-    ends = (number for number in range(first, min(first + 4, len(inner))) if markers.may_end_attribution(inner[number]))
-    return any((found := markers.attribution(inner, number, first)) and found[0] == first for number in ends), False
-
-
-def _signature(lines: Sequence[str], start: int, own: int, end: int, strict: bool) -> Segment | None:
-    """From the delimiter (RFC 3676, 4.3) to the next quote, a postscript or the end.
-
-    Another delimiter than "-- " may be a rule that somebody drew: only a short block, without a question or sentences,
-    is a signature then, and below "---" and longer rules only one that holds a telephone number, an address or a link.
-    """
-    bare = lines[start].strip()
-    if not strict and bare in (line.strip() for line in lines[max(start - _LOOKED_BACK, 0) : start]):
-        return None  # the lower one of two rules
-    number = start + 1
-    filled = sentences = 0
-    reachable = False
-    unnamed = strict or bare in ("--", "—", "–", "––", "__", "___", "____")
-    while number < end:
-        line = lines[number]
-        if number - start > _FAR:
-            return None
-        if line.lstrip()[:1] == ">" or markers.is_separator(line) or markers.header_block(lines, number):
-            break
-        if markers.may_end_attribution(line) or "@" in line:
-            found = markers.attribution(lines, number, start + 1)
-            if (found and _quoted_or_certain(lines, number, found[1], end)) or markers.begins_with_attribution(line):
-                number = found[0] if found else number
-                break
-        if filled and _POSTSCRIPT.match(line):
-            break
-        filled += bool(line.strip())
-        sentences += bare != "--" and not strict and (len(line) > 80 or _SENTENCE.search(line[:200]) is not None)
-        reachable = reachable or _CONTACT.search(line[:200]) is not None
-        if not strict and line.strip() == bare:
-            return None  # the upper one of two rules
-        if filled > (_LONGEST_SIGNATURE if strict else _LONGEST_BARE * (1 + reachable)) or (
-            not strict and _IN_NO_SIGNATURE.search(line)
-        ):
-            return None
-        number += 1
-    if not strict and (not (unnamed or reachable) or sentences or (filled == 0 and number < end)):
-        return None
-    if not strict and bare != "--" and (start + 1 >= end or not lines[start + 1].strip() or start == own == 0):
-        return None
-    return Segment("signature", start, number) if filled or number >= end else None
-
-
-def _quoted_or_certain(lines: Sequence[str], last: int, certain: bool, end: int) -> bool:
-    number = last + 1
-    while number < end and number - last < 8 and not lines[number].strip():
-        number += 1
-    return certain or (number < end and _mark_below(lines, number, end) is not None)
 
 
 def _below_own(lines: Sequence[str], start: int, own: int, signed: bool = False) -> int:

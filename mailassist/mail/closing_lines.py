@@ -94,6 +94,7 @@ _FOOTER_BEGINS = re.compile(
 )
 _MOST_CLOSING = 12  # lines and paragraphs taken off an end
 _FOOTER_LINES = 16
+_LONG_FOOTER = 2_000  # characters; of longer lines only so many are looked at
 _REACHES = re.compile(
     r"https?:|@|directly|\breceiv|erhalten|recevez|recib"
 )  # a footer says where to turn, or why it is there
@@ -188,15 +189,19 @@ def list_footer(lines: Sequence[str]) -> int:
     while end > 0 and not lines[end - 1].strip():
         end -= 1
     found = len(lines)
-    last = "\n".join(lines[max(end - _FOOTER_LINES, 0) : end])
-    if len(last) < 20_000:
-        last = last.lower()
-        for hint in _FOOTER_HINTS:
-            if hint in last:
-                break
-        else:
-            return found
-    for number in _footer_starts(lines, end):
+    least = max(end - _FOOTER_LINES, 0)
+    last = "\n".join(lines[least:end])
+    looked_at = lines
+    if len(last) > _LONG_FOOTER:
+        looked_at = [*lines[:least], *(line[:_LONG_FOOTER] for line in lines[least:end])]
+        last = "\n".join(looked_at[least:])
+    last = last.lower()
+    for hint in _FOOTER_HINTS:
+        if hint in last:
+            break
+    else:
+        return found
+    for number in _footer_starts(looked_at, end):
         found = number
     return _with_advertisement(lines, found) if found < len(lines) else found
 

@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mailassist.mail.body_segments import Segment, segments
+from mailassist.mail.body_segments import segments
 from mailassist.mail.closing_lines import is_advertising, list_footer, trailing
 from mailassist.mail.disclaimers import leading
+from mailassist.mail.marked_quotes import Segment
 from mailassist.mail.message import Block, BlockKind
 
 
