@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
 
 from mailassist.mail import quote_words as words
+from mailassist.mail.attribution_words import OTHERS, SPELLED, YOU, is_name, says_wrote, wrote
 
 # Marks of direction (UAX #9) that right-to-left programs put around names and addresses.
 DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]")
 
 _DIGIT = re.compile(r"\d")
-_APART = re.compile("[:：<>\"',.]")
-_WORD = re.compile(r"[^\W\d_]+(?:\([^\W\d_]+\))?")
-_WROTE_WITHIN = re.compile(words.WROTE_WITHIN)
 _OPENER = re.compile(
     rf"(?:{words.OPENERS})\b|(?:{words.OPENERS_WITHIN})|(?:{words.SHORT_DAYS})\b\.?,?\s+(?:den\s+)?\d"
     r"|[\w\u0900-\u0dff]{1,12}\.?,\s+\d|\d{1,4}[./\-,년年月 ]|<?[^\s<>@]+@\S+|\"?[^<>\"]{1,60}\"?\s*[<(\[]"
@@ -29,7 +25,6 @@ _TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d\d(?![.\d])|\d\s*[時时시]|\b\d{1
 _SENTENCE_ENDS = re.compile(r"[.!?](?<=[^\W\d_]{5}.)\s+[^\W\d_a-z]")
 # Archives of lists write "x at y.example"; GitHub writes "***@***.***>".
 _BRACKETED_ADDRESS = re.compile(r"[<(\[](?:mailto:)?[^\s<>()\[\]]+(?:@| at (?=\S+\.))[^\s<>()\[\]]+[>)\]]")
-_SPELLED = re.compile(r"[^\s<>@]{1,60} at (?:[\w-]+\.)+[a-z]{2,24}\s")
 _BESIDE_ADDRESSES = frozenset("<>\"'()[]")
 _ENDS_WITH_ADDRESS = re.compile(
     r"(?:[<(\[][^\s<>()\[\]]+@[^\s<>()\[\]]+[>)\]]"
@@ -43,6 +38,7 @@ _LISTED = re.compile(r"\*\s.{1,80}<[^\s<>]+@[^\s<>]+>.{0,10}[\[(].{0,20}\d.{0,20
 _GROUPWISE = re.compile(r"\s*>{2,3}\s*([^>\s].*?\d.*?)\s*>{2,3}\s*:?\s*")
 _SUPERCITE = re.compile(r"\s*>{3,}\s*.{1,100}==.{1,150}[:：]\s*")
 _BETWEEN_RULES = re.compile(r"\s*-{3,}\s*([^\s-].*[^\s-])\s*-{3,}")  # so Zoho writes its attributions
+_OWN_TEXT = re.compile(rf".{{0,200}}?[^\W\d_]{{2}}[.!?…]+\s+(?=[^\W\d_a-zà-ÿ])(?i:{words.OPENERS})\s")
 _LEADING = re.compile(r"^[\s\-*_•]+(?=\S)")
 _THEN_TEXT = re.compile(
     r"^(.{10,300}?[>)\]]\s*(?:wrote|writes|schrieb|a\s+écrit|escribió|escreveu|ha\s+scritto|schreef|napisał\(?a?\)?"
@@ -50,43 +46,12 @@ _THEN_TEXT = re.compile(
     re.IGNORECASE,
 )
 _GLUED = re.compile(r"([<(\[])\s+")
-_YOU = words.word_set("you du sie ihr tú usted vous tu você je jij u вы ты siz sen")
-_OTHERS = words.word_set(
-    """
-    i he she we they ich er wir ik hij zij jag han hon jeg hun il elle ele ela я он она yo él ella eu io lui
-    lei
-    """
-)
-_NOT_IN_NAMES = (
-    words.word_set(
-        """
-    the a an as and but so then when since because here what my our your this that in if yesterday today also
-    now once before after recently earlier later like it there to for who someone somebody everybody everyone
-    one der die das ein eine wie und aber dann als da hier was mein unser dies gestern heute auch jetzt jemand
-    le la les un une comme et mais puis quand ici ce mon notre hier el los como y pero luego cuando aquí mi
-    """
-    )
-    | _YOU
-    | _OTHERS
-)
-_PARTICLES = words.word_set(
-    "von van de der den del della di da dos du la le el al bin ibn ter ten zu zur und via a ha e y"
-)
 _ENDS = frozenset(":：\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _LAST_TWO = frozenset(word[-2:] for word in words.LAST_WORDS)
 _LONGEST = 400
 _MOST_LINES = 5
-LAST_CHARACTERS = _ENDS | frozenset(".>- \t\xa0") | frozenset(word[-1] for word in words.LAST_WORDS)
+LAST_CHARACTERS = _ENDS | frozenset(".>-] \t\xa0") | frozenset(word[-1] for word in words.LAST_WORDS)
 _LOOKED_BACK = 20  # lines above an attribution
-
-
-class _Verb(NamedTuple):
-    """Where a text says "wrote", and the words before and after it."""
-
-    start: int
-    end: int
-    by: frozenset[str]
-    said: bool = False
 
 
 def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, bool] | None:
@@ -105,6 +70,8 @@ def attribution(lines: Sequence[str], last: int, first: int = 0) -> tuple[int, b
         return (last, True) if _GROUPWISE.fullmatch(end) and DATE.search(end) else None
     if mark == "-" and end.lstrip()[:3] == "---" and (between := _BETWEEN_RULES.fullmatch(end)):
         end, mark = f"{between[1].rstrip(' :')}:", ":"
+    if mark == "]" and end.lstrip()[:1] == "[":  # [Tomás Vidal wrote on 3 Nov 2026]
+        end, mark, first = f"{end.strip()[1:-1].rstrip(' :')}:", ":", last
     if mark == "." and end[-3:] == "..." and "news:" in end:  # "wrote in message news:ID..."
         end, mark = f"{end[:-3]}:", ":"
     if mark not in (":", "："):
@@ -131,6 +98,8 @@ def may_end_attribution(line: str) -> bool:
         return "@" in line or line.lstrip()[:2] == ">>"
     if mark == "-":
         return line.lstrip()[:3] == "---"
+    if mark == "]":
+        return line.lstrip()[:1] == "[" and len(line) <= _LONGEST and says_wrote(line.replace("[", " "))
     return line[-2:] in _LAST_TWO and line.endswith(words.LAST_WORDS)
 
 
@@ -148,10 +117,16 @@ def begins_with_attribution(line: str) -> bool:
     return found is not None and bool(DATE.search(found[1])) and _attributes(found[1]) and not _by_person(found[1])
 
 
+def begins_with_own_text(line: str) -> bool:
+    """Whether a sentence stands in front of the attribution in `line`: the line is the author's then."""
+    found = _OWN_TEXT.match(line[:_LONGEST])
+    return found is not None and DATE.search(line[found.end() :]) is not None
+
+
 def _joined(lines: Sequence[str], last: int, first: int, end: str) -> tuple[int, bool] | None:
     """The lines up to `last`, as few as make an attribution and as many as belong to it."""
     text = end.strip()
-    if not ("@" in text or " at " in text or _DIGIT.search(text) or _says_wrote(text)):
+    if not ("@" in text or " at " in text or _DIGIT.search(text) or says_wrote(text)):
         return None
     found: tuple[int, str] | None = None
     for start in range(last, max(last - _MOST_LINES, first - 1), -1):
@@ -193,30 +168,24 @@ def _attributes(text: str) -> bool:
     dated, addressed = DATE.search(text), _addressed(text)
     if not (dated or addressed):
         return False
-    verb = _wrote(text)
-    if verb and verb.by & _OTHERS:
+    verb = wrote(text)
+    if verb and verb.by & OTHERS:
         return False
-    if not _OPENER.match(text.lower()) and not (verb and _is_name(text[: verb.start])):
+    if not _OPENER.match(text.lower()) and not (verb and is_name(text[: verb.start])):
         return False
     if verb:
         return bool(dated) or (addressed and len(text) < 200)
-    if text[:3].lower() in ("on ", "at ") or not (_YOU | _OTHERS).isdisjoint(text.lower().split()):
+    if text[:3].lower() in ("on ", "at ") or not (YOU | OTHERS).isdisjoint(text.lower().split()):
         return False
     return (bool(dated) and addressed and _ENDS_WITH_ADDRESS.search(text) is not None) or (
         _DATE_NAME_ADDRESS.fullmatch(text) is not None
     )
 
 
-def _says_wrote(text: str) -> bool:
-    """Whether a word for "wrote" is in `text`: faster than to look where."""
-    found = _APART.sub(" ", text).lower().split()
-    return not words.WROTE.isdisjoint(found) or (not text.isascii() and _WROTE_WITHIN.search(text) is not None)
-
-
 def _addressed(text: str) -> bool:
     """Whether `text` names an address, be it spelled out as archives of lists do."""
     return has_email(text) or (
-        " at " in text and (_BRACKETED_ADDRESS.search(text) is not None or _SPELLED.match(text) is not None)
+        " at " in text and (_BRACKETED_ADDRESS.search(text) is not None or SPELLED.match(text) is not None)
     )
 
 
@@ -236,35 +205,12 @@ def has_bracketed_address(text: str) -> bool:
     return ("@" in text or " at " in text) and (_BRACKETED_ADDRESS.search(text) is not None or "***@***.***>" in text)
 
 
-@lru_cache(maxsize=64)  # the same few lines are looked at several times in a row
-def _wrote(text: str) -> _Verb | None:
-    """Where `text` says that somebody wrote (or, at its end, said), with the words beside it."""
-    lowered = text.lower()
-    if len(lowered) != len(text):
-        lowered = text  # one of the few letters whose small form is longer: the places below have to be those of `text`
-    before: re.Match[str] | None = None
-    matches = _WORD.finditer(lowered)
-    for match in matches:
-        word = match[0]
-        if word in words.WROTE or (word in words.SAID and text[match.end() :].strip() in (":", "：")):
-            name_ends = before is not None and lowered[before.start() - 1 : before.start()] not in (".", "@")
-            by = [before[0]] if before is not None and name_ends else []
-            if word in words.WROTE and (after := next(matches, None)):
-                by.append(after[0])
-            return _Verb(match.start(), match.end(), frozenset(by), word in words.SAID)
-        if word not in words.AUXILIARIES:
-            before = match
-    if not text.isascii() and (within := _WROTE_WITHIN.search(text)):
-        return _Verb(within.start(), within.end(), frozenset())
-    return None
-
-
 def _by_person(text: str) -> bool:
     """Whether only a person writes so: a sentence before it, or "I wrote", "as he wrote"."""
     if _SENTENCE_ENDS.search(text):
         return True
-    verb = _wrote(text)
-    return verb is not None and bool(verb.by & (_YOU | _OTHERS))
+    verb = wrote(text)
+    return verb is not None and bool(verb.by & (YOU | OTHERS))
 
 
 def _certain(text: str, above: Sequence[str]) -> bool:
@@ -286,23 +232,10 @@ def _short(line: str) -> bool:
     line = line.strip()
     if len(line) > 80 or (line[-1:] not in (":", "：") and not line.endswith(words.LAST_WORDS)):
         return False
-    verb = _wrote(line)
-    if verb is None or verb.said or verb.by & (_YOU | _OTHERS):
+    verb = wrote(line)
+    if verb is None or verb.said or verb.by & (YOU | OTHERS):
         return False
     name = (line[: verb.start] + line[verb.end :]).strip(" :：,")
     if _OPENER.match(name.lower()) and not name[:1].isdigit():
         name = name.split(None, 1)[-1]
-    return 0 < len(name.split()) <= 6 and _is_name(name)
-
-
-def _is_name(text: str) -> bool:
-    """Whether `text` may be somebody's name: few words, capitals where the script has them, no word of a sentence."""
-    found = text.strip(" ,\"'*").split()
-    if not 0 < len(found) <= 7 or found[0].lower().strip(",") in _NOT_IN_NAMES:
-        return False
-    if _SPELLED.match(text):
-        return True
-    return all(
-        (not one[0].islower() or one.lower().strip(",.") in _PARTICLES) and ("." not in one or len(one) <= 5)
-        for one in found
-    )
+    return 0 < len(name.split()) <= 6 and is_name(name)

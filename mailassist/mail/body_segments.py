@@ -8,13 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mailassist.mail import notes_headers
 from mailassist.mail import quote_markers as markers
 from mailassist.mail.marked_quotes import Segment, mark_below, mark_of, quote
 from mailassist.mail.signature_block import signature
 
 _DELIMITER = re.compile(r"(?:--|- -- ?|—|––?|_{2,4}|-{3,})\s*|_{6,}|-{6,}")
-_LEFT_OUT = re.compile(r"\s*[<\[(]?(?:\.\s?\.\s?\.+|…|snip|snipped|cut|schnipp)[>\])]?\s*", re.IGNORECASE)  # of a quote
+_LEFT_OUT = re.compile(
+    r"\s*(?:[<\[(]?(?:\.\s?\.\s?\.+|…|snip|snipped|cut|schnipp)[>\])]?|[<\[(]\.{3}.{1,60}\.{3}[>\])])\s*",
+    re.IGNORECASE,
+)  # of a quote
 _MOST_DELIMITERS = 500  # that are looked at closely
+_WRAPPED = 60  # characters of a line from which on a program may have wrapped it
 _MOST_TRIES = 5_000  # lines looked at closely; no real mail has as many
 _RULE = re.compile(r"\s*(?:-{16,}|_{16,})\s*")
 _NAME_LINE = re.compile(r"[^.!?:;]{1,60}|[^\s@]{1,60}@[^\s@]{3,60}")
@@ -39,6 +44,8 @@ class _Finder:
         self.own = 0  # where the run of the author's lines begins that is being read
         self.tries, self.delimiters = _MOST_TRIES, _MOST_DELIMITERS
         self.encoded_ends = True
+        self.notes = not notes_headers.TO_LINES.isdisjoint(lines)
+        self.announced = False  # whether an attribution at the top belongs to a quote below the author's text
         self.mark: str | re.Pattern[str] = ""  # how an attributed quote above was marked, where not by ">"
         self.segments: list[Segment] = []
 
@@ -54,8 +61,15 @@ class _Finder:
                 number = skipped
                 continue
             segment = None
-            if head in _LOOKED_AT or ":" in line or "：" in line or line[-1] in markers.LAST_CHARACTERS or self.mark:
-                segment = self._special(number, line, head) if head else None
+            if head and (
+                head in _LOOKED_AT
+                or ":" in line
+                or "：" in line
+                or line[-1] in markers.LAST_CHARACTERS
+                or self.mark
+                or (self.notes and line in notes_headers.TO_LINES)
+            ):
+                segment = self._special(number, line, head)
             if segment is None:
                 number += 1
                 continue
@@ -92,6 +106,10 @@ class _Finder:
         colon = ":" in line or "：" in line
         if self.tries <= 0:
             return None
+        if (head == "|" or line in notes_headers.TO_LINES or (colon and line[:8].isspace())) and (
+            copied := self._notes(number, head)
+        ):
+            return copied
         if not (colon or head in _HEADS or markers.may_end_attribution(line) or "bove this line" in line):
             return None
         if head in _HEADS and (segment := self._delimited(number, line)):
@@ -105,6 +123,20 @@ class _Finder:
                 return self._history(number, block, "")
         return self._attributed(number, line)
 
+    def _notes(self, number: int, head: str) -> Segment | None:
+        """History below a header that Lotus Notes copied, which line `number` may be in."""
+        self.tries -= 1
+        if head == "|":
+            after = notes_headers.box(self.lines, number)
+            found = (number, after) if after else None
+        elif self.lines[number] in notes_headers.TO_LINES:
+            found = notes_headers.plain_header(self.lines, number, self.own)
+        else:
+            found = notes_headers.columns(self.lines, number, self.own)
+        if found is None:
+            return None
+        return Segment("history", _below_own(self.lines, found[0], self.own), self.end, True, found[1])
+
     def _ruled(self, number: int) -> bool:
         """Whether a rule stands right above line `number`, and an address in it: Outlook's short header blocks."""
         above = number - 1
@@ -117,6 +149,10 @@ class _Finder:
         if line[:2] == ">>" and (found := markers.attribution(lines, number, self.own)):
             return self._after_attribution(number, *found)
         segment = quote(lines, number, self.end, mark_of(head))
+        if self.announced:
+            self.announced = False
+            segment.attributed, segment.content = True, max(segment.content, number)
+            return segment
         if segment.end == number + 1 and line[:6] == ">From " and not segment.attributed:
             return None  # how mbox files write a line that begins with "From "
         if segment.attributed:
@@ -186,17 +222,39 @@ class _Finder:
     def _after_attribution(self, last: int, start: int, certain: bool) -> Segment | None:
         lines, end = self.lines, self.end
         number = last + 1
+        own_text = markers.begins_with_own_text(lines[start])
         while number < end and number - last < 8 and (not lines[number].strip() or _LEFT_OUT.fullmatch(lines[number])):
             number += 1
         if number < end:
             if mark := mark_below(lines, number, end):
                 self.mark = "" if mark == ">" else mark
-                return quote(lines, number, end, mark, start)
+                return quote(lines, number, end, mark, number if own_text else start)
             if certain and number - last <= 8 and (block := markers.header_block(lines, number)):
                 return self._history(start, block, "original")
-        if not certain:
+        if not certain or own_text:
             return None
+        if number + 1 < end and lines[number + 1][:1] == ">" and len(lines[number]) > _WRAPPED:
+            segment = quote(lines, number + 1, end, ">", start)  # whose first line lost its mark where it was wrapped
+            segment.content = number
+            return segment
+        if not self.segments and not any(map(str.strip, lines[self.own : start])) and self._quoted_below(last):
+            self.announced = True
+            return Segment("history", start, last + 1, True, last + 1)
         return Segment("history", _below_own(lines, start, self.own), end, True, last + 1)
+
+    def _quoted_below(self, last: int) -> bool:
+        """Whether the next marked lines below the attribution on line `last` have no other one: Claws Mail sets the
+        author's text between the two, while an earlier message would attribute what it quotes.
+        """
+        lines, number = self.lines, last + 1
+        while number < self.end and lines[number][:1] != ">":
+            number += 1
+        if number >= self.end or quote(lines, number, self.end, ">").attributed:
+            return False
+        above = number - 1
+        while above > last and not lines[above].strip():
+            above -= 1
+        return above > last and markers.attribution(lines, above, last + 1) is None
 
 
 def _below_own(lines: Sequence[str], start: int, own: int, signed: bool = False) -> int:

@@ -102,10 +102,12 @@ _FOOTER_HINTS = (  # every footer has one of them
     "subscri", "receiv", "directly", "mailing", "mailman", "listinfo", "visit topic", "this discussion", "this topic",
     "notification", "more options", "message id", "to post to", "groups.google", "archives", "erhalten", "abmelden",
     "abonner", "recevez", "recib", "suscri", "inscri", "inscrever", "abbestellen", "отписаться", "退订", "配信停止",
+    "scrubbed",
 )  # fmt: skip
 _FOOTER_HEADS = frozenset("ytr[vsfm")
 _LINE_HEADS = frozenset("_-=*#~—–")
 _LINE = re.compile(r"\s*(?:[_\-=*#~]{3,}|-- ?|—|–|_{2})\s*")
+_NEXT_PART = re.compile(r"-{5,} next part -{5,}\s*")  # below it Mailman's archive says what it took out
 _WIDE_LINE = re.compile(r"\s*[_\-=*#~]{8,}\s*")
 
 
@@ -215,7 +217,9 @@ def _footer_starts(lines: Sequence[str], end: int) -> Iterator[int]:
         if above - number > 9:
             return
         head = line.lstrip()[:1].lower()
-        if head in _FOOTER_HEADS and _FOOTER_BEGINS.match(line) and _REACHES.search("\n".join(lines[number:end])):
+        if (head in _FOOTER_HEADS and _FOOTER_BEGINS.match(line) and _REACHES.search("\n".join(lines[number:end]))) or (
+            head == "-" and _NEXT_PART.fullmatch(line) and "scrubbed" in lines[min(number + 1, end - 1)]
+        ):
             above = number
             yield number
         elif head in _LINE_HEADS and _LINE.fullmatch(line):

@@ -14,6 +14,7 @@ from mailassist.mail.attribution_lines import DATE, DIRECTION, has_bracketed_add
 from mailassist.mail.attribution_lines import LAST_CHARACTERS as LAST_CHARACTERS
 from mailassist.mail.attribution_lines import attribution as attribution
 from mailassist.mail.attribution_lines import begins_with_attribution as begins_with_attribution
+from mailassist.mail.attribution_lines import begins_with_own_text as begins_with_own_text
 from mailassist.mail.attribution_lines import may_end_attribution as may_end_attribution
 
 _KEYS = {

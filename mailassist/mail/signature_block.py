@@ -6,10 +6,13 @@ import re
 from collections.abc import Sequence
 
 from mailassist.mail import quote_markers as markers
+from mailassist.mail.closing_lines import is_advertising
+from mailassist.mail.disclaimers import is_disclaimer
 from mailassist.mail.marked_quotes import mark_below
 
 _LONGEST_SIGNATURE = 25  # lines; what is longer is in doubt
 _LOOKED_BACK = 40  # lines above "--" in which another one makes a rule of it
+_SHORT_PROSE = 60  # characters; a motto below a name is no longer
 _LONGEST_BARE = 8  # lines after a delimiter that is not "-- "; with a telephone number, an address or a link 16
 _POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|ps\d?)\s*[:.\-–,]|\s*p\.\s?s\.\s|\s*PS\s", re.IGNORECASE)
 _IN_NO_SIGNATURE = re.compile(r"(?<=\w)[?？؟](?!\w)|^--$")  # not the "?" of a garbled name
@@ -56,11 +59,27 @@ def signature(lines: Sequence[str], start: int, own: int, end: int, strict: bool
         ):
             return 0
         number += 1
+    if bare == "--" and not strict and not reachable and _is_prose(lines[start + 1 : number]):
+        return 0
     if not strict and (not (unnamed or reachable) or sentences or (filled == 0 and number < end)):
         return 0
     if not strict and bare != "--" and (start + 1 >= end or not lines[start + 1].strip() or start == own == 0):
         return 0
     return number if filled or number >= end else 0
+
+
+def _is_prose(lines: Sequence[str]) -> bool:
+    """Whether what stands below "--" reads on as text: a paragraph of a sentence or more, which no program wrote."""
+    first = " ".join(" ".join(lines).split())
+    said = first.split()
+    small = sum(word[0].islower() for word in said)
+    return (
+        len(first) > _SHORT_PROSE
+        and first[-1] in ".!:;"
+        and small * 3 > len(said) * 2
+        and not any(is_advertising(line) for line in (first, *lines))
+        and not is_disclaimer(first)
+    )
 
 
 def _quoted_or_certain(lines: Sequence[str], last: int, certain: bool, end: int) -> bool:
