@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 import pytest
@@ -28,14 +27,19 @@ LINES = (
         "PS: x",
         "\u200f:",
     ),
+    *("To", "Subject", "03/11/2026 09:12", "|---+--->", "| To: T |", "         T         To: I", "         Subject: x"),
+    *("[Tomás Vidal wrote on 3 Nov 2026]", "-------------- next part --------------", "A part was scrubbed..."),
 )
 BODIES = st.lists(st.one_of(st.sampled_from(LINES), st.text(max_size=12)), max_size=30).map("\n".join)
+
+
+WROTE = "On 3 Nov 2026 at 10:15 Tom Vidal <tom@vidal.example> wrote:"
 
 
 @given(BODIES)
 def test_every_line_is_in_exactly_one_block(body: str) -> None:
     parted = split(body)
-    assert "\n".join(block.text for block in parted.blocks) == re.sub("\r\n?", "\n", body)
+    assert "\n".join(block.text for block in parted.blocks) == body
     parts = " ".join((parted.reply, parted.quoted, parted.signature)).split()
     assert sorted(parts) == sorted(body.split())
 
@@ -82,10 +86,44 @@ def test_what_we_compose_is_split_into_what_it_was_made_of(answer: list[str], qu
         ("Yes.\n\n-- \nYou received this message because you are subscribed to the group \"x\".\nhttps://x.example",
          "own footer"),
         ("Yes.\n\n>>> Tom Vidal 11/3/2026 9:12 AM >>>\nMay we?", "own attribution quoted"),
+        (f"{WROTE}\n\nI would wait.\n\n> May we?\n\nYes.", "attribution own quoted own"),
+        (f"{WROTE}\n\nThat suits me.\n\n> {WROTE}\n> May we?", "attribution forwarded"),
+        (f"Thanks.\n\nYes. {WROTE}\n\nMay we?", "own"),
+        ("Yes.\n\nDr. Le Duc <duc@x.example> wrote:\n> May we?", "own attribution quoted"),
+        ("Yes.\n\nOn 3 Nov 2026, Tom ***@***.***> wrote:\n\nMay we?", "own attribution quoted"),
+        ("Yes.\n\n--\nsimple things should be simple.", "own signature"),
+        ("Yes.\n\n--\nsent from my android device with k-9 mail, please excuse my brevity.", "own advertising"),
+        ("Yes.\n\n--\nTom Vidal, Head of Sales, Vidal Ltd, Madrid, and Managing Director of Vidal GmbH, Berlin.",
+         "own signature"),
+        ("-\nCAUTION: This email came from outside the company. Do not click links.\n\nHello", "disclaimer own"),
+        ("*** CAUTION: This email came from outside the company. Do not click links.\n\nHello", "disclaimer own"),
+        ("Yes.\n\nFrom: Tom Vidal <tom@vidal.example> Sent: 3 Nov 2026 9:12 AM To: Ann Subject: Form\n\nSign.",
+         "own attribution quoted"),
+        ("Ann\nfills in\n\nTo\nTom\nSubject\na trip", "own"),
+        ("Yes:\n\n         Ann         To: Madrid\n         Tom         Subject: trip", "own"),
+        ("Yes:\n\n         Ann         To: Madrid\n         Tom         at 09:12", "own"),
+        ("Yes:\n\n|------+------>\n| To: Madrid |\n|------+------>", "own"),
     ],
 )  # fmt: skip
 def test_a_block_is_of_the_kind_that_it_is(body: str, kinds: str) -> None:
     assert [block.kind.value for block in split(body).blocks] == kinds.split()
+
+
+def test_a_quoted_line_that_lost_its_mark_is_no_attribution() -> None:
+    wrapped = "It seems unlikely to me that you would need to break it as small as\n> a hundred"
+    assert [block.text for block in split(f"{WROTE}\n{wrapped}\n\nYes.").blocks][:2] == [WROTE, wrapped]
+
+
+def test_the_copied_header_of_lotus_notes_goes_to_the_end_of_its_subject() -> None:
+    header = "\nTom Vidal\n03.11.2026 09:12\n\nTo\nAnn\nSubject\na subject that\nis long"
+    assert [block.text for block in split(f"Yes.\n{header}\n\nMay we?").blocks] == ["Yes.", header, "\nMay we?"]
+
+
+def test_what_stands_below_the_lines_that_are_looked_at_is_not_lost() -> None:
+    many = "word\n" * 120_000
+    assert split(many + "> end").reply == many + "> end"
+    parted = split(f"Yes.\n\n{WROTE}\n\n{many}end")
+    assert (parted.reply, parted.quoted) == ("Yes.", f"{WROTE}\n\n{many}end")
 
 
 @pytest.mark.parametrize(
@@ -117,6 +155,14 @@ def test_struck_out_text_does_not_read_as_current() -> None:
     "body",
     [
         *(">" * 5_000_000, ">\n" * 1_000_000, "On " * 1_600_000, "From: a\n" * 500_000, "-- \n\n" * 500_000),
+        *(
+            "\n" * 5_000_000,
+            "-- \na\n" * 800_000,
+            "Am 3.11.2026 schrieb\n" * 240_000,
+            "___\n" * 1_250_000,
+            "On\n" * 1_600_000,
+        ),
+        *("|" * 5_000_000, "* " * 2_500_000, "-" * 5_000_000, "To\ncc\nSubject\n" * 350_000, "|---+--->\n" * 500_000),
         *("On 3 Nov 2026 at 10:15 T <a@b> wrote:\n" * 50_000, "begin 644 a\n" * 200_000, "```x\ny\n" * 200_000),
         *("Sent from " * 300_000, "-" * 3_000_000, ("-" * 40 + "reply " * 13 + "\n") * 20_000, "<a@b:\n" * 300_000),
     ],
