@@ -119,6 +119,11 @@ def test_the_copied_header_of_lotus_notes_goes_to_the_end_of_its_subject() -> No
     assert [block.text for block in split(f"Yes.\n{header}\n\nMay we?").blocks] == ["Yes.", header, "\nMay we?"]
 
 
+def test_the_delimiter_above_advertising_is_not_the_author_s() -> None:
+    text = "Yes.\n\n--\nsent from my android device with k-9 mail, please excuse my brevity."
+    assert split(text).reply == "Yes."
+
+
 def test_what_stands_below_the_lines_that_are_looked_at_is_not_lost() -> None:
     many = "word\n" * 120_000
     assert split(many + "> end").reply == many + "> end"
