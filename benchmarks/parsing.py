@@ -41,7 +41,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stder
 
 def run(arguments: list[str]) -> None:
     """`arguments`: a folder with mbox files (the sample mailbox, repeated)."""
-    raws = _read(Path(arguments[0])) if arguments else _sample()
+    raws = read_mails(Path(arguments[0])) if arguments else sample_mails()
     seconds: dict[str, list[float]] = {"parse": [], "thread": [], "library": []}
     conversations = 0
     for _ in range(ROUNDS):
@@ -73,11 +73,11 @@ def _cpu(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def _read(folder: Path) -> list[bytes]:
+def read_mails(folder: Path) -> list[bytes]:
     return [raw for path in sorted(folder.glob("*.mbox")) for raw in read_messages(path)]
 
 
-def _sample() -> list[bytes]:
+def sample_mails() -> list[bytes]:
     """The sample mailbox as often as needed, each time with other ids."""
     once = [message.raw for message in load(datetime.now(UTC))]
     times = range(SAMPLE // len(once) + 1)

@@ -369,7 +369,7 @@ class _Choice:
         """The texts that are not whole in the prompt: the message's number, the text, the attachment's name."""
         for number, part in enumerate(self.parts):
             if number not in self.chosen or number in self.seen:
-                text = part.text + (f"\n\n{part.quoted}" if part.quoted else "")
+                text = part.own + (f"\n\n{part.quoted}" if part.quoted else "")
                 for section in _sections(text[:_LONGEST_DOCUMENT]):
                     yield number, section, ""
                 for document in self.attached[number]:

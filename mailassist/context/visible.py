@@ -37,6 +37,8 @@ _LONG_LINK = re.compile(r"((?i:https?)://[^\s<>]{192})[!-;=?-~]+")
 _MARKED_LINE = re.compile(r"^[ \t]*[>|]", re.MULTILINE)
 _CODE = re.compile(r"[(){}\[\]=;$<>]")
 _SIGNATURE = re.compile(r"--? ?$")
+_WRITTEN = (BlockKind.OWN, BlockKind.FORWARDED)
+_NOT_WRITTEN = (BlockKind.SIGNATURE, BlockKind.DISCLAIMER)
 _PARAGRAPHS = re.compile(r"\n\s*\n")
 
 
@@ -47,6 +49,7 @@ class Visible:
     entry: Entry
     text: str  # what its author newly wrote; never empty
     quoted: str = ""  # what it quotes that is not in the conversation
+    own: str = ""  # the same without remarks of ours; may be empty
     sources: tuple[str, ...] = ()  # the Message-IDs of the earlier messages that it quotes
 
 
@@ -60,11 +63,12 @@ def visible(conversation: Conversation, delimiter: str, longest: int | None = No
     blocks = [_blocks(message) for message in messages]
     near = _first_within(messages, longest)
     origins = Origins()
-    for kinds in ((BlockKind.SIGNATURE, BlockKind.DISCLAIMER), (BlockKind.OWN, BlockKind.FORWARDED)):
+    for kinds in (_NOT_WRITTEN, _WRITTEN):
+        shift = len(messages) if kinds is _NOT_WRITTEN else 0  # what equals a signature is no copy of a text
         for number, parts in reversed(list(enumerate(blocks))):
             for block in parts:
                 if block.kind in kinds:
-                    origins.add_before(block.text, number, wrapped=number >= near)
+                    origins.add_before(block.text, number + shift, wrapped=number >= near)
     found = []
     for number, (entry, parts) in enumerate(zip(conversation.entries, blocks, strict=True)):
         reading = _Reading(origins, number)
@@ -75,8 +79,9 @@ def visible(conversation: Conversation, delimiter: str, longest: int | None = No
                 reading.own.append(block.text)
         own = _data("\n".join(reading.own).strip("\n"), delimiter)
         quoted = _data("\n\n".join(reading.missing), delimiter)
-        sources = tuple(messages[source].message_id for source in sorted(reading.sources))
-        found.append(Visible(entry, _with_remarks(entry, own, bool(quoted), delimiter), quoted, sources))
+        quoted_ones = sorted({source % len(messages) for source in reading.sources})
+        sources = tuple(messages[source].message_id for source in quoted_ones)
+        found.append(Visible(entry, _with_remarks(entry, own, bool(quoted), delimiter), quoted, own, sources))
     return found
 
 

@@ -205,7 +205,7 @@ def test_the_whole_prompt_never_exceeds_the_budget_and_holds_the_newest(
     made = prompt(talk(*said), Wish(wish), budget=budget)
     assert made.tokens <= budget
     assert made.packed.messages[-1].message_id == f"<{len(said) - 1}@test>"
-    assert made.input.count(MARK) == len(made.packed.messages) + 3
+    assert made.input.count(MARK) == len(made.packed.messages) + 3 + bool(made.packed.excerpts)
 
 
 def test_the_budget_holds_where_a_whole_costs_more_than_its_parts() -> None:
