@@ -1,45 +1,35 @@
 """What the other side asks, and which of it nobody has answered yet: found by going through the conversation.
 
-A question is told by its mark, a request by the phrases of `requests.toml`. An answer closes what it takes up: what it
-quotes, what it shares words with, what it gives the kind of answer for ("when?" and a date). An answer that takes up
-nothing of what was asked is a whole one ("Yes, that suits us.") and closes everything.
+What asks is told by `asking`, what answers by `answers`. An answer closes what it takes up: what it quotes, what it
+shares words with, what it gives the kind of answer for ("when?" and a date); one that takes up nothing in particular
+("Yes, that suits us.") all that is not asked for in particular. A promise or a question back closes nothing. Where
+that is doubtful, an ask stays open: one that is missed is worse than one that is repeated.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import Any
-from unicodedata import normalize
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from mailassist.context.clean import data_text, one_line
-from mailassist.context.language import detect
-from mailassist.context.matching import answer_kinds, asked_kinds, terms
+from mailassist.context.answers import LONGEST_TEXT, Answer, Wanted, content, items, written
+from mailassist.context.asking import LONGEST_ASK as LONGEST_ASK
+from mailassist.context.asking import addressee, is_idle, said
+from mailassist.context.asking import asks_of as asks_of
+from mailassist.context.clean import data_text
+from mailassist.context.matching import terms
+from mailassist.context.phrases import folded
 from mailassist.context.sentences import is_question, sentences
-from mailassist.mail.message import BlockKind, Message
+from mailassist.mail.automatic import automatic_reply
+from mailassist.mail.message import Address, BlockKind, Message
+from mailassist.mail.subjects import is_reply
 from mailassist.mail.threads import Conversation, Entry
 
-LONGEST_ASK = 200  # characters
-LONGEST_TEXT = 20_000  # characters of a message that are looked at
 MOST_ASKS = 12
 LOOKED_AT = 40  # of the newest messages: what was asked before is not waited for any more
 _MOST_OPEN = 60  # that are kept in mind; the oldest give way
-
-# What must not be carried on unseen: addresses of the web and of mail, in the other side's words.
-_ADDRESS = re.compile(
-    r"(?:https?://|www\.)[^\s<>]{0,2000}[^\s<>.,;:!?)\]]|(?<![^\s<>@])[^\s<>@]{1,64}@[^\s<>@]{1,255}\.\w+",
-    re.IGNORECASE,
-)
-_QUOTED_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)  # what they answered there
-_GONE = "\ufffc"  # stands for an address while sentences are told apart
-# Where a clause begins, after a mark; where a word begins, after the conjunctions that Hebrew and Arabic write onto it.
-_CLAUSE = r"(?:^|[,:;(…、，：；،؛]|\s[-–—])[\s\"'“„«¡¿]*"
-_WORD_BEGINS = r"(?<!\w)[וفو]?"
-_WITHOUT_SPACES = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_SHORT_BODY = 12  # words up to which a body leaves what is asked to the subject
+_POINTS = 2  # stems up to which an ask only points at what is forwarded: "Can you answer this?"
+_ALIKE = 0.75  # of the stems of the shorter ask: what one asked again shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,60 +43,128 @@ class Ask:
     kind: str  # "question" or "request"
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class OpenAsk:
     """An ask while the conversation is gone through."""
 
     entry: Entry
     text: str
     kind: str
+    wanted: Wanted
+    author: str = field(init=False)
+    passed_over: bool = False  # we wrote since, and did not answer it
+
+    def __post_init__(self) -> None:
+        self.author = _author(self.entry)
 
 
 def open_asks(conversation: Conversation) -> list[OpenAsk]:
     """What the other side asked and nobody has answered since, oldest first, each once; at most `MOST_ASKS`."""
+    people = _People.of(conversation)
+    entries = conversation.entries[-LOOKED_AT:]
+    authors = {entry.message.message_id: _author(entry) for entry in entries}
     found: list[OpenAsk] = []
-    for entry in conversation.entries[-LOOKED_AT:]:
+    for entry in entries:
+        if automatic_reply(entry.message):
+            continue
         if found:
-            found = _still_open(found, entry)
+            found = _still_open(found, entry, people, authors)
         if not entry.ours:
-            asked = [OpenAsk(entry, text, kind) for text, kind in asks_of(_written(entry.message))]
-            again = {ask.text.casefold() for ask in asked}
-            found = [*(ask for ask in found if ask.text.casefold() not in again), *asked][-_MOST_OPEN:]
+            asked = list(_asked(entry, people))
+            found = [*(ask for ask in found if not any(_alike(ask, new) for new in asked)), *asked][-_MOST_OPEN:]
     return found[-MOST_ASKS:]
 
 
-def asks_of(text: str) -> list[tuple[str, str]]:
-    """The questions and requests in `text`, in order, each once: its sentence and what it is."""
-    found: dict[str, tuple[str, str]] = {}
-    requests = _requests(detect(text))
-    for sentence in sentences(_ADDRESS.sub(_GONE, text)):
-        question = is_question(sentence)
-        if question or requests.holds(sentence):
-            asked = one_line(sentence, LONGEST_ASK).replace(_GONE, "[...]")
-            found.setdefault(asked.casefold(), (asked, "question" if question else "request"))
-    return list(found.values())
+def _asked(entry: Entry, people: _People) -> Iterator[OpenAsk]:
+    """What a message asks the user."""
+    message = entry.message
+    if people.is_for_others(message):
+        return
+    text = written(message)
+    numbers = {folded(item)[:30]: number for number, item in items(text).items()}
+    asked = asks_of(text)
+    if all(len(content(ask, people.stems)) <= _POINTS for ask, _ in asked):
+        asked += asks_of(_forwarded(message)) if asked else []
+        asked = _in_subject(message, asked, text) + asked
+    others = people.without(message.author)
+    for place, (ask, kind) in enumerate(asked, start=1):
+        taken_back = kind == "request" and said("withdrawn").search(folded(ask))  # "please ignore my last mail"
+        if taken_back or addressee(ask, people.ours, others) == "others":
+            continue
+        number = next((n for item, n in numbers.items() if folded(ask).startswith(item)), place)
+        yield OpenAsk(entry, ask, kind, Wanted.of(ask, number, people.stems))
 
 
-def _written(message: Message) -> str:
-    written = data_text((message.reply or message.text)[:LONGEST_TEXT], "")
-    return _QUOTED_LINE.sub("", written)
+def _forwarded(message: Message) -> str:
+    passed_on = [block.text for block in message.blocks if block.kind is BlockKind.FORWARDED]
+    return data_text("\n\n".join(passed_on)[:LONGEST_TEXT], "")
 
 
-def _still_open(found: Sequence[OpenAsk], entry: Entry) -> list[OpenAsk]:
-    """The asks that `entry` leaves open: an author does not answer their own, a third person only what fits."""
-    author = _author(entry)
-    theirs = [ask for ask in found if _author(ask.entry) != author]
-    if not theirs:
-        return list(found)
-    answer = _Answer.of(entry.message)
-    parent = entry.parent
-    matched = {id(ask) for ask in theirs if answer.takes_up(ask.text)}
-    if entry.ours:
-        direct = [ask for ask in theirs if parent in (None, ask.entry.message.message_id)]
-        if not any(id(ask) in matched for ask in direct):
-            matched.update(id(ask) for ask in direct)  # "Yes, that suits us."
-        matched.update(id(ask) for ask in direct if not answer.misses(ask.text))
-    return [ask for ask in found if id(ask) not in matched]
+def _in_subject(message: Message, asked: Sequence[tuple[str, str]], text: str) -> list[tuple[str, str]]:
+    """What the subject asks, where its author wrote it for this message and asks nothing else below."""
+    if asked or is_reply(message.subject):
+        return []
+    found = asks_of(data_text(message.subject, ""))
+    short = len(text.split()) <= _SHORT_BODY
+    return [(ask, kind) for ask, kind in found if kind == "question" or short][:1]
+
+
+def _alike(older: OpenAsk, newer: OpenAsk) -> bool:
+    """Whether `newer` is `older` asked again."""
+    if older.text.casefold() == newer.text.casefold():
+        return True
+    if older.author != newer.author or older.entry is newer.entry:
+        return False
+    one, other = older.wanted, newer.wanted
+    fewer = min(len(one.terms), len(other.terms))
+    same = len(one.terms & other.terms)
+    return same >= 2 and same >= fewer * _ALIKE and (one.hard == other.hard or not (one.hard and other.hard))
+
+
+def _still_open(found: Sequence[OpenAsk], entry: Entry, people: _People, authors: Mapping[str, str]) -> list[OpenAsk]:
+    """The asks that `entry` leaves open: authors take their own back, a third person answers only what fits."""
+    author = authors[entry.message.message_id]
+    own = [ask for ask in found if ask.author == author]
+    closed = _taken_back(own, entry, people) if own and not entry.ours else set()
+    theirs = [ask for ask in found if ask.author != author]
+    if theirs:
+        answer = Answer.of(entry.message, people.stems)
+        direct = [ask for ask in theirs if entry.ours and not ask.passed_over and _answers(entry, ask, authors)]
+        older = [ask for ask in theirs if ask not in direct]
+        done = answer.closes([ask.wanted for ask in direct], [ask.wanted for ask in older])
+        closed |= {id(ask) for ask in theirs if id(ask.wanted) in done}
+        for ask in direct:
+            ask.passed_over = True
+    return [ask for ask in found if id(ask) not in closed]
+
+
+def _answers(entry: Entry, ask: OpenAsk, authors: Mapping[str, str]) -> bool:
+    """Whether our message is an answer to the one that asks: it names no other, or one of the same author."""
+    return entry.parent is None or authors.get(entry.parent) == ask.author
+
+
+def _taken_back(own: Sequence[OpenAsk], entry: Entry, people: _People) -> set[int]:
+    """The asks that their author takes back ("never mind"), or names as settled."""
+    closed: set[int] = set()
+    for sentence in sentences(written(entry.message)):
+        lower = folded(sentence)
+        if is_question(sentence) and not is_idle(sentence):
+            continue
+        back = bool(said("withdrawn").search(lower))
+        if not back and (not said("settled").search(lower) or said("ahead").search(lower)):
+            continue
+        about = content(sentence, people.stems)
+        named = [ask for ask in own if _names(about, ask.wanted, at_least=1 if back else 2)]
+        if back and not named:
+            newest = own[-1].entry
+            named = [ask for ask in own if ask.entry is newest]
+        closed.update(map(id, named))
+    return closed
+
+
+def _names(about: frozenset[str], ask: Wanted, at_least: int) -> bool:
+    shared = len(about & ask.terms)
+    return shared >= at_least or (shared > 0 and shared == len(ask.terms))
 
 
 def _author(entry: Entry) -> str:
@@ -115,82 +173,42 @@ def _author(entry: Entry) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What an answer takes up."""
+class _People:
+    """The names of those who write and read."""
 
-    terms: frozenset[str]
-    kinds: frozenset[str]
-    quoted: str  # what it answers line by line, words only
+    conversation: Conversation
+    ours: frozenset[str]  # words in lower case
+    others: frozenset[str]
+    stems: frozenset[str]  # of all names
 
     @classmethod
-    def of(cls, message: Message) -> _Answer:
-        text = _written(message)
-        quoted = " ".join(block.text for block in message.blocks if block.kind is BlockKind.ANSWERED)
-        return cls(frozenset(terms(text)), answer_kinds(text), _folded(quoted.replace(">", " ")[:LONGEST_TEXT]))
+    def of(cls, conversation: Conversation) -> _People:
+        """Those of `conversation`, as its newest messages name them."""
+        own = conversation.own
+        ours: set[str] = set()
+        others: set[str] = set()
+        for entry in conversation.entries[-LOOKED_AT:]:
+            message = entry.message
+            for address in (*message.from_[:5], *message.to[:20], *message.cc[:20]):
+                (ours if own.owns(address.email) else others).update(_name_words(address))
+        stems = {stem for word in (*ours, *others) for stem in terms(word)}
+        return cls(conversation, frozenset(ours), frozenset(others - ours), frozenset(stems))
 
-    def takes_up(self, ask: str) -> bool:
-        """Whether the answer says something to `ask` in particular."""
-        if self.quoted and _folded(ask) in self.quoted:
-            return True
-        asked = set(terms(ask))
-        shared = asked & self.terms
-        return len(shared) >= 2 or len(shared) * 2 >= len(asked) > 0 or bool(asked_kinds(ask) & self.kinds)
+    def without(self, author: Address | None) -> frozenset[str]:
+        """The names of the others but for those of `author`."""
+        return self.others.difference(_name_words(author)) if author else self.others
 
-    def misses(self, ask: str) -> bool:
-        """Whether `ask` wants a kind of answer that is not there, or was left out where others were quoted."""
-        return bool(self.quoted) or bool(asked_kinds(ask) - self.kinds) or not asked_kinds(ask)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-@dataclass(frozen=True, slots=True)
-class _Requests:
-    """What tells a request without a question mark in one language."""
-
-    any_ask: re.Pattern[str]  # whether one of `asks` is there at all
-    asks: tuple[re.Pattern[str], ...]
-    no_asks: tuple[re.Pattern[str], ...]
-
-    def holds(self, sentence: str) -> bool:
-        """Whether one of `asks` stands in `sentence`, and none of `no_asks` goes on with it or around it."""
-        lower = normalize("NFC", sentence).casefold().replace("’", "'")
-        if not self.any_ask.search(lower):
+    def is_for_others(self, message: Message) -> bool:
+        """Whether a message that the user only got a copy of greets somebody else by name."""
+        own = self.conversation.own
+        if not message.to or any(own.owns(address.email) for address in message.to):
             return False
-        ends = {match.end(1) for ask in self.asks for match in ask.finditer(lower)}
-        formulas = [match.span(1) for formula in self.no_asks for match in formula.finditer(lower)] if ends else []
-        return any(not any(start < end <= last for start, last in formulas) for end in ends)
+        readers = {word for address in message.to for word in _name_words(address)}
+        first = folded(written(message)[:200]).partition("\n")[0]
+        words = first.rstrip(" ,:!-–").split()
+        return len(words) <= 4 and bool(readers.intersection(words)) and not self.ours.intersection(words)
 
 
-@cache
-def _requests(language: str) -> _Requests:
-    """Those of `language`; of a text too short to tell (""), those of every language."""
-    tables = [_phrases(language)] if language else list(_table().values())
-    asks, no_asks = (
-        tuple(_phrase(phrase) for table in tables for phrase in table.get(key, ())) for key in ("asks", "no_asks")
-    )
-    return _Requests(re.compile("|".join(ask.pattern for ask in asks)), asks, no_asks)
-
-
-def _phrase(entry: str) -> re.Pattern[str]:
-    """The pattern of an entry of `asks` or `no_asks`; its group is the phrase."""
-    phrase = re.escape(normalize("NFC", entry.strip("^* ")).casefold())
-    if _WITHOUT_SPACES.match(entry.strip("^")):
-        return re.compile(f"{_CLAUSE if entry.startswith('^') else ''}({phrase})")
-    if entry.startswith("*"):
-        return re.compile(rf"\w({phrase})(?!\w)")
-    before = _CLAUSE if entry.startswith("^") else _WORD_BEGINS
-    after = r"(?!\w)" if entry.endswith(" ") else ""
-    return re.compile(f"{before}({phrase}){after}")
-
-
-def _phrases(language: str) -> Mapping[str, Any]:
-    """The data file's table for `language`, else English."""
-    base = language.partition("-")[0].lower()
-    return _table().get({"no": "nb", "nn": "nb"}.get(base, base), _table()["en"])
-
-
-@cache
-def _table() -> Mapping[str, Mapping[str, Any]]:
-    return tomllib.loads(resources.files("mailassist.context").joinpath("requests.toml").read_text(encoding="utf-8"))
+def _name_words(address: Address) -> list[str]:
+    name = address.name or address.email.partition("@")[0]
+    return [word for word in folded(name[:80]).replace(",", " ").replace(".", " ").split() if len(word) > 1]

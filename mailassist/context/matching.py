@@ -110,18 +110,29 @@ def asked_kinds(text: str) -> frozenset[str]:
     return frozenset(kind for kind, cues in _asked().items() if cues.search(text[:_LONGEST].casefold()))
 
 
+def is_particular(text: str) -> bool:
+    """Whether `text` asks with a word that yes or no does not answer: "when", "which", "how much"."""
+    return bool(_interrogative().search(text[:_LONGEST].casefold()))
+
+
 def answer_kinds(text: str) -> frozenset[str]:
     """The kinds of answer that `text` gives, by its form."""
     text = text[:_LONGEST]
     found = set()
     digits = _DIGITS.search(text) is not None
-    if (digits and _CLOCK.search(text)) or any(word in _times() for word in _TERM.findall(text.casefold())):
+    words = _TERM.findall(text.casefold())
+    unspaced = (word for word in words if _PAIRS.match(word))
+    if (
+        (digits and _CLOCK.search(text))
+        or not _times().isdisjoint(words)
+        or any(_unspaced_times().search(word) for word in unspaced)
+    ):
         found.add("time")
     if digits and _AMOUNT.search(text):
         found.add("amount")
     if digits:
         found.add("number")
-    if _NAME.search(text):
+    if any(not name.group().isupper() for name in _NAME.finditer(text)):  # EUR is nobody
         found.update(("person", "place"))
     return frozenset(found)
 
@@ -170,11 +181,23 @@ def _unspaced() -> tuple[tuple[str, Sequence[str]], ...]:
 
 
 @cache
+def _unspaced_times() -> re.Pattern[str]:
+    return re.compile("|".join(sorted((word for word in _times() if _PAIRS.match(word)), key=len, reverse=True)))
+
+
+@cache
+def _interrogative() -> re.Pattern[str]:
+    return _cues(str(_data()["interrogative"]["words"]))
+
+
+@cache
 def _asked() -> Mapping[str, re.Pattern[str]]:
-    patterns = {}
-    for kind, cues in _data()["asked"].items():
-        phrases = [cue.strip() for cue in str(cues).split(";") if cue.strip()]
-        spaced = "|".join(re.escape(cue) for cue in phrases if not _PAIRS.search(cue))
-        unspaced = "|".join(re.escape(cue) for cue in phrases if _PAIRS.search(cue))
-        patterns[kind] = re.compile(rf"(?<!\w)(?:{spaced})(?!\w)|{unspaced}")
-    return patterns
+    return {kind: _cues(str(cues)) for kind, cues in _data()["asked"].items()}
+
+
+def _cues(cues: str) -> re.Pattern[str]:
+    """What finds one of `cues`, between which ";" stands, in lower-case text."""
+    phrases = [cue.strip() for cue in cues.split(";") if cue.strip()]
+    spaced = "|".join(re.escape(cue) for cue in phrases if not _PAIRS.search(cue))
+    unspaced = "|".join(re.escape(cue) for cue in phrases if _PAIRS.search(cue))
+    return re.compile(rf"(?<!\w)(?:{spaced})(?!\w)|{unspaced}")

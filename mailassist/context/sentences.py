@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 LOOKED_BACK = 40  # characters before the end of a sentence that tell whether it is one
+LONGEST_ABBREVIATION = 16  # of them
 
 # The end of a sentence: a mark before white space, closing quotes included; marks of CJK need no space behind them.
 _SENTENCE_END = re.compile(r"[.!?…؟।;\u037e]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]?")
@@ -54,8 +55,11 @@ def _goes_on(before: str, following: str) -> bool:
         return False
     if not following.strip():
         return False
-    shortened = _ABBREVIATION.search(before) or (_NUMBER_FOLLOWS.match(following) and _BEFORE_NUMBER.search(before))
-    return following.lstrip()[:1].islower() or bool(shortened)
+    if following.lstrip()[:1].islower():
+        return True
+    start = max(len(before) - LONGEST_ABBREVIATION, 0)
+    shortened = _ABBREVIATION.search(before, start)
+    return bool(shortened or (_NUMBER_FOLLOWS.match(following) and _BEFORE_NUMBER.search(before, start)))
 
 
 def is_question(sentence: str) -> bool:

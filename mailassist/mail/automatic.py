@@ -39,6 +39,11 @@ def automatic(message: Message, own: OwnAddresses) -> str:
     return _announced(message) or _list(message) or _sender(message)
 
 
+def automatic_reply(message: Message) -> bool:
+    """Whether a program certainly wrote `message`: an automatic reply, a bounce, a receipt."""
+    return bool(_automatic_reply(message) or _report(message))
+
+
 def _automatic_reply(message: Message) -> str:
     submitted = message.header("auto-submitted").partition(";")[0].strip().lower()
     if submitted.startswith("auto-replied"):
