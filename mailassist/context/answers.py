@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mailassist.context.asking import requests_in, said, without_addresses
+from mailassist.context.asking import pieces, requests_in, said, without_addresses
 from mailassist.context.clean import data_text
 from mailassist.context.matching import answer_kinds, asked_kinds, is_particular, terms
 from mailassist.context.phrases import folded
-from mailassist.context.sentences import is_question, sentences
+from mailassist.context.sentences import is_question
 from mailassist.mail.message import BlockKind, Message
 
 LONGEST_TEXT = 20_000  # characters of a message that are looked at
@@ -80,6 +80,7 @@ class _Said:
     agrees: bool = False  # it begins with yes or no
     to_all: bool = False  # "yes to both"
     text: str = ""
+    speaks: bool = True  # it has words other than thanks and names
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,9 @@ class Answer:
 
 def _right_below(asks: Sequence[Wanted], said: Sequence[_Said]) -> set[int]:
     """The one ask that is quoted, where anything is said to it."""
-    does = {one.does for one in said}
-    return set(map(id, asks)) if len(asks) == 1 and "says" in does and not does & {"asks", "defers"} else set()
+    if len(asks) != 1 or any(one.does in ("asks", "defers") for one in said):
+        return set()
+    return {id(ask) for ask in asks if any(one.speaks for one in said)}
 
 
 def _says(one: _Said, ask: Wanted) -> bool:
@@ -252,7 +254,7 @@ def _as_a_whole(left: Sequence[Wanted], free: Sequence[_Said], speech: Sequence[
 def _read(text: str, names: Collection[str]) -> Iterator[_Said]:
     """The sentences of an answer."""
     requests = requests_in(text)
-    for number, sentence in enumerate(sentences(text)):
+    for number, sentence in enumerate(pieces(text)):
         if number >= MOST_SENTENCES:
             return
         rest = _without_courtesies(folded(sentence))
@@ -271,7 +273,11 @@ def _read(text: str, names: Collection[str]) -> Iterator[_Said]:
             does = "requests"
         else:
             does = "says"
-        yield _Said(about, answer_kinds(sentence), does, agrees, to_all, sentence)
+        yield _Said(about, answer_kinds(sentence), does, agrees, to_all, sentence, _speaks(rest, names))
+
+
+def _speaks(rest: str, names: Collection[str]) -> bool:
+    return any(not (stems := terms(word)) or not names or not set(stems) <= set(names) for word in _WORDS.findall(rest))
 
 
 def _is_greeting(sentence: str, rest: str) -> bool:

@@ -45,22 +45,21 @@ def asks_of(text: str) -> list[tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     requests = requests_in(text)
     doubts = 0
-    for sentence in _pieces(_ADDRESS.sub(_GONE, text)):
-        question = is_question(sentence)
+    for sentence in pieces(_ADDRESS.sub(_GONE, text)):
         lower = folded(sentence)
+        question = is_question(sentence)
         if not question and not requests.may_hold(lower):
             continue
         doubts += 1
-        if (not question and not requests.holds(lower)) or (question and is_idle(sentence)):
-            continue
-        asked = one_line(sentence, LONGEST_ASK).replace(_GONE, _SHOWN)
-        found.setdefault(asked.casefold(), (asked, "question" if question else "request"))
+        if not is_idle(sentence) if question else requests.holds(lower):
+            asked = one_line(sentence, LONGEST_ASK).replace(_GONE, _SHOWN)
+            found.setdefault(asked.casefold(), (asked, "question" if question else "request"))
         if len(found) >= MOST_ASKS_OF_ONE or doubts >= _MOST_DOUBTS:
             break
     return list(found.values())
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Iterator[str]:
     """The sentences of `text`, the endless ones in pieces."""
     for sentence in sentences(text):
         for start in range(0, len(sentence), _LONGEST_SENTENCE):

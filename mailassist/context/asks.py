@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from mailassist.context.answers import LONGEST_TEXT, Answer, Wanted, content, items, written
+from mailassist.context.answers import LONGEST_TEXT, MOST_SENTENCES, Answer, Wanted, content, items, written
 from mailassist.context.asking import LONGEST_ASK as LONGEST_ASK
-from mailassist.context.asking import addressee, is_idle, said
+from mailassist.context.asking import addressee, is_idle, pieces, said
 from mailassist.context.asking import asks_of as asks_of
 from mailassist.context.clean import data_text
 from mailassist.context.matching import terms
 from mailassist.context.phrases import folded
-from mailassist.context.sentences import is_question, sentences
+from mailassist.context.sentences import is_question
 from mailassist.mail.automatic import automatic_reply
 from mailassist.mail.message import Address, BlockKind, Message
 from mailassist.mail.subjects import is_reply
@@ -146,7 +147,7 @@ def _answers(entry: Entry, ask: OpenAsk, authors: Mapping[str, str]) -> bool:
 def _taken_back(own: Sequence[OpenAsk], entry: Entry, people: _People) -> set[int]:
     """The asks that their author takes back ("never mind"), or names as settled."""
     closed: set[int] = set()
-    for sentence in sentences(written(entry.message)):
+    for sentence in islice(pieces(written(entry.message)), MOST_SENTENCES):
         lower = folded(sentence)
         if is_question(sentence) and not is_idle(sentence):
             continue

@@ -12,9 +12,10 @@ MOST = 20  # sentences; a mail with more is a document
 
 # What asks for more than a sentence or two: to explain, describe, list, compare, sum up.
 _AT_LENGTH = re.compile(
-    r"\b(?:expla[in]|describ|list\b|overview|outline|compar|summar|walk (?:me|us) through|in detail"
+    r"\b(?:expla[in]|describ|list (?:all|the|every|each|your|any|which|what|me|us)\b"
+    r"|overview|outline|compar|summar|walk (?:me|us) through|in detail"
     r"|erkl[äa]r|erläuter|beschreib|auflist|aufzähl|übersicht|vergleich|zusammenfass|ausführlich"
-    r"|expli[qc]|décri|compar[eo]|résum|détail|descri[bv]|detall|detalh|resum|elenc|spieg|riassum|dettagli"
+    r"|expli[qc]|décri|compar[eo]|résum|détail|descri[bv]|detall|detalh|resum(?:en|ir|a\b|o\b|as\b)|elenc|spieg|riassum|dettagli"
     r"|leg .{1,30} uit\b|uitleg|beschrijf|overzicht|vergelijk|samenvat|förklar|beskriv|forklar|oversikt|översikt"
     r"|selit|kuvaile|wyjaśn|opis[zać]|porówna|vysvětl|popi[šs]|vysvetl|porovn|объясн|опиш|опис|сравн|поясн|порівн)",
     re.IGNORECASE,
