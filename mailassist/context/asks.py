@@ -152,7 +152,10 @@ def _taken_back(own: Sequence[OpenAsk], entry: Entry, people: _People) -> set[in
         if is_question(sentence) and not is_idle(sentence):
             continue
         back = bool(said("withdrawn").search(lower))
-        if not back and (not said("settled").search(lower) or said("ahead").search(lower)):
+        known = (
+            said("settled").search(lower) and not said("ahead").search(lower) and not said("unsettled").search(lower)
+        )
+        if not back and not known:
             continue
         about = content(sentence, people.stems)
         named = [ask for ask in own if _names(about, ask.wanted, at_least=1 if back else 2)]
