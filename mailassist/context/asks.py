@@ -196,7 +196,8 @@ class _People:
             for address in (*message.from_[:5], *message.to[:20], *message.cc[:20]):
                 (ours if own.owns(address.email) else others).update(_name_words(address))
         stems = {stem for word in (*ours, *others) for stem in terms(word)}
-        return cls(conversation, frozenset(ours), frozenset(others - ours), frozenset(stems))
+        known = others - ours if ours else ()  # through an alias or a list, anybody there may be the user
+        return cls(conversation, frozenset(ours), frozenset(known), frozenset(stems))
 
     def without(self, author: Address | None) -> frozenset[str]:
         """The names of the others but for those of `author`."""
@@ -205,7 +206,7 @@ class _People:
     def is_for_others(self, message: Message) -> bool:
         """Whether a message that the user only got a copy of greets somebody else by name."""
         own = self.conversation.own
-        if not message.to or any(own.owns(address.email) for address in message.to):
+        if any(own.owns(one.email) for one in message.to) or not any(own.owns(one.email) for one in message.cc):
             return False
         readers = {word for address in message.to for word in _name_words(address)}
         first = folded(written(message)[:200]).partition("\n")[0]
