@@ -37,24 +37,23 @@ def command(path: Path, message_id: str, budget: int | None, model: str | None, 
     conversation, raw = _conversation(path, message_id, config)
     prompt = _packed(conversation, raw, config, budget, model)
     if as_json:
-        dump_json(as_object(prompt))
+        dump_json(as_object(prompt, conversation))
     else:
-        _show(prompt)
+        _show(prompt, conversation)
 
 
-def as_object(prompt: Prompt) -> dict[str, object]:
+def as_object(prompt: Prompt, conversation: Conversation) -> dict[str, object]:
     """The shape that `pack --json` prints; other programs rely on it."""
+    from mailassist.drafting.overview import shares
+
     packed = prompt.packed
     return {
         "tokens": prompt.tokens,
         "messages": [
-            {"message_id": message.message_id, "text": message.text, "tokens": message.tokens}
-            for message in packed.messages
+            asdict(share) | {"quotes": list(packed.sources.get(share.message_id, ()))}
+            for share in shares(packed, conversation)
         ],
-        "documents": [
-            {"message_id": one.message_id, "name": one.name, "tokens": one.tokens, "whole": one.whole}
-            for one in prompt.documents
-        ],
+        "documents": [asdict(one) for one in prompt.documents],
         "images": [
             {"name": one.picture.name, "detail": one.detail, "tokens": one.tokens, "price": one.price}
             for one in prompt.images
@@ -63,7 +62,10 @@ def as_object(prompt: Prompt) -> dict[str, object]:
         "instruction_tokens": prompt.instruction_tokens,
         "exact": prompt.exact,
         "language": prompt.language,
+        "price": prompt.estimated_price,
+        "sentences": list(prompt.sentences),
         "open_asks": [asdict(ask) for ask in packed.open_asks],
+        "missing": len(conversation.missing),
     }
 
 
@@ -145,15 +147,14 @@ def _conversation(path: Path, message_id: str, config: Config) -> tuple[Conversa
     return next(talk for talk in thread(whole, own) if talk.message(wanted)), known
 
 
-def _show(prompt: Prompt) -> None:
-    from mailassist.drafting.attachments import picture_line
+def _show(prompt: Prompt, conversation: Conversation) -> None:
+    from mailassist.drafting.overview import about, sections, sums
 
-    for message in prompt.packed.messages:
-        say(f"--- {SafeText(message.message_id).line()}  {message.tokens} tokens")
-        say(f"{message.header}\n{message.text}\n")
-    for number, one in enumerate(prompt.images, 1):
-        say(f"Image {number}: {SafeText(picture_line(one)).line()}")
-    for part in prompt.packed.left_out:
-        say(f"Left out: {SafeText(part.message_id).line()}: {part.why}")
-    estimate = "" if prompt.exact else " (upper estimate)"
-    say(f"{prompt.tokens} tokens in all{estimate}, {prompt.instruction_tokens} of them instructions")
+    price = "price not known" if prompt.estimated_price is None else f"${prompt.estimated_price:.6f} for the input"
+    say(" · ".join([*sums(prompt), price]))
+    for section in sections(prompt, conversation):
+        say(f"\n--- {SafeText(section.heading).line()}")
+        for number, row in enumerate(section.rows):
+            if row.title:
+                say(("\n" if number else "") + SafeText(f"{row.title} · {about(row)}").line())
+            say(row.text if row.title else SafeText(row.text).line())

@@ -44,6 +44,7 @@ LEAST_MAIL = 200  # tokens that pictures leave to the mail itself
 # What the code of a template can raise.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
+LONGEST_FILE_NAME = 60  # characters, as `context.material` cuts it
 LONGEST_ASK = 240  # characters of an open question with its author and day
 MOST_NAMES = 6  # recipients of the newest message that are named
 IN_PLAIN_SIGHT = 2  # open questions of the newest message that need not be listed once more
@@ -80,6 +81,7 @@ class AttachedText:
     name: str  # hostile
     tokens: int  # of all its text
     whole: bool  # all of it is in the prompt
+    sent_tokens: int = 0  # of what of it is in the prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Prompt:
     images: tuple[SentPicture, ...] = ()  # in front of the input; counted in `tokens`
     documents: tuple[AttachedText, ...] = ()  # which attachments had something to say
     language: str = ""  # BCP 47, of the reply; "": nothing tells
+    sentences: tuple[int, int] = (0, 0)  # from how many to how many the reply is to have
 
     @property
     def message_ends(self) -> tuple[int, ...]:
@@ -182,7 +185,20 @@ def _attached_texts(
         for one in several:
             text = data_text(one.text, delimiter)
             if text:
-                yield AttachedText(message_id, one.name, counter.count(text), text in prompt.input)
+                tokens, whole = counter.count(text), text in prompt.input
+                name = one_line(data_text(one.name, delimiter), LONGEST_FILE_NAME)
+                sent = tokens if whole else sum(map(counter.count, _sent_parts(prompt.packed, message_id, name)))
+                yield AttachedText(message_id, one.name, tokens, whole, min(sent, tokens))
+
+
+def _sent_parts(packed: Packed, message_id: str, name: str) -> Iterator[str]:
+    """What is in the prompt of an attachment that is not whole: what stands below its message, and excerpts."""
+    for message in packed.messages:
+        if message.message_id == message_id:
+            yield message.text.partition(f"\n[attached {name}]\n")[2].partition("\n[attached ")[0]
+    for excerpt in packed.excerpts:
+        if (excerpt.message_id, excerpt.attached) == (message_id, name):
+            yield excerpt.text
 
 
 def frame_tokens(counter: TokenCounter) -> int:
@@ -208,6 +224,7 @@ def _finished(
         None if input_price is None else tokens * input_price / 1e6,
         tuple(images),
         language=letter.wish.language,
+        sentences=sentences(packed.open_asks, letter.author.length),
     )
 
 

@@ -369,9 +369,72 @@ def test_pack_gives_the_shape_that_other_programs_rely_on(run: Callable[..., Res
         assert {"tokens", "messages", "documents", "images", "left_out", "open_asks"} <= set(packed)
         assert (packed["language"], packed["exact"]) == ("en", True)
         assert [part["message_id"] for part in packed["messages"]] == ["<offer@example.net>", "<second@example.net>"]
-        assert set(packed["messages"][0]) == {"message_id", "text", "tokens"}
+        assert set(packed["messages"][0]) == {"message_id", "header", "level", "text", "tokens", "quotes"}
+        assert {part["level"] for part in packed["messages"]} == {"whole"} and packed["missing"] == 0
+        assert packed["price"] > 0 and len(packed["sentences"]) == 2
         assert sum(part["tokens"] for part in packed["messages"]) < packed["tokens"] <= 600
         assert "secret@example.com" not in result.output
+
+
+BUSY = (
+    "The printer on the second floor was cleaned again and works. The colleagues from the workshop asked for more "
+    "paper, which is under way. The lorry came late because of the snow. The old boards are stacked behind the shed. "
+)
+
+
+@pytest.fixture
+def long_box(tmp_path: Path) -> Path:
+    """A conversation far over a small budget: in the middle of its third message stands what the last one asks."""
+    told = {2: f"Hello Tom,\n\n{BUSY * 3}\n\nThe code of the garage door is 7741.\n\n{BUSY * 3}\n\nAnna"}
+    told[39] = "Hello Tom,\n\nwhat was the code of the garage door?\n\nAnna"
+    with (tmp_path / "long").open("w") as box:
+        for number in range(40):
+            people = ("Anna Meyer <anna@example.net>", "Tom Berg <tom@example.org>")
+            writer, reader = people if number in told else people[:: 1 if number % 2 else -1]
+            parent = f"<{number - 1}@long>" if number else "<gone@long>"
+            day = f"{1 + number % 28} {'Oct' if number < 28 else 'Nov'} 2026 10:00 +0000"
+            text = told.get(number, f"Hello,\n\nnote {number}. {BUSY * 4}")
+            box.write(
+                f"From x Thu Jan  1 00:00:00 2026\nFrom: {writer}\nTo: {reader}\nSubject: Work\nDate: {day}\n"
+                f"Message-ID: <{number}@long>\nIn-Reply-To: {parent}\n\n{text}\n\n"
+            )
+    return tmp_path / "long"
+
+
+def test_what_pack_tells_of_the_messages_holds_everything_of_the_mail_that_the_model_sees(
+    run: Callable[..., Result], long_box: Path
+) -> None:
+    result = run("pack", str(long_box), "--thread", "<39@long>", "--budget", "1500", "--json")
+    assert result.exit_code == 0, result.output
+    packed = json.loads(result.stdout)
+    parts = {part["message_id"]: part for part in packed["messages"]}
+    order = [int(one.strip("<>").partition("@")[0]) for one in parts]
+    assert len(parts) == len(packed["messages"]) and order == sorted(order)
+    assert "7741" in parts["<2@long>"]["text"], parts["<2@long>"]
+    assert {"whole", "summary", "excerpt"} <= {part["level"] for part in packed["messages"]}
+    assert (parts["<2@long>"]["level"], parts["<39@long>"]["level"]) == ("excerpt", "whole")
+    mail = packed["tokens"] - packed["instruction_tokens"]
+    assert 0 < mail - sum(part["tokens"] for part in packed["messages"]) < 150  # the request behind the mail
+    assert packed["missing"] == 1
+
+
+def test_the_human_form_of_pack_names_people_and_days_and_no_message_ids(
+    run: Callable[..., Result], long_box: Path
+) -> None:
+    result = run("pack", str(long_box), "--thread", "<39@long>", "--budget", "1500")
+    assert result.exit_code == 0, result.output
+    for words in (
+        "tokens, exact: instructions ",
+        "Sun 8 Nov Anna Meyer · ",
+        ", in short\n",
+        ", excerpt\n",
+        "Anna Meyer, Thu 12 Nov: what was the code of the garage door?",
+        "--- Left out: over the token budget\n",
+        "Anna Meyer, Sat 3 Oct: “Hello Tom, The printer on the second floor was cleaned agai…” (but for excerpts)\n",
+        "--- Could not be found\nwhat was answered by Tom Berg, Thu 1 Oct\n",
+    ):
+        assert words in result.output, (words, result.output)
+    assert "@long" not in result.output
 
 
 @pytest.mark.parametrize(
