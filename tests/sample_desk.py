@@ -14,9 +14,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mailassist.context.pack import LeftOut, Packed
+from mailassist.context.asks import Ask
+from mailassist.context.pack import LeftOut, Packed, PackedMessage
 from mailassist.drafting.pipeline import Draft
-from mailassist.drafting.prompt import Prompt
+from mailassist.drafting.prompt import AttachedText, Prompt
 from mailassist.errors import MailassistError, ModelError
 from mailassist.intake.pull import Pulled
 from mailassist.intake.sync import SyncProgress, SyncResult
@@ -190,18 +191,8 @@ class SampleDesk:
     def prompt(
         self, account: str, pulled: Pulled, *, instruction: str = "", previous: str = "", reply_all: bool = False
     ) -> Prompt:
-        packed = Packed((), (LeftOut("<old@example.org>", "over the token budget"),), 900, True, "8315")
-        return Prompt(
-            instructions="You write replies for Max Muster.",
-            input=f"8315 {pulled.conversation.newest.message.text}",
-            tokens=1240,
-            instruction_tokens=310,
-            input_tokens=919,
-            frame_tokens=11,
-            exact=True,
-            packed=packed,
-            estimated_price=0.000186,
-        )
+        self._enter("prompt")
+        return _prompt(pulled.conversation)
 
     def draft(
         self,
@@ -339,6 +330,41 @@ class SampleDesk:
 
 def _text(version: Version) -> str:
     return version.text
+
+
+def _prompt(talk: Conversation) -> Prompt:
+    """What a prompt of `talk` may look like: its newest message, and of longer ones little of those before."""
+    newest, first = talk.newest.message, talk.entries[0].message
+    who = newest.from_[0].name
+    asks = (Ask(newest.message_id, "Fri 20 Nov", who, "Brauchen Sie das Gerüst auch für die Fassade?", "question"),)
+    packed = Packed(
+        (PackedMessage(newest.message_id, newest.reply, 104, f"8315 Fri 20 Nov {who}"),), (), 719, True, "8315",
+        open_asks=asks,
+    )  # fmt: skip
+    documents: tuple[AttachedText, ...] = ()
+    if len(talk.entries) > 1:
+        answer = talk.entries[-2].message
+        short = PackedMessage(
+            answer.message_id,
+            f"[in short] {' '.join(answer.reply.split())}"[:105],
+            21,
+            "8315 Thu 19 Nov me",
+            True,
+            True,
+        )
+        excerpt = PackedMessage(first.message_id, "Gerüst: 480 €", 17, f"8315 Wed 18 Nov {who}, Preise.pdf", True)
+        left_out = (
+            LeftOut(first.message_id, "over the token budget"),
+            LeftOut(answer.message_id, "one line is left, for the token budget"),
+        )
+        excerpts = (replace(excerpt, attached="Preise.pdf"),)
+        packed = replace(packed, messages=(short, *packed.messages), left_out=left_out, excerpts=excerpts)
+        documents = (AttachedText(first.message_id, "Preise.pdf", 388, False, 17),)
+    return Prompt(
+        instructions="You write replies for Max Muster.", input=f"8315 {newest.text}", tokens=1240,
+        instruction_tokens=310, input_tokens=919, frame_tokens=11, exact=True, packed=packed,
+        estimated_price=0.000186, documents=documents, language="de", sentences=(2, 3),
+    )  # fmt: skip
 
 
 def hostile_conversation() -> Conversation:

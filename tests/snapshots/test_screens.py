@@ -110,6 +110,15 @@ def test_what_would_leave(snap_compare: Compare) -> None:
     assert snap_compare(app(SampleDesk()), terminal_size=(120, 40), run_before=viewed)
 
 
+@pytest.mark.parametrize("size", [(40, 15), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_what_the_model_would_see(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def viewed(pilot: Pilot[None]) -> None:
+        await drafted(pilot)
+        await turned_to_page(pilot, "p")
+
+    assert snap_compare(app(SampleDesk()), terminal_size=size, run_before=viewed)
+
+
 def test_the_keys(snap_compare: Compare) -> None:
     async def helped(pilot: Pilot[None]) -> None:
         await listed(pilot)

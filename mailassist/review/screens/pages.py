@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from mailassist.review.phrases import counted, joined, line, money, shown
-from mailassist.review.screens.reading import ReadingScreen
+from mailassist.review.phrases import joined, line, shown
+from mailassist.review.screens.reading import Part, ReadingScreen, pieces
 
 if TYPE_CHECKING:
-    from mailassist.drafting.prompt import Prompt
-    from mailassist.worklist import Mode, ModelStatus, Preview
+    from mailassist.worklist import Mode, Preview
 
 KEYS = (
     (
@@ -39,7 +38,7 @@ KEYS = (
             ("i", "instruct: “shorter; say no politely”"),
             ("z", "the versions before, one after the other, and back"),
             ("R", "reply to the sender only, or to all"),
-            ("p", "the exact prompt, with tokens and price"),
+            ("p", "what the model would see, and what is left out; x there: the exact prompt"),
             ("v", "the whole message as it would leave: headers, text, signature, quote"),
         ),
     ),
@@ -64,34 +63,15 @@ def help_page() -> ReadingScreen:
     parts = []
     for heading, keys in KEYS:
         rows = [joined(shown(key.ljust(width), "bold"), line(words)) for key, words in keys]
-        parts.append((heading, Content("\n").join(rows)))
-    return ReadingScreen("Keys", parts)
+        parts.append(Part(heading, [Content("\n").join(rows)]))
+    return ReadingScreen(("Keys", parts))
 
 
 def outgoing_page(preview: Preview, mode: Mode) -> ReadingScreen:
     """The whole message as it would leave."""
     width = max(len(name) for name, _ in preview.headers) + 2
     rows = [joined(shown(f"{name}:".ljust(width), "$text-muted"), line(value)) for name, value in preview.headers]
-    parts = [("", Content("\n").join(rows)), ("Text", shown(preview.text))]
+    parts = [Part("", [Content("\n").join(rows)]), Part("Text", pieces(preview.text))]
     if preview.html:
-        parts.append(("", line("An HTML part with the same words goes along.", "$text-muted")))
-    return ReadingScreen("What would leave" if mode == "send" else "What would go to Drafts", parts)
-
-
-def prompt_page(prompt: Prompt, model: ModelStatus) -> ReadingScreen:
-    """Exactly what would be sent, and what it costs."""
-    from mailassist.drafting.attachments import picture_line
-
-    count = counted(prompt.tokens, "token") if prompt.exact else f"at most {counted(prompt.tokens, 'token')}"
-    price = "price not known" if prompt.estimated_price is None else f"{money(prompt.estimated_price)} for the input"
-    where = f" to {model.host}" if model.host else ""
-    parts = [
-        ("", line(f"{model.name}{where} · {count} · {price}")),
-        *(("", line(f"Image {number}: {picture_line(one)}")) for number, one in enumerate(prompt.images, 1)),
-        ("Instructions", shown(prompt.instructions)),
-        ("Input", shown(prompt.input)),
-    ]
-    if prompt.packed.left_out:
-        rows = [line(f"{one.message_id}: {one.why}") for one in prompt.packed.left_out]
-        parts.append(("Left out", Content("\n").join(rows)))
-    return ReadingScreen("What the model would be sent", parts)
+        parts.append(Part("", [line("An HTML part with the same words goes along.", "$text-muted")]))
+    return ReadingScreen(("What would leave" if mode == "send" else "What would go to Drafts", parts))

@@ -13,7 +13,9 @@ from mailassist.errors import MailassistError
 from mailassist.review.external_editor import edit_outside, editor_command
 from mailassist.review.messages import Noticed
 from mailassist.review.reply import Reply
-from mailassist.review.screens.pages import outgoing_page, prompt_page
+from mailassist.review.screens.pages import outgoing_page
+from mailassist.review.screens.prompt import prompt_views
+from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.screens.room import ReadingRoom
 from mailassist.review.widgets.ask_line import AskLine
 from mailassist.review.widgets.conversation_list import ConversationList
@@ -143,7 +145,7 @@ class ReviewScreen(ReadingRoom):
         self._show_current()
 
     def action_prompt(self) -> None:
-        """The exact prompt, with tokens and price."""
+        """What the model would see, with tokens and price."""
         reply = self.reply
         if reply is not None:
             self.start(partial(self._show_prompt, reply), group="prompt", exclusive=True)
@@ -153,9 +155,12 @@ class ReviewScreen(ReadingRoom):
         if not await self.writing.load(reply) or reply.pulled is None:
             return
         pulled, reply_all = reply.pulled, reply.reply_all
-        prompt = await self.session.attempt(lambda _: desk.prompt(account, pulled, reply_all=reply_all))
-        if prompt is not None:
-            await self.app.push_screen_wait(prompt_page(prompt, self._model))
+        model = self._model
+        views = await self.session.attempt(
+            lambda _: prompt_views(desk.prompt(account, pulled, reply_all=reply_all), pulled.conversation, model)
+        )
+        if views is not None:
+            await self.app.push_screen_wait(ReadingScreen(*views))
 
     def action_view(self) -> None:
         """The whole message as it would leave: headers, text, signature, quote."""

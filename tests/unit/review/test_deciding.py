@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from datetime import UTC
 
 import pytest
 from reviewer import LUNCH, OFFER, Reviewer, reviewing
-from sample_desk import ANSWER, ME, NOW, SAMPLES, SampleDesk, conversation
+from sample_desk import ANSWER, ME, NOW, SAMPLES, SampleDesk, conversation, hostile_conversation
 from textual.widgets import Button, Input, Static
 
 from mailassist.errors import ConnectionFailed, ModelError
@@ -396,22 +397,65 @@ async def test_the_mouse_opens_conversations_and_presses_keys() -> None:
         await person.until(lambda: person.desk.called("approve"))
 
 
-async def test_the_prompt_page_shows_exactly_what_would_be_sent() -> None:
+def page_text(person: Reviewer) -> str:
+    """What stands on the page, of the view that is seen."""
+    seen = (part for part in person.app.screen.query(Static) if part.parent is not None and part.parent.display)
+    return "\n".join(str(part.content) for part in seen)
+
+
+async def test_the_prompt_page_tells_what_the_model_sees_and_what_not_and_has_the_exact_prompt_behind_a_key() -> None:
     async with reviewing() as person:
         await person.press("p")
-        await person.until(lambda: isinstance(person.app.screen, ReadingScreen))
-        page = "\n".join(str(part.content) for part in person.app.screen.query(Static))
+        await person.until(
+            lambda: isinstance(person.app.screen, ReadingScreen) and "over the token" in page_text(person)
+        )
+        page = page_text(person)
         for words in (
-            "1,240 tokens",
-            "$0.0002",
-            "api.openai.com",
-            "You write replies",
-            "die Dämmung",
-            "over the token",
+            "1,240 tokens, exact: instructions 310, mail 719 (17 of attachments), the rest 211",
+            "$0.0002 for the input",
+            "to api.openai.com",
+            "in German",
+            "2-3 sentences",
+            "Fri 20 Nov Anna Keller  104 tokens  whole\nGuten Tag Herr Muster",
+            "Thu 19 Nov me  21 tokens  in short\n",
+            "Wed 18 Nov Anna Keller, Preise.pdf  17 tokens  excerpt\nGerüst: 480 €",
+            "Anna Keller, Fri 20 Nov: Brauchen Sie das Gerüst auch",
+            "Preise.pdf: 17 of 388 tokens",
+            "Left out: over the token budget\n· Anna Keller, Wed 18 Nov: “Guten Tag Herr Muster, anbei das Angebot",
         ):
-            assert words in page
+            assert words in page, words
+        assert "You write replies" not in page and "@example.org>" not in page
+        await person.press("x")
+        await person.until(lambda: "You write replies" in page_text(person) and "die Dämmung" in page_text(person))
+        assert "Left out" not in page_text(person)
+        await person.press("x")
+        assert "Left out" in page_text(person)
         await person.press("escape", "question_mark")
         await person.until(lambda: isinstance(person.app.screen, ReadingScreen))
+
+
+async def test_nothing_on_the_prompt_page_is_obeyed_by_a_terminal() -> None:
+    async with reviewing(SampleDesk(hostile_conversation())) as person:
+        await person.press("p")
+        await person.until(lambda: isinstance(person.app.screen, ReadingScreen) and "Hidden text" in page_text(person))
+        for key, words in (("x", "You write replies"), ("x", "hidden ␛]52")):
+            await person.press(key)
+            await person.until(lambda words=words: words in page_text(person))
+            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page_text(person))
+            assert "[@click=app.quit]" in page_text(person)
+
+
+async def test_a_very_long_prompt_is_shown_whole() -> None:
+    long = "\n".join(f"line {number} of a long letter" for number in range(2_000))
+    async with reviewing(SampleDesk(conversation("long", ME, "Long", long))) as person:
+        await person.press("p")
+        await person.until(lambda: isinstance(person.app.screen, ReadingScreen))
+        await person.press("x")
+        await person.until(lambda: "line 1999 of" in page_text(person))
+        text = page_text(person)
+        assert [f"line {number} of" in text for number in range(2_000)] == [True] * 2_000
+        await person.press("end", "escape")
+        await person.until(lambda: person.app.screen is person.main)
 
 
 async def test_what_is_pasted_is_made_safe_before_it_reaches_the_screen() -> None:
