@@ -1,11 +1,11 @@
 """What a packed conversation costs and holds: tokens beside its unique text, lines, facts that are asked for, time.
 
-The argument is a folder with mbox files (without one, the sample mailbox). The tokens of the unique text are a perfect
-de-quoter's: quote marks stripped, equal lines counted once. Lines: those without a quote mark, but signatures, footers and
-what mail programs add, looked for in the packed text; `history_lost` counts those that the split calls quoted. Facts:
-`needles.toml`, each put into one message, and into one attachment, of a conversation of 50 messages made of the mail's own
-texts, whose newest message asks for it in other words; the second half of them, `held_out`, was not looked at while the
-packer was written.
+The argument is a folder with mbox files (without one, the sample mailbox). The tokens of the unique text are a
+perfect de-quoter's: quote marks stripped, equal lines counted once. Lines: those without a quote mark, but
+signatures, footers and what mail programs add, looked for in the packed text; `history_lost` counts those that the
+split calls quoted. Facts: `needles.toml`, each put into one message, and into one attachment, of a conversation of 50
+messages made of the mail's own texts, whose newest message asks for it in other words; the second half of them,
+`held_out`, was not looked at while the packer was written.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+MOST_LINES = 20_000  # of one message that are compared; nobody writes as many
 RUN = 3  # words in a row that count as one piece of text
 MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
 
@@ -36,8 +37,8 @@ def runs_of(words: Sequence[str]) -> Iterable[Run]:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of `text`, each as two copies of it share it."""
-    return [" ".join(line.split()) for line in text.casefold().split("\n")]
+    """The lines of `text`, each as two copies of it share it; lines after `MOST_LINES` are one."""
+    return [" ".join(line.split()) for line in text.casefold().split("\n", MOST_LINES)]
 
 
 def _parts(text: str, number: int) -> tuple[dict[str, int], dict[Run, int]]:

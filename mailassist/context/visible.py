@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailassist.context.clean import LONGEST_TEXT, data_text, one_line
-from mailassist.context.origins import MARKS, RUN, Origins, lines_of, runs_of, words_of
+from mailassist.context.origins import MARKS, MOST_LINES, RUN, Origins, lines_of, runs_of, words_of
 from mailassist.context.sentences import is_question, sentences
 from mailassist.mail import quote_markers as markers
 from mailassist.mail.closing_lines import is_advertising, list_footer
@@ -194,7 +194,7 @@ class _Reading:
         known = any(earlier(line, self.number) < self.number for line in lines_of(text) if len(line) >= SHORT_LINE)
         if not known and not _MARKED_LINE.search(text):
             return text
-        lines = text.split("\n")
+        lines = text.split("\n", MOST_LINES)
         copied = self._copied(lines)
         kept = [line for number, line in enumerate(lines) if number not in copied]
         return "\n".join(kept) if any(words_of(line) for line in kept) else text
@@ -282,7 +282,7 @@ class _Reading:
 
 def _without_repeats(text: str) -> str:
     """Text in which lines in a row that stand further up word for word, as in a log, are counted instead."""
-    lines = text.split("\n")
+    lines = text.split("\n", MOST_LINES)
     if len(lines) < 2 * REPEATED_LINES:
         return text
     last: dict[str, int] = {}
