@@ -196,6 +196,7 @@ def _share(scores: dict[str, float], codes: Collection[str], weight: float, amon
         scores[code] += weight / len(speakers) ** 0.5
 
 
+@cache
 def _one_script() -> set[str]:
     return {*_SCRIPTS, *(code for codes in _SHARED.values() for code in codes)}
 

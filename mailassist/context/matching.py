@@ -50,29 +50,30 @@ class Spoken:
 
 def spoken(text: str) -> Spoken:
     """The words of `text`, looked up."""
-    words = set(_TERM.findall(text[:_LONGEST].casefold()))
-    known = [_word(word) for word in words]
+    words = _words(text)
     return Spoken(
-        frozenset(term for one in known for term in one.terms),
-        frozenset(sense for one in known for sense in one.senses),
+        frozenset(term for word in words for term in _terms(word)),
+        frozenset(sense for word in words for sense in _senses(word)),
         _stop() & words,
     )
 
 
 def terms(text: str) -> frozenset[str]:
-    """The stems of the words of `text` that say what it is about."""
-    return spoken(text).terms
+    """The stems of the words of `text` that say what it is about; loads no groups of meaning."""
+    return frozenset(term for word in _words(text) for term in _terms(word))
+
+
+def _words(text: str) -> set[str]:
+    return set(_TERM.findall(text[:_LONGEST].casefold()))
 
 
 @lru_cache(maxsize=100_000)
-def _word(word: str) -> Spoken:
-    """What one word, or run of characters without spaces, says; in lower case."""
+def _terms(word: str) -> tuple[str, ...]:
+    """The stem of one word in lower case, or the pairs of a run of characters without spaces."""
     if _PAIRS.match(word):
-        pairs = frozenset(word[start : start + 2] for start in range(max(len(word) - 1, 1)))
-        senses = frozenset(name for one, names in _unspaced() if one in word for name in names)
-        return Spoken(pairs, senses, frozenset())
+        return tuple(word[start : start + 2] for start in range(max(len(word) - 1, 1)))
     root = stem(word)
-    return Spoken(frozenset((root,)) if root else frozenset(), _senses(word), frozenset())
+    return (root,) if root else ()
 
 
 def stem(word: str) -> str:
@@ -89,8 +90,11 @@ def stem(word: str) -> str:
     return word[: STEM if len(word) > STEM else STEM - 1]
 
 
+@lru_cache(maxsize=100_000)
 def _senses(word: str) -> frozenset[str]:
     """The names of the groups of meaning that a word, in lower case, belongs to."""
+    if _PAIRS.match(word):
+        return frozenset(name for one, names in _unspaced() if one in word for name in names)
     whole, prefixes = _groups()
     found = set(whole.get(word, ()))
     for length in range(2, len(word) + 1):
@@ -121,7 +125,7 @@ def answer_kinds(text: str) -> frozenset[str]:
     found = set()
     digits = _DIGITS.search(text) is not None
     words = _TERM.findall(text.casefold())
-    unspaced = (word for word in words if _PAIRS.match(word))
+    unspaced = () if text.isascii() else [word for word in words if _PAIRS.match(word)]
     if (
         (digits and _CLOCK.search(text))
         or not _times().isdisjoint(words)

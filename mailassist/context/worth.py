@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import log
 
 from mailassist.context.asks import asks_of
-from mailassist.context.matching import answer_kinds, asked_kinds, spoken, stem, words_of_groups
+from mailassist.context.matching import STEM, answer_kinds, asked_kinds, spoken, stem, words_of_groups
 from mailassist.context.sentences import is_question, sentences
 
 LONGEST_PIECE = 320  # characters; a longer sentence is cut at spaces
@@ -116,7 +116,9 @@ class Question:
         """Those of `words`, with their punctuation, that the question has or that mean something alike."""
         whole, beginnings = words_of_groups(self.sought)
         plain = {word: word.strip(_PUNCTUATION) for word in words}
-        found = {word for word, bare in plain.items() if bare in whole or stem(bare) in self.wanted}
+        found = {word for word, bare in plain.items() if bare in whole or bare[:STEM] in self.wanted}
+        found.update(word for word, bare in plain.items() if len(bare) <= STEM and bare[: STEM - 1] in self.wanted)
+        found.update(word for word, bare in plain.items() if not bare.isascii() and stem(bare) in self.wanted)
         for length in {len(one) for one in beginnings}:
             found.update(word for word, bare in plain.items() if bare[:length] in beginnings)
         return frozenset(found)
