@@ -10,6 +10,7 @@ with the same tokens. Hidden text, Bcc and signatures never enter.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -32,6 +33,7 @@ STEPS = 8  # the steps in which a budget's worth of messages gives way
 
 SECTION = 8_000  # characters
 _LONGEST_DOCUMENT = 200_000  # characters that are looked through for what is asked
+_ANSWERED_LINE = re.compile(r"^> .*\n?", re.MULTILINE)
 _IN_SHORT = "[in short] "
 
 
@@ -320,7 +322,7 @@ class _Choice:
     def _summary(self, number: int) -> str:
         """One line of a message, by what it says in itself: its first sentence, then facts and questions."""
         part = self.parts[number]
-        pieces = list(pieces_of(part.text[: SUMMARY * 200], number))
+        pieces = list(pieces_of(_ANSWERED_LINE.sub("\n", part.text[: SUMMARY * 200]), number))
         if len(part.text) <= SUMMARY * CHARACTERS and self.counter.count(part.text) <= SUMMARY:
             return part.text
         kept: list[Piece] = []
