@@ -109,6 +109,7 @@ def _ordinary(known: dict[str, str]) -> PartHeader | None:
         protocol=get("protocol", "").lower(),
         smime_type=get("smime-type", "").lower(),
         report_type=get("report-type", "").lower(),
+        left=_number(known.get(LEFT_FIELD.lower(), "")),
     )
 
 
