@@ -41,6 +41,8 @@ for name in open({path!r}).read().split():
         pass
 import bpe_openai
 len(bpe_openai.get_encoding("o200k_base").encode("warm"))
+from mailassist.context.language import detect
+detect("When can we expect the delivery of it?")
 """
 
 

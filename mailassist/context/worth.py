@@ -19,7 +19,7 @@ from mailassist.context.sentences import is_question, sentences
 
 LONGEST_PIECE = 320  # characters; a longer sentence is cut at spaces
 LONGEST_QUESTION = 20_000  # characters that are looked through for what is asked
-MOST_TEXT = 120_000  # characters that are looked at sentence by sentence
+MOST_TEXT = 80_000  # characters that are looked at sentence by sentence
 
 _ASKED, _BESIDE = 1.0, 0.4  # what a word of a question counts, and one of the rest of the newest message
 _SAME_MEANING = 0.5  # of what the same word counts
