@@ -61,7 +61,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         self.words = _spoken(self.text)
-        self.particular = bool(self.kinds) and is_particular(self.text)
+        self.particular = bool(self.kinds) and (is_particular(self.text) or len(self.text.split()) <= 2)  # "price?"
         self.hard = self.kinds & _TOLD_BY_FORM if self.particular else frozenset()
 
     @classmethod

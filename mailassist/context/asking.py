@@ -37,6 +37,8 @@ _BEFORE = trie(  # words that lead to a question and do not change it
     )
 )
 _LED = re.compile(rf"(?:{_BEFORE}\s+)+")
+# A point behind a long word ends a sentence, whatever follows; abbreviations are shorter.
+_SMALL_START = re.compile(r"(?<=[^\W\d_]{5}\.)\s+(?=[^\W\d_]{3})")
 _LONGEST_GREETING = 3  # words of a clause before an idle question
 
 
@@ -60,10 +62,10 @@ def asks_of(text: str) -> list[tuple[str, str]]:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """The sentences of `text`, the endless ones in pieces."""
+    """The sentences of `text`, the endless ones in pieces; those of people who write without capitals, too."""
     for sentence in sentences(text):
         for start in range(0, len(sentence), _LONGEST_SENTENCE):
-            yield sentence[start : start + _LONGEST_SENTENCE]
+            yield from _SMALL_START.split(sentence[start : start + _LONGEST_SENTENCE])
 
 
 def without_addresses(text: str) -> str:
