@@ -158,6 +158,7 @@ def test_a_termination_saves_and_restores_the_terminal() -> None:
     with terminal(*sample("")) as person:
         person.until(lambda: "Anna Keller" in person.screen, "the list")
         person.press("e")
+        person.until(lambda: "Esc Done" in person.screen, "the editor")
         person.press("Hallo")
         person.until(lambda: "Hallo" in person.screen, "the text")
         person.process.terminate()
