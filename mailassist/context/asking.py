@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -140,7 +140,13 @@ class Requests:
 
 def requests_in(text: str) -> Requests:
     """What tells the requests of `text`, by its language."""
-    return _requests(detect(text))
+    return _requests(_language_of(text))
+
+
+@lru_cache(maxsize=64)
+def _language_of(text: str) -> str:
+    """A text is looked at as a question and as an answer."""
+    return detect(text)
 
 
 @cache
