@@ -6,6 +6,7 @@ import re
 import unicodedata
 from functools import cache
 
+LONGEST_NAME = 60  # characters of an attachment's name
 LONGEST_TEXT = 2_000_000  # characters of one message that are looked at for the prompt
 
 # Everything that shows nothing: C0 but newline and tab, DEL, C1, bidirectional controls, zero-width characters but
@@ -54,6 +55,11 @@ def _digits() -> dict[str, str]:
         value = str(unicodedata.digit(character))
         alike[value] = alike.get(value, "") + character
     return alike
+
+
+def file_name(name: str, delimiter: str) -> str:
+    """What a prompt calls an attachment."""
+    return one_line(data_text(name, delimiter), LONGEST_NAME)
 
 
 def one_line(text: str, longest: int) -> str:

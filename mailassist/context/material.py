@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mailassist.context.asks import Ask, open_asks
-from mailassist.context.clean import data_text, one_line
+from mailassist.context.clean import data_text, file_name, one_line
 from mailassist.context.headers import day_of, header_line, name_of
 from mailassist.context.tokens import TokenCounter
 from mailassist.context.visible import visible
@@ -36,8 +36,7 @@ class Material:
         self.known = _with_common_participants(conversation)
         self.parts = visible(self.known, delimiter, None if most is None else most * PROSE)
         self.ids = [part.entry.message.message_id for part in self.parts]
-        answered = self.known.newest_from_others or self.known.newest
-        self.answered = next(number for number, part in enumerate(self.parts) if part.entry is answered)
+        self.answered = next(n for n, part in enumerate(self.parts) if part.entry is self.known.answered)
         self.attached = [list(self._attached(documents.get(message_id, ()))) for message_id in self.ids]
         self.whole = [self._whole(number) for number in range(len(self.parts))]
         self.sources = {part.entry.message.message_id: part.sources for part in self.parts if part.sources}
@@ -61,7 +60,7 @@ class Material:
         for document in documents:
             text = data_text(document.text, self.delimiter)
             if text:
-                yield replace(document, name=one_line(data_text(document.name, self.delimiter), 60), text=text)
+                yield replace(document, name=file_name(document.name, self.delimiter), text=text)
 
     def _whole(self, number: int) -> str:
         """Everything of a message: text, missing quotation, attachments."""
@@ -80,5 +79,4 @@ class Material:
 
 def _with_common_participants(conversation: Conversation) -> Conversation:
     """What of `conversation` may enter a prompt: a forged reference brings no stranger's text in."""
-    answered = conversation.newest_from_others or conversation.newest
-    return participants_in_common(conversation, answered.message)
+    return participants_in_common(conversation, conversation.answered.message)

@@ -275,12 +275,7 @@ class _Choice:
         """Choose of the older messages: the newer ones whole, of those before them one line; the room that is left."""
         left = [number for number in range(self.answered) if number not in self.chosen]
         whole_room = room - int(self.budget * SUMMARY_SHARE) - self._excerpt_room()
-        costs = {}
-        for number in reversed(left):
-            costs[number] = self._cost(number)
-            if sum(costs.values()) > max(whole_room, 0):
-                break
-        first = self._first_whole(left, costs, whole_room)
+        first = self._first_whole(left, whole_room)
         for number in reversed(left):
             if number >= first:
                 room -= self._choose(number, room, must=False)
@@ -297,7 +292,7 @@ class _Choice:
             room -= tokens
         return room
 
-    def _first_whole(self, left: Sequence[int], costs: Mapping[int, int], room: int) -> int:
+    def _first_whole(self, left: Sequence[int], room: int) -> int:
         """The oldest message that is packed whole: of those that fit, the first behind a step that is always the same.
 
         A step is counted from the beginning of the conversation, in characters of text; so it does not move when a
@@ -305,7 +300,8 @@ class _Choice:
         """
         fitting = len(self.parts)
         for number in reversed(left):
-            if number not in costs or (room := room - costs[number]) < 0:
+            room -= self._cost(number)
+            if room < 0:
                 break
             fitting = number
         step = max(self.budget * 4 // STEPS, 1)
@@ -321,10 +317,10 @@ class _Choice:
 
     def _summary(self, number: int) -> str:
         """One line of a message, by what it says in itself: its first sentence, then facts and questions."""
-        part = self.parts[number]
-        pieces = list(pieces_of(_ANSWERED_LINE.sub("\n", part.text[: SUMMARY * 200]), number))
-        if len(part.text) <= SUMMARY * CHARACTERS and self.counter.count(part.text) <= SUMMARY:
-            return part.text
+        text = self.parts[number].text
+        if len(text) <= SUMMARY * CHARACTERS and self.counter.count(text) <= SUMMARY:
+            return text
+        pieces = list(pieces_of(_ANSWERED_LINE.sub("\n", text[: SUMMARY * 200]), number))
         kept: list[Piece] = []
         room = SUMMARY
         for piece in facts_first(_without_greeting(pieces)):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mailassist.context.clean import LONGEST_TEXT, data_text, one_line
+from mailassist.context.clean import LONGEST_TEXT, data_text, file_name, one_line
 from mailassist.context.origins import MARKS, MOST_LINES, RUN, Origins, lines_of, runs_of, words_of
 from mailassist.context.sentences import is_question, sentences
 from mailassist.mail import quote_markers as markers
@@ -170,9 +170,10 @@ class _Reading:
             self.own.extend(f"{paragraph}\n" for paragraph in paragraphs if not is_advertising(paragraph))
 
     def _known(self, text: str) -> bool:
-        share, source = self.origins.trace(_plain(text), self.number)
-        if share * 2 < 1:
+        plain = _plain(text)
+        if not self.origins.knows(plain, self.number):
             return False
+        source = self.origins.trace(plain, self.number)[1]
         if source is not None:
             self.sources.add(source)
         return True
@@ -219,7 +220,7 @@ class _Reading:
 
     def _earlier_source(self, line: str, words: Sequence[str]) -> int | None:
         """The earlier message that has this line."""
-        source = self.origins.lines.get(" ".join(MARKS.sub("", line).casefold().split()), self.number)
+        source = self.origins.lines.get(lines_of(MARKS.sub("", line))[0], self.number)
         if source >= self.number:
             marked = MARKS.match(line) is not None
             if not marked and (len(words) < WRAPPED_WORDS or _CODE.search(line)):
@@ -237,14 +238,14 @@ class _Reading:
         new = [self._is_new(paragraph) for paragraph in paragraphs]
         if not any(new):
             self._known(content)
-            if not marked:
-                self._insertions(content)
-            return
-        if not marked and sum(len(one) for one, is_new in zip(paragraphs, new, strict=True) if not is_new) * 2 > len(
-            content
-        ):
+        known = sum(len(one) for one, is_new in zip(paragraphs, new, strict=True) if not is_new)
+        if not marked and (not any(new) or known * 2 > len(content)):
             self._insertions(content)
-            return
+        elif any(new):
+            self._missing(head, paragraphs, new)
+
+    def _missing(self, head: str, paragraphs: Sequence[str], new: Sequence[bool]) -> None:
+        """Keep those paragraphs of a quoted message that are `new`, and short ones beside them."""
         kept = []
         for place, (paragraph, is_new) in enumerate(zip(paragraphs, new, strict=True)):
             short = len(words_of(paragraph)) < LEAST_WORDS
@@ -275,9 +276,7 @@ class _Reading:
             before = line or ""
 
     def _knows_line(self, line: str) -> bool:
-        return (
-            self.origins.trace(line, self.number)[0] * 2 >= 1 or bool(markers.header_key(line)) or is_advertising(line)
-        )
+        return self.origins.knows(line, self.number) or bool(markers.header_key(line)) or is_advertising(line)
 
 
 def _without_repeats(text: str) -> str:
@@ -412,7 +411,7 @@ def _before(entry: Entry, delimiter: str) -> Iterator[str]:
 def _after(entry: Entry, delimiter: str) -> Iterator[str]:
     names = [part.name or part.content_type for part in entry.message.attachments if not part.inline]
     if names:
-        shown = [one_line(data_text(name, delimiter), 60) for name in names[:MOST_NAMES]]
+        shown = [file_name(name, delimiter) for name in names[:MOST_NAMES]]
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         yield f"[attached: {', '.join(shown)}{more}]"
 

@@ -20,7 +20,7 @@ def answered(pulled: Pulled) -> Message:
     conversation = pulled.conversation
     if not conversation.entries:
         raise NotDraftable("The conversation is empty", cure="Run `mailassist sync`.")
-    return (conversation.newest_from_others or conversation.newest).message
+    return conversation.answered.message
 
 
 def author(written_by: str) -> Author:

@@ -83,14 +83,14 @@ def of_participants(conversation: Conversation, documents: Documents) -> Documen
 
 def _ids(conversation: Conversation) -> list[str]:
     """The messages that may enter a prompt."""
-    answered = (conversation.newest_from_others or conversation.newest).message
+    answered = conversation.answered.message
     return [entry.message.message_id for entry in participants_in_common(conversation, answered).entries]
 
 
 def _recent(conversation: Conversation) -> list[str]:
     """The message answered and those newer."""
     ids = _ids(conversation)
-    answered = (conversation.newest_from_others or conversation.newest).message.message_id
+    answered = conversation.answered.message.message_id
     return ids[ids.index(answered) :] if answered in ids else []
 
 

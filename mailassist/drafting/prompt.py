@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailassist.config import Length
-from mailassist.context.clean import data_text, one_line
+from mailassist.context.clean import data_text, file_name, one_line
 from mailassist.context.language import language_name
 from mailassist.context.pack import Packed, Packing
 from mailassist.context.tokens import BytePairCounter, TokenCounter
@@ -44,7 +44,6 @@ LEAST_MAIL = 200  # tokens that pictures leave to the mail itself
 # What the code of a template can raise.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
-LONGEST_FILE_NAME = 60  # characters, as `context.material` cuts it
 LONGEST_ASK = 240  # characters of an open question with its author and day
 MOST_NAMES = 6  # recipients of the newest message that are named
 IN_PLAIN_SIGHT = 2  # open questions of the newest message that need not be listed once more
@@ -186,7 +185,7 @@ def _attached_texts(
             text = data_text(one.text, delimiter)
             if text:
                 tokens, whole = counter.count(text), text in prompt.input
-                name = one_line(data_text(one.name, delimiter), LONGEST_FILE_NAME)
+                name = file_name(one.name, delimiter)
                 sent = tokens if whole else sum(map(counter.count, _sent_parts(prompt.packed, message_id, name)))
                 yield AttachedText(message_id, one.name, tokens, whole, min(sent, tokens))
 
@@ -224,7 +223,7 @@ def _finished(
         None if input_price is None else tokens * input_price / 1e6,
         tuple(images),
         language=letter.wish.language,
-        sentences=sentences(packed.open_asks, letter.author.length),
+        sentences=letter.length(packed),
     )
 
 
@@ -241,7 +240,7 @@ class _Letter:
 
     def write(self, packed: Packed) -> tuple[str, str]:
         """Instructions and input, for `packed`."""
-        least, most = sentences(packed.open_asks, self.author.length)
+        least, most = self.length(packed)
         values = {
             "author": self.author,
             "delimiter": self.delimiter,
@@ -263,9 +262,13 @@ class _Letter:
         task = "revise.j2" if self.wish.previous else "reply.j2"
         return render("system.j2", values, self.overrides), render(task, values, self.overrides)
 
+    def length(self, packed: Packed) -> tuple[int, int]:
+        """From how many to how many sentences the reply is to have."""
+        return sentences(packed.open_asks, self.author.length)
+
     def _newest(self) -> str:
         """The year of the message that is answered, and who got it: `2026, to me and Luke, cc Tom`."""
-        answered = (self.conversation.newest_from_others or self.conversation.newest).message
+        answered = self.conversation.answered.message
         year = "undated" if answered.date is None else str(answered.date.year)
         copied = f", cc {self._names(answered.cc)}" if answered.cc else ""
         return f"{year}, to {self._names(answered.to) or 'undisclosed'}{copied}"
@@ -282,7 +285,7 @@ class _Letter:
 
     def _goes_to(self) -> str:
         """Who gets the reply, where the message answered went to more people than the user."""
-        answered = (self.conversation.newest_from_others or self.conversation.newest).message
+        answered = self.conversation.answered.message
         recipients = (*answered.to, *answered.cc)
         if all(self.conversation.own.owns(address.email) for address in recipients):
             return ""

@@ -55,6 +55,11 @@ class Conversation:
         return next((entry for entry in reversed(self.entries) if not entry.ours), None)
 
     @property
+    def answered(self) -> Entry:
+        """The entry that a reply answers: the last that is not ours, else the last."""
+        return self.newest_from_others or self.newest
+
+    @property
     def subject(self) -> str:
         """The subject of the newest message."""
         return self.newest.message.subject
