@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ from mailassist.errors import ConfigError, MailassistError, ModelError
 if TYPE_CHECKING:
     from mailassist.config import Account, Config, Identity
     from mailassist.desk import Desk
-    from mailassist.documents import Document
     from mailassist.drafting.pipeline import Draft, DraftRequest
     from mailassist.drafting.prompt import Prompt
     from mailassist.intake.pull import Pulled
@@ -146,6 +144,7 @@ def _of_mailbox(desk: Desk, account: str, message_id: str | None, reply_all: boo
 
 def _of_file(desk: Desk, file: str, account: str, reply_all: bool) -> _Task:
     """The message alone is the conversation; who answers is who it was written to."""
+    from mailassist.desk.attachments import read
     from mailassist.drafting.pipeline import DraftRequest
     from mailassist.mail.addresses import OwnAddresses
     from mailassist.mail.parse import parse_message
@@ -163,15 +162,9 @@ def _of_file(desk: Desk, file: str, account: str, reply_all: bool) -> _Task:
         own = OwnAddresses.of([(faces[0].address, [])])
     plan = plan_reply(conversation, message, own, faces, reply_all=reply_all)
     told = (f"Only the first {READ_AT_MOST:,} bytes of the message were read",) if cut else ()
-    documents = _documents(desk, {message.message_id: raw}) if message.attachments else {}
+    documents = read([message], {message.message_id: raw}) if desk.reads_attachments else {}
     request = DraftRequest("", conversation, faces[plan.identity], documents=documents)
     return _Task(request, plan, notices=told)
-
-
-def _documents(desk: Desk, raw: dict[str, bytes]) -> Mapping[str, Sequence[Document]]:
-    from mailassist.documents.reading import read_documents
-
-    return read_documents(raw) if desk.config.model.documents and desk.config.model.name != "outline" else {}
 
 
 def _accounts(config: Config, account: str) -> list[Account]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from mailassist.mail.safe_text import SafeText
 
 if TYPE_CHECKING:
     from mailassist.config import Config
-    from mailassist.documents import Document
     from mailassist.drafting.prompt import Prompt
     from mailassist.mail.threads import Conversation
 
@@ -76,6 +75,7 @@ def _packed(
 
     from mailassist.context.language import reply_language
     from mailassist.context.tokens import counter_for
+    from mailassist.desk.attachments import read
     from mailassist.drafting.attachments import Sight
     from mailassist.drafting.pipeline import token_budget
     from mailassist.drafting.prompt import Author, Wish, build
@@ -98,20 +98,9 @@ def _packed(
         today=date.today(),
         overrides=config_path().parent / "templates",
         input_price=info.input_price,
-        documents=_documents(conversation, raw) if config.model.documents else {},
+        documents=read(conversation.messages, raw) if config.model.documents else {},
         sight=Sight(info, allowed=config.model.pictures),
     )
-
-
-def _documents(conversation: Conversation, raw: Mapping[str, bytes]) -> Mapping[str, Sequence[Document]]:
-    from mailassist.desk.attachments import has_files
-
-    files = {one.message_id: raw[one.message_id] for one in (e.message for e in conversation.entries) if has_files(one)}
-    if not files:
-        return {}
-    from mailassist.documents.reading import read_documents
-
-    return read_documents(files)
 
 
 def _conversation(path: Path, message_id: str, config: Config) -> tuple[Conversation, Mapping[str, bytes]]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib import resources
-from typing import Any
 
 from mailassist.context.clean import one_line
 from mailassist.context.language import detect
+from mailassist.context.loading import data_file, for_language
 from mailassist.context.phrases import Phrases, any_of, folded, listed, trie
 from mailassist.context.sentences import is_question, sentences
 
@@ -152,38 +150,24 @@ def _language_of(text: str) -> str:
 @cache
 def _requests(language: str) -> Requests:
     """Those of `language`; of a text too short to tell (""), those of every language."""
-    tables = [_phrases(language)] if language else list(_table().values())
+    file = data_file("mailassist.context", "requests.toml")
+    tables = [for_language(file, language)] if language else list(file.values())
     asks = [phrase for table in tables for phrase in table.get("asks", ())]
     no_asks = [phrase for table in tables for phrase in table.get("no_asks", ())]
     return Requests(any_of(asks), Phrases.of(asks), Phrases.of(no_asks))
 
 
-def _phrases(language: str) -> Mapping[str, Any]:
-    """The data file's table for `language`, else English."""
-    base = language.partition("-")[0].lower()
-    return _table().get({"no": "nb", "nn": "nb"}.get(base, base), _table()["en"])
-
-
-@cache
-def _table() -> Mapping[str, Mapping[str, Any]]:
-    return tomllib.loads(resources.files("mailassist.context").joinpath("requests.toml").read_text(encoding="utf-8"))
-
-
 @cache
 def replies(name: str) -> tuple[str, ...]:
     """The entries of one table of `replies.toml`, of all languages."""
-    return tuple(entry for words in _replies()[name].values() for entry in listed(words))
+    file = data_file("mailassist.context", "replies.toml")
+    return tuple(entry for words in file[name].values() for entry in listed(words))
 
 
 @cache
 def said(name: str) -> re.Pattern[str]:
     """What finds an entry of one table of `replies.toml` in folded text."""
     return any_of(replies(name))
-
-
-@cache
-def _replies() -> Mapping[str, Mapping[str, str]]:
-    return tomllib.loads(resources.files("mailassist.context").joinpath("replies.toml").read_text(encoding="utf-8"))
 
 
 @cache

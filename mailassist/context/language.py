@@ -7,12 +7,12 @@ words and greetings knows what it does not know; see `docs/BENCHMARKS.md`, `lang
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
+
+from mailassist.context.loading import data_file
 
 if TYPE_CHECKING:
     from eld import LanguageDetector
@@ -221,6 +221,5 @@ def _users() -> Mapping[str, tuple[str, ...]]:
     return users
 
 
-@cache
 def _table() -> Mapping[str, Mapping[str, Any]]:
-    return tomllib.loads(resources.files("mailassist.context").joinpath("languages.toml").read_text(encoding="utf-8"))
+    return data_file("mailassist.context", "languages.toml")

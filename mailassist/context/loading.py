@@ -1,9 +1,31 @@
-"""Loading what takes long while something else waits for the network."""
+"""Loading data files, and what takes long while something else waits for the network."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@cache
+def data_file(package: str, name: str) -> Mapping[str, Any]:
+    """The TOML file `name` that lies in `package`, read once."""
+    return tomllib.loads(file_text(package, name))
+
+
+def file_text(package: str, name: str) -> str:
+    """The text of the file `name` that lies in `package`."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def for_language(file: Mapping[str, Any], code: str) -> Mapping[str, Any]:
+    """The table of a data file for the language `code` (BCP 47), else the English one."""
+    base = code.partition("-")[0].lower()
+    found: Mapping[str, Any] = file.get({"no": "nb", "nn": "nb"}.get(base, base), file["en"])
+    return found
 
 
 def load_in_background(name: str, load: Callable[[], object]) -> threading.Thread:

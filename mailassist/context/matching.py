@@ -8,19 +8,19 @@ Scripts without spaces between words, and Korean, are cut in pairs of characters
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib import resources
-from typing import Any
+
+from mailassist.context.loading import data_file, file_text
+from mailassist.context.sentences import HANGUL, UNSPACED
 
 STEM = 5  # letters
 _LONGEST = 20_000  # characters that are looked at
 
-_NO_SPACES = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # Korean puts spaces, and endings onto words
+_NO_SPACES = UNSPACED + HANGUL
 _TERM = re.compile(rf"[{_NO_SPACES}]+|[^\W_{_NO_SPACES}]+(?:['’.\-][^\W_{_NO_SPACES}]+)*")
 _PAIRS = re.compile(rf"[{_NO_SPACES}]")
 _AMOUNT = re.compile(
@@ -141,25 +141,23 @@ def answer_kinds(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-@cache
-def _data() -> Mapping[str, Mapping[str, Any]]:
-    return tomllib.loads(resources.files("mailassist.context").joinpath("meanings.toml").read_text(encoding="utf-8"))
+def _data() -> Mapping[str, Mapping[str, str]]:
+    return data_file("mailassist.context", "meanings.toml")
 
 
 @cache
 def _stop() -> frozenset[str]:
-    return frozenset(str(_data()["stop"]["words"]).split())
+    return frozenset(_data()["stop"]["words"].split())
 
 
 @cache
 def _times() -> frozenset[str]:
-    return frozenset(str(_data()["time"]["words"]).split())
+    return frozenset(_data()["time"]["words"].split())
 
 
 def _word_groups() -> Iterator[tuple[str, list[str]]]:
     """The data file: a line for each group, its name, a colon, its words; "*" behind a word: any ending may follow."""
-    text = resources.files("mailassist.context").joinpath("word_groups.txt").read_text(encoding="utf-8")
-    for line in text.splitlines():
+    for line in file_text("mailassist.context", "word_groups.txt").splitlines():
         name, _, words = line.partition(":")
         yield name, words.split()
 
@@ -191,12 +189,12 @@ def _unspaced_times() -> re.Pattern[str]:
 
 @cache
 def _interrogative() -> re.Pattern[str]:
-    return _cues(str(_data()["interrogative"]["words"]))
+    return _cues(_data()["interrogative"]["words"])
 
 
 @cache
 def _asked() -> Mapping[str, re.Pattern[str]]:
-    return {kind: _cues(str(cues)) for kind, cues in _data()["asked"].items()}
+    return {kind: _cues(cues) for kind, cues in _data()["asked"].items()}
 
 
 def _cues(cues: str) -> re.Pattern[str]:

@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mailassist.context.sentences import UNSPACED
+
 MOST_LINES = 20_000  # of one message that are compared; nobody writes as many
 RUN = 3  # words in a row that count as one piece of text
 MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]*)+|^[ \t]+$", re.MULTILINE)
 
-# Chinese, Japanese and Thai put no spaces between words: there, a character is one.
-_UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
-_WORDS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\\s\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
+# Where no spaces stand between words, a character is one.
+_UNSPACED = re.compile(f"[{UNSPACED}]")
+_WORDS = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _LINKS = re.compile(r"<?(?:https?://|mailto:|www\.)[^\s<>]*>?|\[image:?[^\]]*\]", re.IGNORECASE)
 Run = tuple[str, ...]
 

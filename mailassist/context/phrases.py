@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from unicodedata import normalize
 
+from mailassist.context.sentences import HANGUL, UNSPACED
+
 # Where a clause begins, after a mark; where a word begins, after the conjunctions that Hebrew and Arabic write onto it.
 CLAUSE = r"(?:^|[,:;(…、，：；،؛]|\s[-–—])[\s\"'“„«¡¿]*"
 WORD_BEGINS = r"(?<!\w)[וفو]?"
-_WITHOUT_SPACES = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WITHOUT_SPACES = re.compile(f"[{UNSPACED}{HANGUL}]")
 
 
 def folded(text: str) -> str:

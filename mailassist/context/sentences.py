@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+# Sets of regular expressions: scripts that put no spaces between words (Thai, Japanese, Chinese), and Korean, which
+# puts spaces, and endings onto words.
+UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
+HANGUL = "\uac00-\ud7af"
 LOOKED_BACK = 40  # characters before the end of a sentence that tell whether it is one
 LONGEST_ABBREVIATION = 16  # of them
 

@@ -59,7 +59,7 @@ def visible(conversation: Conversation, delimiter: str, longest: int | None = No
     `longest`: characters, from the newest message back, beyond which no message can be packed whole; of those only
     their own text is taken, and what they quote is not looked for.
     """
-    messages = [entry.message for entry in conversation.entries]
+    messages = conversation.messages
     blocks = [_blocks(message) for message in messages]
     near = _first_within(messages, longest)
     origins = Origins()

@@ -368,9 +368,12 @@ class Desk:
 
     def documents(self, account: str, pulled: Pulled) -> Mapping[str, Sequence[Document]]:
         """What the attachments of a conversation say, by Message-ID; nothing where that is off or nobody reads it."""
-        if not self.config.model.documents or self.config.model.name == OUTLINE:
-            return {}
-        return self._attachments.documents(account, pulled)
+        return self._attachments.documents(account, pulled) if self.reads_attachments else {}
+
+    @property
+    def reads_attachments(self) -> bool:
+        """Whether a model is asked that is told what attachments say."""
+        return self.config.model.documents and self.config.model.name != OUTLINE
 
     @property
     def _overrides(self) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -27,16 +27,7 @@ class Attachments:
 
     def documents(self, account: str, pulled: Pulled) -> Mapping[str, Sequence[Document]]:
         """What they say, by Message-ID. Nothing is imported or started for a conversation without any."""
-        raw = {
-            message.message_id: pulled.raw[message.message_id]
-            for message in (entry.message for entry in pulled.conversation.entries)
-            if has_files(message) and message.message_id in pulled.raw
-        }
-        if not raw:
-            return {}
-        from mailassist.documents.reading import read_documents
-
-        return read_documents(raw | self._large(account, pulled))
+        return read(pulled.conversation.messages, {**pulled.raw, **self._large(account, pulled)})
 
     def _large(self, account: str, pulled: Pulled) -> dict[str, bytes]:
         """The messages whose attachments stayed on the server, whole, the newest first, as far as the limit goes.
@@ -45,9 +36,9 @@ class Attachments:
         """
         conversation = pulled.conversation
         wanted, room = [], MOST_FETCHED
-        for message in (entry.message for entry in reversed(conversation.entries)):
+        for message in reversed(conversation.messages):
             size = sum(one.left for one in message.attachments)
-            if has_files(message) and 0 < size * 3 // 2 <= room:
+            if _has_files(message) and 0 < size * 3 // 2 <= room:
                 wanted.append(message.message_id)
                 room -= size * 3 // 2  # base64, and what is around it
         if not wanted:
@@ -73,6 +64,20 @@ class Attachments:
         return found
 
 
-def has_files(message: Message) -> bool:
+def read(messages: Iterable[Message], raw: Mapping[str, bytes]) -> Mapping[str, Sequence[Document]]:
+    """What is attached to `messages` (oldest first; `raw`: by Message-ID), without a library where nothing is."""
+    files = {
+        message.message_id: raw[message.message_id]
+        for message in messages
+        if _has_files(message) and message.message_id in raw
+    }
+    if not files:
+        return {}
+    from mailassist.documents.reading import read_documents
+
+    return read_documents(files)
+
+
+def _has_files(message: Message) -> bool:
     """Whether something is attached that may be read."""
     return bool(message.attachments) and not message.encrypted and not message.too_complex

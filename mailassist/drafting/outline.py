@@ -6,15 +6,12 @@ Every word of it comes from the data file or from the other side's own questions
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
-from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mailassist.context.asks import open_asks
 from mailassist.context.clean import one_line
 from mailassist.context.language import reply_language
+from mailassist.context.loading import data_file, for_language
 
 if TYPE_CHECKING:
     from mailassist.config import Identity
@@ -29,7 +26,8 @@ def outline(conversation: Conversation, identity: Identity, language: str = "") 
 
     `language` is a BCP 47 code; "": the language of the other side's newest message, as far as `identity` allows.
     """
-    words = _words(language or reply_language(conversation, identity.languages))
+    written = language or reply_language(conversation, identity.languages)
+    words = for_language(data_file("mailassist.drafting", "outline.toml"), written)
     asked = conversation.newest_from_others
     name = _called(conversation.own.correspondent(asked.message), given=bool(words.get("given"))) if asked else ""
     greeting = str(words["named"]).format(name=name) if name else str(words["plain"])
@@ -48,14 +46,3 @@ def _called(author: Address | None, *, given: bool) -> str:
     if not _NAME.fullmatch(name):
         return ""
     return name.split()[0] if given and 2 <= len(name.split()) <= 3 and len(name.split()[0]) > 2 else name
-
-
-def _words(language: str) -> Mapping[str, Any]:
-    """The data file's table for `language`, else English."""
-    base = language.partition("-")[0].lower()
-    return _table().get({"no": "nb", "nn": "nb"}.get(base, base), _table()["en"])
-
-
-@cache
-def _table() -> Mapping[str, Mapping[str, Any]]:
-    return tomllib.loads(resources.files("mailassist.drafting").joinpath("outline.toml").read_text(encoding="utf-8"))

@@ -178,7 +178,7 @@ def _pulled(
     if conversation is None:
         return None
     missing = tuple(one for one in places if one not in raw)
-    messages = [entry.message for entry in conversation.entries]
+    messages = conversation.messages
     quoted = {one for message in messages if message.quoted for one in _answered(message)}
     return Pulled(conversation, places, raw, missing, len(({*_named(messages)} - there | {*missing}) - quoted))
 

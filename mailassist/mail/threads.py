@@ -45,6 +45,11 @@ class Conversation:
     missing: tuple[Placeholder, ...] = ()  # what the messages name and what is not there
 
     @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages of the entries."""
+        return tuple(entry.message for entry in self.entries)
+
+    @property
     def newest(self) -> Entry:
         """The last entry."""
         return self.entries[-1]
