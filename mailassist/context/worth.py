@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from math import log
+from math import fsum, log
 
 from mailassist.context.asks import asks_of
 from mailassist.context.matching import STEM, answer_kinds, asked_kinds, spoken, stem, words_of_groups
@@ -138,7 +138,7 @@ class Question:
         said = [set(text.casefold().split()) for text in texts]
         wanted = self._wanted_among(frozenset().union(*said))
         counts = Counter(word for words in said for word in words & wanted)
-        worth = [sum(log(1 + len(texts) / counts[word]) for word in words & wanted) for words in said]
+        worth = [fsum(log(1 + len(texts) / counts[word]) for word in words & wanted) for words in said]
         room = MOST_TEXT
         chosen = []
         for number in sorted(range(len(texts)), key=lambda one: -worth[one]):
@@ -182,4 +182,4 @@ class _Rarity:
 
     def fit(self, said: Set[str]) -> float:
         """What the wanted words among `said` count together."""
-        return sum(self.worth[one] for one in said if one in self.worth)
+        return fsum(self.worth[one] for one in said if one in self.worth)  # the same in any order: sets have none

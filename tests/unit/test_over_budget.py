@@ -1,5 +1,8 @@
 """What is left of a conversation that does not fit the budget: order of worth, one line, and what is asked about."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -154,3 +157,27 @@ def test_a_conversation_that_fits_has_neither_excerpts_nor_gaps() -> None:
         talk(message(0, "Who signs?"), message(1, "Mrs. Voss.", ours=True), message(2, "Thanks.")), 900, EXACT, MARK
     )
     assert (packed.excerpts, packed.left_out, packed.missing) == ((), (), 0)
+
+
+def test_each_process_packs_the_same() -> None:
+    program = """
+from mailassist.context.worth import Question
+words = ["hinge", "varnish", "drawer", "beech", "screw", "handle", "plywood"]
+texts = []
+for n in range(200):
+    said = " ".join(words[: 3 + n % 4] + ["sample"] * (n % 7 == 0))
+    texts.append(f"The {said} and part{n % 50} with tag{n % 40} came.")
+question = Question.of("Which hinge, varnish, drawer, beech, screw, handle and plywood did the sample have?")
+print([piece.source for piece in question.ranked(texts)])
+"""
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(1, 5)
+    }
+    assert len(orders) == 1
