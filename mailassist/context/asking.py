@@ -37,6 +37,7 @@ _BEFORE = trie(  # words that lead to a question and do not change it
 _LED = re.compile(rf"(?:{_BEFORE}\s+)+")
 # A point behind a long word ends a sentence, whatever follows; abbreviations are shorter.
 _SMALL_START = re.compile(r"(?<=[^\W\d_]{5}\.)\s+(?=[^\W\d_]{3})")
+_WHOLE_CLAUSES = frozenset({"idle", "exclaimed", "opinion"})  # tables that `is_idle` reads
 _LONGEST_GREETING = 3  # words of a clause before an idle question
 
 
@@ -57,6 +58,14 @@ def asks_of(text: str) -> list[tuple[str, str]]:
         if len(found) >= MOST_ASKS_OF_ONE or doubts >= _MOST_DOUBTS:
             break
     return list(found.values())
+
+
+def load() -> None:
+    """Read and compile ahead what asks and answers are told by, which takes some tenths of a second."""
+    asks_of("When can we expect the delivery of it?")
+    _requests("")  # of a text too short to tell its language
+    for name in data_file("mailassist.context", "replies.toml").keys() - _WHOLE_CLAUSES:
+        said(name)
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -154,7 +163,7 @@ def _requests(language: str) -> Requests:
     tables = [for_language(file, language)] if language else list(file.values())
     asks = [phrase for table in tables for phrase in table.get("asks", ())]
     no_asks = [phrase for table in tables for phrase in table.get("no_asks", ())]
-    return Requests(any_of(asks), Phrases.of(asks), Phrases.of(no_asks))
+    return Requests(any_of(asks), Phrases(asks), Phrases(no_asks))
 
 
 @cache

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from unicodedata import normalize
 
 from mailassist.context.sentences import HANGUL, UNSPACED
@@ -27,21 +26,21 @@ def any_of(entries: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(found) or "(?!)")
 
 
-@dataclass(frozen=True, slots=True)
 class Phrases:
     """Phrases, to be found wherever they stand, though they overlap."""
 
-    patterns: tuple[re.Pattern[str], ...]
+    def __init__(self, entries: Iterable[str]) -> None:
+        """Those of `entries`, written as `requests.toml` says; compiled when they are first looked for."""
+        self._entries = tuple(entries)
 
-    @classmethod
-    def of(cls, entries: Iterable[str]) -> Phrases:
-        """Those of `entries`, written as `requests.toml` says."""
-        kinds = _by_surroundings(entries).items()
-        return cls(tuple(re.compile(f"(?={before}({trie(words)}){after})") for (before, after), words in kinds))
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], ...]:
+        kinds = _by_surroundings(self._entries).items()
+        return tuple(re.compile(f"(?={before}({trie(words)}){after})") for (before, after), words in kinds)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where they begin and end in folded `text`: of those that begin at one place, the longest."""
-        return [match.span(1) for pattern in self.patterns for match in pattern.finditer(text)]
+        return [match.span(1) for pattern in self._patterns for match in pattern.finditer(text)]
 
 
 def _by_surroundings(entries: Iterable[str]) -> dict[tuple[str, str], list[str]]:

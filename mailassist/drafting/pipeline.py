@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailassist.config import Config, Identity
-from mailassist.context.asks import asks_of
+from mailassist.context.asking import load as load_asks
 from mailassist.context.language import reply_language
 from mailassist.context.loading import load_in_background
 from mailassist.context.tokens import TokenCounter, counter_for
@@ -209,7 +209,7 @@ def language_of(request: DraftRequest) -> str:
 def warm_up(info: ModelInfo, overrides: Path | None = None) -> None:
     """Load tables and templates in threads, while something else waits for the network. Raises nothing."""
     load_tokens(info.tokenizer)
-    load_in_background("load-languages", lambda: asks_of("When can we expect the delivery of it?"))
+    load_in_background("load-languages", load_asks)
     load_in_background("load-templates", lambda: load_templates(overrides))
 
 
