@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mailassist.context.asks import Ask
-from mailassist.context.pack import LeftOut, Packed, PackedMessage
+from mailassist.context.packed import LeftOut, Packed, PackedMessage
 from mailassist.drafting.pipeline import Draft
 from mailassist.drafting.prompt import AttachedText, Prompt
 from mailassist.errors import MailassistError, ModelError

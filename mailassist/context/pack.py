@@ -10,22 +10,21 @@ with the same tokens. Hidden text, Bcc and signatures never enter.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from mailassist.context.asks import Ask
 from mailassist.context.material import QUOTED, Material
+from mailassist.context.packed import LeftOut, Packed, PackedMessage
 from mailassist.context.shorten import CHARACTERS, shorten
+from mailassist.context.summary import joined, summary
 from mailassist.context.tokens import TokenCounter
-from mailassist.context.worth import Piece, Question, facts_first, pieces_of
+from mailassist.context.worth import Piece, Question
 from mailassist.documents import Document
 from mailassist.mail.threads import Conversation
 
 NAME_SHARE = 16  # the part of the budget that one name may have where counts are estimates, far above the truth
 SHORTEST = 24  # tokens below which what is left of a message says nothing
-SUMMARY = 40  # tokens of an older message's one line, at most
 SUMMARY_SHARE = 0.15  # of the budget, for one-line summaries, where not all messages fit whole
 EXCERPT_SHARE = 0.45  # of the budget, for excerpts from what is left out
 MOST_EXCERPTS = 4_000  # tokens that are kept free for them
@@ -33,49 +32,6 @@ STEPS = 8  # the steps in which a budget's worth of messages gives way
 
 SECTION = 8_000  # characters
 _LONGEST_DOCUMENT = 200_000  # characters that are looked through for what is asked
-_ANSWERED_LINE = re.compile(r"^> .*\n?", re.MULTILINE)
-_IN_SHORT = "[in short] "
-
-
-@dataclass(frozen=True, slots=True)
-class PackedMessage:
-    """One message as the model sees it."""
-
-    message_id: str
-    text: str
-    tokens: int  # of header and text
-    header: str = ""  # the line above it: delimiter, date, author
-    shortened: bool = False  # some of it is left out
-    summary: bool = False  # one line is left of it
-    attached: str = ""  # the attachment that `text` is from, where it is an excerpt of one
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A message, or a part of one, that the model does not see, and why."""
-
-    message_id: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """What the model sees of a conversation, oldest message first."""
-
-    messages: tuple[PackedMessage, ...]
-    left_out: tuple[LeftOut, ...]
-    tokens: int  # of messages and excerpts with their headers
-    exact: bool  # False: `tokens` is an upper estimate
-    delimiter: str
-    subject: str = ""  # of the first message here; a later change stands in its message
-    excerpts: tuple[PackedMessage, ...] = ()  # behind the thread: what older text says of what is asked now
-    open_asks: tuple[Ask, ...] = ()  # what the other side asked and nobody answered, oldest first
-    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # which messages each one quotes
-
-    @property
-    def missing(self) -> int:
-        """How many messages are left out as a whole."""
-        return len({part.message_id for part in self.left_out} - {message.message_id for message in self.messages})
 
 
 def pack(
@@ -282,7 +238,7 @@ class _Choice:
         short_room = min(int(self.budget * SUMMARY_SHARE), room)
         for number in reversed([one for one in left if one < first]):
             header = self._header(number)
-            text = self._summary(number)
+            text = summary(self.parts[number].text, self.counter)
             tokens = self._counted(header, text)
             if tokens > short_room:
                 break
@@ -315,23 +271,6 @@ class _Choice:
                 return number
         return fitting
 
-    def _summary(self, number: int) -> str:
-        """One line of a message, by what it says in itself: its first sentence, then facts and questions."""
-        text = self.parts[number].text
-        if len(text) <= SUMMARY * CHARACTERS and self.counter.count(text) <= SUMMARY:
-            return text
-        pieces = list(pieces_of(_ANSWERED_LINE.sub("\n", text[: SUMMARY * 200]), number))
-        kept: list[Piece] = []
-        room = SUMMARY
-        for piece in facts_first(_without_greeting(pieces)):
-            tokens = self.counter.count(piece.text)
-            if tokens <= room:
-                kept.append(piece)
-                room -= tokens
-        if not kept and pieces:
-            return _IN_SHORT + shorten(pieces[0].text, SUMMARY, self.counter)
-        return _IN_SHORT + _joined(kept)
-
     def _excerpts(self, room: int) -> list[PackedMessage]:
         """What fits of the text that was left out, the worthiest sentences for what is asked now."""
         sources = list(self._sources())
@@ -354,7 +293,7 @@ class _Choice:
         return min(int(self.budget * EXCERPT_SHARE), MOST_EXCERPTS)
 
     def _excerpt(self, number: int, _text: str, name: str, pieces: Sequence[Piece]) -> PackedMessage:
-        header, text = self._excerpt_header(number, name), _joined(pieces)
+        header, text = self._excerpt_header(number, name), joined(pieces)
         tokens = self.counter.count(f"{header}: {text}\n")
         return PackedMessage(self.material.ids[number], text, tokens, header, shortened=True, attached=name)
 
@@ -382,23 +321,3 @@ def _sections(text: str) -> Iterator[str]:
         yield text[:cut]
         text = text[cut:]
     yield text
-
-
-def _without_greeting(pieces: Sequence[Piece]) -> list[Piece]:
-    """`pieces` without a first one that only greets."""
-    return [replace(one, place=place) for place, one in enumerate(pieces[1:] if _greets(pieces) else pieces)]
-
-
-def _greets(pieces: Sequence[Piece]) -> bool:
-    return len(pieces) > 1 and len(pieces[0].text) <= 40 and pieces[0].text.rstrip()[-1:] in (",", "!", "，")
-
-
-def _joined(pieces: Sequence[Piece]) -> str:
-    """Sentences in their order, with a mark where some are left out between them."""
-    text = ""
-    last = -1
-    for piece in sorted(pieces, key=lambda one: one.place):
-        text += (" " if piece.place == last + 1 else " … ") if text else ""
-        text += piece.text
-        last = piece.place
-    return text

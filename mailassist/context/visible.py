@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from mailassist.context.clean import LONGEST_TEXT, data_text, file_name, one_line
 from mailassist.context.origins import MARKS, MOST_LINES, RUN, Origins, lines_of, runs_of, words_of
-from mailassist.context.sentences import is_question, sentences
+from mailassist.context.quotations import MOST_COLONS, PARAGRAPHS, cut, needed_line, quoted_messages
+from mailassist.context.repeats import SHORT_LINE, without_repeats
 from mailassist.mail import quote_markers as markers
 from mailassist.mail.closing_lines import is_advertising, list_footer
 from mailassist.mail.message import Block, BlockKind, Message
@@ -21,25 +22,16 @@ from mailassist.mail.threads import Conversation, Entry
 
 LEAST_WORDS = 4  # a shorter paragraph of a quotation is kept only beside others
 MOST_NAMES = 8  # attachments that are named
-NEEDED_LINE = 100  # characters of a quoted line that an answer needs
 COPIED_WORDS = 30  # in a row, from which on a copy of an earlier message is taken for a quotation
-SHORT_LINE = 12  # characters: what everybody writes ("Thanks,")
 WRAPPED_WORDS = 5  # of a line of prose, from which on it is known although it was wrapped anew
 MARKED_COPY = 6  # the same, of lines with a mark that the split did not know
-REPEATED_LINES = 4  # in a row, with as many characters, from which on a repetition is counted instead of shown
-REPEATED_CHARACTERS = 160
-_MOST_REPEATED = 100
-MOST_FOOTER_LINES = 9  # of a list's footer, its rule counted
-MOST_COLONS = 5_000  # of quoted text that is looked through for attributions; time stays linear
 
 _BLIND_COPY = re.compile(r"^[ \t>*]*(?:bcc|blindkopie|cci|cco|ccn|bilaga-bcc)\s*:.*\n?", re.IGNORECASE | re.MULTILINE)
 _LONG_LINK = re.compile(r"((?i:https?)://[^\s<>]{192})[!-;=?-~]+")
 _MARKED_LINE = re.compile(r"^[ \t]*[>|]", re.MULTILINE)
 _CODE = re.compile(r"[(){}\[\]=;$<>]")
-_SIGNATURE = re.compile(r"--? ?$")
 _WRITTEN = (BlockKind.OWN, BlockKind.FORWARDED)
 _NOT_WRITTEN = (BlockKind.SIGNATURE, BlockKind.DISCLAIMER)
-_PARAGRAPHS = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +115,7 @@ class _Reading:
         if block.kind is BlockKind.ATTRIBUTION:
             self.above = f"{above}\n{block.text}" if above else block.text
         elif block.kind is BlockKind.OWN:
-            self.own.append(_without_repeats(self._without_copies(block.text)))
+            self.own.append(without_repeats(self._without_copies(block.text)))
         elif block.kind is BlockKind.ANSWERED:
             self._answered(block.text, above)
         elif block.kind is BlockKind.FORWARDED:
@@ -138,7 +130,7 @@ class _Reading:
         if self._all_known(plain):
             return
         marked = MARKS.match(text.lstrip("\n")) is not None
-        for head, content in _quoted_messages(f"{MARKS.sub('', above)}\n{plain}" if above else plain):
+        for head, content in quoted_messages(f"{MARKS.sub('', above)}\n{plain}" if above else plain):
             self._history(head, content, marked=marked)
 
     def _all_known(self, text: str) -> bool:
@@ -165,8 +157,8 @@ class _Reading:
         if not self._known(text):
             self.own.append(f"{_plain(above).strip()}\n\n{text}" if above else text)
             return
-        for _head, content in _quoted_messages(MARKS.sub("", text)):
-            paragraphs = [one for one in _PARAGRAPHS.split(content) if words_of(one) and not self._known(one)]
+        for _head, content in quoted_messages(MARKS.sub("", text)):
+            paragraphs = [one for one in PARAGRAPHS.split(content) if words_of(one) and not self._known(one)]
             self.own.extend(f"{paragraph}\n" for paragraph in paragraphs if not is_advertising(paragraph))
 
     def _known(self, text: str) -> bool:
@@ -181,7 +173,7 @@ class _Reading:
     def _answered(self, text: str, above: str) -> None:
         """A quotation between answers: the line that they need, or all of it where its original is missing."""
         if self._known(text):
-            needed = _needed_line(_plain(text))
+            needed = needed_line(_plain(text))
             if needed:
                 self.own.append(f"> {needed}")
             return
@@ -234,7 +226,7 @@ class _Reading:
 
     def _history(self, head: str, content: str, *, marked: bool) -> None:
         """A quoted message: what of it is missing here, or what was written between its lines."""
-        paragraphs = [one for one in _PARAGRAPHS.split(content) if one.strip()]
+        paragraphs = [one for one in PARAGRAPHS.split(content) if one.strip()]
         new = [self._is_new(paragraph) for paragraph in paragraphs]
         if not any(new):
             self._known(content)
@@ -271,7 +263,7 @@ class _Reading:
                     answer.append(line)
                 continue
             if answer and before and any(words_of(one) for one in answer):
-                self.own.extend([f"> {_cut(before)}", *answer, ""])
+                self.own.extend([f"> {cut(before)}", *answer, ""])
             answer = []
             before = line or ""
 
@@ -279,117 +271,9 @@ class _Reading:
         return self.origins.knows(line, self.number) or bool(markers.header_key(line)) or is_advertising(line)
 
 
-def _without_repeats(text: str) -> str:
-    """Text in which lines in a row that stand further up word for word, as in a log, are counted instead."""
-    lines = text.split("\n", MOST_LINES)
-    if len(lines) < 2 * REPEATED_LINES:
-        return text
-    last: dict[str, int] = {}
-    kept: list[str] = []
-    number = 0
-    while number < len(lines):
-        line = lines[number].strip()
-        again = len(line) >= SHORT_LINE and line in last
-        length, characters = _repeated(lines, last[line], number) if again else (0, 0)
-        if length >= REPEATED_LINES and characters >= REPEATED_CHARACTERS:
-            kept.append(f"[{length} lines as above]")
-            number += length
-            continue
-        if line:
-            last[line] = number
-        kept.append(lines[number])
-        number += 1
-    return "\n".join(kept)
-
-
-def _repeated(lines: Sequence[str], above: int, number: int) -> tuple[int, int]:
-    """How many lines from `number` on are those from `above` on, and their characters; at most `_MOST_REPEATED`."""
-    length = characters = 0
-    while length < _MOST_REPEATED and above + length < number and number + length < len(lines):
-        line = lines[number + length].strip()
-        if line != lines[above + length].strip():
-            break
-        length += 1
-        characters += len(line)
-    return length, characters
-
-
 def _plain(text: str) -> str:
     """Quoted text without quote marks and blind copies."""
     return _BLIND_COPY.sub("", MARKS.sub("", text))
-
-
-def _quoted_messages(quoted: str) -> Iterator[tuple[str, str]]:
-    """The messages that are quoted one below the other: what names each one's author, and its text. No marks in it."""
-    lines = quoted.strip("\n").split("\n")
-    head: list[str] = []
-    content: list[str] = []
-    number = colons = 0
-    while number < len(lines):
-        line = lines[number]
-        end = 0
-        if colons <= MOST_COLONS and (":" in line or "：" in line or line.lstrip()[:1] in ("-", "_", "*", "=")):
-            colons += 1
-            end = _head_ends(lines, number)
-            if not end and (found := markers.attribution(lines, number)) and number - found[0] <= len(content):
-                taken = number - found[0]  # it began on lines that are in `content`
-                yield from _if_any(head, content[: len(content) - taken])
-                head, content = lines[found[0] : number + 1], []
-                number += 1
-                continue
-        if end:
-            if any(one.strip() for one in content):
-                yield from _if_any(head, content)
-                head, content = [], []
-            if list_footer(lines[number:end]):  # a footer is nobody's text
-                head.extend(lines[number:end])
-            number = end
-            continue
-        if _SIGNATURE.match(line):
-            number = _signature_ends(lines, number)
-            continue
-        content.append(line)
-        number += 1
-    yield from _if_any(head, content)
-
-
-def _if_any(head: Sequence[str], content: Sequence[str]) -> Iterator[tuple[str, str]]:
-    text = "\n".join(content)
-    if text.strip():
-        yield "\n".join(line for line in head if line.strip() and not markers.RULE.fullmatch(line)), text
-
-
-def _head_ends(lines: Sequence[str], number: int) -> int:
-    """Where a separator, a rule or a header block that begins at line `number` ends; 0 where there is none."""
-    if markers.RULE.fullmatch(lines[number]):
-        paragraph = lines[number : number + MOST_FOOTER_LINES]
-        if any(not line.strip() for line in paragraph):
-            paragraph = paragraph[: next(place for place, line in enumerate(paragraph) if not line.strip())]
-        return number + (len(paragraph) if list_footer(paragraph) == 0 else 1)
-    if markers.is_separator(lines[number]):
-        return number + 1
-    return markers.header_block(lines, number)
-
-
-def _signature_ends(lines: Sequence[str], number: int) -> int:
-    """The next empty line after a signature's delimiter, or one that names the author of another message."""
-    number += 1
-    while number < len(lines) and lines[number].strip() and not markers.header_key(lines[number]):
-        number += 1
-    return number
-
-
-def _needed_line(text: str) -> str:
-    """The line of a quotation that the answer below it needs: its last question, else its last sentence, cut."""
-    last = [paragraph for paragraph in _PARAGRAPHS.split(text) if words_of(paragraph)][-1:]
-    said = [sentence for paragraph in last for sentence in sentences(paragraph[-2_000:])]
-    asked = [sentence for sentence in said if is_question(sentence)]
-    return _cut((asked or said or [""])[-1])
-
-
-def _cut(line: str) -> str:
-    line = " ".join(line.split())
-    return line if len(line) <= NEEDED_LINE else f"{line[:NEEDED_LINE].rpartition(' ')[0] or line[:NEEDED_LINE]}…"
 
 
 def _data(text: str, delimiter: str) -> str:

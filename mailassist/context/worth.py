@@ -154,14 +154,6 @@ def _is_prose(text: str) -> bool:
     return sum(map(str.isalpha, text)) + text.count(" ") >= _LETTERS * len(text)
 
 
-def facts_first(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces of one text by what they say in themselves: the first, then those with facts and questions."""
-    return sorted(
-        pieces,
-        key=lambda piece: (piece.place > 0, -len(answer_kinds(piece.text)) - 2 * is_question(piece.text), piece.place),
-    )
-
-
 def _beside(pieces: Sequence[Piece], fits: Sequence[float], number: int) -> tuple[float, float]:
     """How well the sentences before and after fit, where they are of the same text."""
     before = number > 0 and pieces[number - 1].source == pieces[number].source

@@ -13,7 +13,7 @@ from typing import Literal
 from mailassist.context.clean import data_text, one_line
 from mailassist.context.headers import day_of, name_of
 from mailassist.context.language import language_name
-from mailassist.context.pack import Packed, PackedMessage
+from mailassist.context.packed import Packed, PackedMessage
 from mailassist.drafting.attachments import picture_line
 from mailassist.drafting.prompt import Prompt
 from mailassist.mail.threads import Conversation, Entry

@@ -22,7 +22,8 @@ from mailassist.context.tokens import warm_up as load_tokens
 from mailassist.documents import Document
 from mailassist.drafting.attachments import Sight
 from mailassist.drafting.budget import Paid, Payer, paid_write, upper_bound
-from mailassist.drafting.prompt import Author, Prompt, Wish, build, load_templates
+from mailassist.drafting.prompt import Author, Prompt, Wish, build
+from mailassist.drafting.rendering import load_templates
 from mailassist.drafting.reply_text import cleaned
 from mailassist.errors import InputError, MailassistError, NotDraftable
 from mailassist.mail.automatic import automatic

@@ -10,27 +10,24 @@ messages, oldest to newest. All that changes from one prompt to the next stands 
 from __future__ import annotations
 
 import re
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mailassist.config import Length
 from mailassist.context.clean import data_text, file_name, one_line
 from mailassist.context.language import language_name
-from mailassist.context.pack import Packed, Packing
+from mailassist.context.pack import Packing
+from mailassist.context.packed import Packed
 from mailassist.context.tokens import BytePairCounter, TokenCounter
 from mailassist.drafting.attachments import SHARE, Documents, SentPicture, Sight, chosen, of_participants, told
 from mailassist.drafting.length import sentences
-from mailassist.errors import ConfigError, InputError
+from mailassist.drafting.rendering import render
+from mailassist.errors import InputError
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from mailassist.mail.message import Address
     from mailassist.mail.threads import Conversation
 
@@ -40,9 +37,6 @@ FRAME_TOKENS = 11
 # The same for models whose chat template we do not know: SmolLM2's (ChatML) costs 14; an upper estimate.
 UNKNOWN_FRAME_TOKENS = 24
 LEAST_MAIL = 200  # tokens that pictures leave to the mail itself
-
-# What the code of a template can raise.
-_FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 LONGEST_ASK = 240  # characters of an open question with its author and day
 MOST_NAMES = 6  # recipients of the newest message that are named
@@ -108,15 +102,6 @@ class Prompt:
             line.start() for line in re.finditer(f"^{re.escape(self.packed.delimiter)} ", self.input, re.MULTILINE)
         ]
         return tuple(lines[2 : 2 + len(self.packed.messages)])  # the first opens the subject
-
-
-def template_folder() -> Path:
-    """Where our templates lie: inside the package in a wheel, at the top of the repository in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "templates", package.parent / "templates"):
-        if (folder / "system.j2").is_file():
-            return folder
-    raise ConfigError("The prompt templates are missing", cure="Install mailassist again.")
 
 
 def build(
@@ -305,54 +290,3 @@ class _Letter:
     def tokens(self, packed: Packed, counter: TokenCounter) -> int:
         """What the whole prompt costs with `packed` in it."""
         return sum(counter.count(part) for part in self.write(packed)) + frame_tokens(counter)
-
-
-def render(name: str, values: Mapping[str, Any], overrides: Path | None = None) -> str:
-    """The template `name` with `values`. Raises ConfigError with file and line where it cannot be rendered."""
-    from jinja2 import TemplateError
-
-    try:
-        return _environment(overrides).get_template(name).render(values).strip()
-    except (*_FAULTS, TemplateError) as error:
-        raise _broken(name, error, overrides) from error
-
-
-def _broken(name: str, error: Exception, overrides: Path | None) -> ConfigError:
-    """What is wrong with a template: file, line where known, and the cure."""
-    if isinstance(error, UnicodeDecodeError) and overrides is not None:  # which of them, nobody says
-        return ConfigError(f"A template in {overrides} is not in UTF-8", cure="Save it as UTF-8.")
-    file, line = getattr(error, "filename", None), getattr(error, "lineno", None)
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename.endswith(".j2"):  # Jinja2 maps its frames back to the template's lines
-            file, line = frame.f_code.co_filename, number
-    place = f"{file or name}, line {line}" if line else str(file or name)
-    ours = overrides is None or not str(file or "").startswith(str(overrides))
-    cure = "Install mailassist again." if ours else "Correct it, or remove it to use ours again."
-    said = " ".join(str(error).split())[:200] or type(error).__name__
-    if isinstance(error, RecursionError):
-        said = "it includes itself"
-    return ConfigError(f"{place}: {said}", cure=cure)
-
-
-def load_templates(overrides: Path | None = None) -> None:
-    """Compile every template ahead; what is wrong with one shows when it is rendered."""
-    from jinja2 import TemplateError
-
-    for name in ("system.j2", "conversation.j2", "reply.j2", "revise.j2"):
-        with suppress(TemplateError, OSError, UnicodeDecodeError):
-            _environment(overrides).get_template(name)
-
-
-@lru_cache(maxsize=4)
-def _environment(overrides: Path | None) -> Environment:
-    from jinja2 import FileSystemLoader, StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    folders = [folder for folder in (overrides, template_folder()) if folder is not None]
-    return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(folders, encoding="utf-8-sig"),  # editors on Windows begin with a mark
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-ASK = "from mailassist.drafting.prompt import template_folder; print(template_folder())"
+ASK = "from mailassist.drafting.rendering import template_folder; print(template_folder())"
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +44,6 @@ def test_the_data_files_that_drafting_reads_are_in_the_wheel(installed: Path) ->
     package = installed / "mailassist"
     for name in ("context/languages.toml", "drafting/outline.toml", "model/models.toml", "py.typed"):
         assert (package / name).is_file()
+    data = [path.relative_to(ROOT) for kind in ("*.toml", "*.txt") for path in (ROOT / "mailassist").rglob(kind)]
+    assert len(data) > 6
+    assert all((installed / path).is_file() for path in data)

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 from conversations import message, talk
 
-from mailassist.context.pack import Packed, PackedMessage, pack
+from mailassist.context.pack import pack
+from mailassist.context.packed import Packed, PackedMessage
 from mailassist.context.tokens import UpperEstimate, counter_for
 from mailassist.documents import Document
 from mailassist.mail.threads import Conversation

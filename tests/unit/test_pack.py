@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mailassist.config import Identity
 from mailassist.context.clean import data_text
-from mailassist.context.pack import Packed, pack
+from mailassist.context.pack import pack
+from mailassist.context.packed import Packed
 from mailassist.context.tokens import ModelCounter, TokenCounter, UpperEstimate, counter_for
 from mailassist.drafting.outline import outline
 from mailassist.mail.message import Address, Attachment

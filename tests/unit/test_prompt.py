@@ -13,7 +13,8 @@ from mailassist.config import Length
 from mailassist.context.asks import Ask
 from mailassist.context.tokens import ModelCounter, counter_for
 from mailassist.drafting.length import sentences
-from mailassist.drafting.prompt import Author, Prompt, Wish, build, template_folder
+from mailassist.drafting.prompt import Author, Prompt, Wish, build
+from mailassist.drafting.rendering import template_folder
 from mailassist.errors import ConfigError, InputError
 from mailassist.mail.message import Address
 from mailassist.mail.threads import Conversation

@@ -2,7 +2,8 @@
 
 from conversations import message, talk, together
 
-from mailassist.context.pack import Packed, pack
+from mailassist.context.pack import pack
+from mailassist.context.packed import Packed
 from mailassist.context.tokens import counter_for
 from mailassist.mail.message import Message
 from mailassist.mail.quotes import split
