@@ -24,7 +24,7 @@ $(VENV)/.demo: pyproject.toml requirements.lock
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock --group dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[postgres]' --group dev
 	@touch $@
 
 demo: $(VENV)/.demo  ## the main job on a sample mailbox: no account, no key, no network (ARGS=--once: without the UI)

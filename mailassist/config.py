@@ -13,9 +13,12 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from mailassist.errors import ConfigError
+from mailassist.team_settings import DaemonSettings, TeamMailbox, TeamSettings
 
 Security = Literal["tls", "starttls", "none"]
 MODEL_KEY = "model"  # what the key of OpenAI's server is called among the secrets; accounts stand beside it
+TEAM_SECRET, AUDIT_SECRET = "team", "audit"  # the database's password, the key of the audit trail
+_OTHER_SECRETS = {MODEL_KEY, TEAM_SECRET, AUDIT_SECRET}
 Length = Literal["auto", "short", "long"]
 LoginMethod = Literal["password", "xoauth2", "oauthbearer"]
 
@@ -154,6 +157,7 @@ class Account(_Section):
     delivery: DeliverySettings = DeliverySettings()
     waiting: WaitingSettings = WaitingSettings()
     sync: SyncSettings = SyncSettings()
+    team: TeamMailbox | None = None  # the policy of a team mailbox, for which the daemon drafts
 
     @model_validator(mode="after")
     def _one_source(self) -> Account:
@@ -203,12 +207,14 @@ class Config(_Section):
     default_account: str = ""
     data_folder: Path | None = None  # where the store lies; None: the platform's data folder
     model: ModelSettings = ModelSettings()
+    daemon: DaemonSettings = DaemonSettings()
+    team: TeamSettings = TeamSettings()
 
     @field_validator("accounts")
     @classmethod
     def _names_of_other_secrets(cls, accounts: dict[str, Account]) -> dict[str, Account]:
-        if MODEL_KEY in accounts:
-            raise ValueError(f"an account cannot be called {MODEL_KEY!r}: the model's key has that name in the keyring")
+        for taken in _OTHER_SECRETS & accounts.keys():
+            raise ValueError(f"an account cannot be called {taken!r}: another secret has that name in the keyring")
         for name in accounts:
             if name.removesuffix(".smtp") in accounts.keys() - {name}:
                 raise ValueError(f"an account cannot be called {name!r}: its secret would be that of another's SMTP")

@@ -63,9 +63,6 @@ def asks_of(text: str) -> list[tuple[str, str]]:
 def load() -> None:
     """Read and compile ahead what asks and answers are told by, which takes some tenths of a second."""
     asks_of("When can we expect the delivery of it?")
-    _requests("")  # of a text too short to tell its language
-    for name in data_file("mailassist.context", "replies.toml").keys() - _WHOLE_CLAUSES:
-        said(name)
 
 
 def pieces(text: str) -> Iterator[str]:

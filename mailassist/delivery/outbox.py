@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mailassist.config import Account
 from mailassist.delivery import filing, sending
 from mailassist.delivery.drafts import resume_drafts
-from mailassist.delivery.identifiers import fingerprint, keyed, message_id
+from mailassist.delivery.identifiers import fingerprint
+from mailassist.delivery.reply import Reply, build
 from mailassist.delivery.work import Route, Surroundings, Work
-from mailassist.errors import DeliveryError, DeliveryUnknown, NotDraftable
-from mailassist.mail.compose import Layout, ReplyPlan, compose
-from mailassist.mail.message import Message
+from mailassist.errors import DeliveryError, DeliveryUnknown
 from mailassist.mail.reply_headers import wire_address
 from mailassist.store import outbox as table
 from mailassist.store.database import Store
 from mailassist.store.outbox import OutboxRow
 from mailassist.transport.sasl import Credential
-from mailassist.transport.source import Location, MailSource
+from mailassist.transport.source import MailSource
 
 __all__ = [
     "Outcome",
@@ -49,28 +47,6 @@ LEASE = 180.0  # seconds without a sign of life until another process may take o
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a person approved."""
-
-    account: str
-    original: Message
-    plan: ReplyPlan
-    text: str
-    layout: Layout = field(default_factory=Layout)
-    conversation: str = ""
-    location: Location | None = None  # of the original, for \\Answered
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A reply as bytes, with what it can be found again by."""
-
-    raw: bytes
-    message_id: str
-    own_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What has become of one reply."""
 
@@ -91,20 +67,6 @@ def route_of(
         return Route(name, open_source)
     send = partial(smtp.send, account.smtp, credential)
     return Route(name, open_source, send, account.delivery.sent_copy, account.smtp.host)
-
-
-def build(store: Store, reply: Reply, *, now: float, unique: str) -> Built:
-    """The bytes of a reply, with keyed identifiers. Raises UnsafeHeader, BuildFailed, NotDraftable."""
-    if not reply.plan.to:
-        reasons = "; ".join(reply.plan.needs_confirmation)
-        raise NotDraftable(f"There is nobody to send this reply to ({reasons})", cure="Choose the recipient yourself.")
-    own_id = keyed(store.key(), "own", reply.account, reply.original.message_id, unique)
-    new_id = message_id(reply.plan.from_.email, keyed(store.key(), "message", own_id))
-    raw = compose(
-        reply.plan, reply.text, original=reply.original, layout=reply.layout, message_id=new_id, own_id=own_id,
-        date=datetime.fromtimestamp(int(now), UTC).astimezone(),
-    )  # fmt: skip
-    return Built(raw, new_id, own_id)
 
 
 def approve(store: Store, reply: Reply, *, undo_seconds: float, now: float, around: Surroundings | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailassist.delivery.drafts import DraftOutcome, Revision, append_revision
-from mailassist.delivery.outbox import Reply, build
+from mailassist.delivery.reply import Reply, build
 from mailassist.delivery.work import Route, Surroundings, Work
 from mailassist.store import drafts as table
 from mailassist.store.database import Store

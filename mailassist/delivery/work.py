@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from mailassist.store.database import Store
-from mailassist.transport.smtp import SmtpAnswer
+from mailassist.transport.smtp_answers import SmtpAnswer
 from mailassist.transport.source import MailSource
 
 SentCopy = Literal["auto", "server", "append"]

@@ -42,7 +42,8 @@ from mailassist.worklist import (
 
 if TYPE_CHECKING:
     from mailassist.config import Identity
-    from mailassist.delivery.outbox import Outcome, Reply
+    from mailassist.delivery.outbox import Outcome
+    from mailassist.delivery.reply import Reply
     from mailassist.delivery.work import Route
     from mailassist.documents import Document
     from mailassist.drafting.pipeline import Draft, DraftRequest
@@ -493,13 +494,13 @@ class Desk:
 
     def preview(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Preview:
         """The whole message as it would leave now. Raises NotDraftable where nobody would get it, UnsafeHeader."""
-        from mailassist.delivery.outbox import build
+        from mailassist.delivery.reply import build
 
         built = build(self.store, self._reply(account, pulled, plan, text), now=self._now(), unique="preview")
         return preview(built.raw)
 
     def _reply(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Reply:
-        from mailassist.delivery.outbox import Reply
+        from mailassist.delivery.reply import Reply
         from mailassist.mail.compose import Layout
 
         settings = self.account(account)

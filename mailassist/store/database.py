@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from mailassist.errors import StoreError
 from mailassist.store import backup, schema
+from mailassist.store import team_schema as team_schema  # its tables are in the same metadata
 
 
 class Store:
@@ -126,6 +127,9 @@ class Store:
                 )
             if version == 1:
                 _keep_drafts(connection)
+            if version == 2:
+                connection.exec_driver_sql("ALTER TABLE drafts ADD COLUMN case_id INTEGER")
+                connection.exec_driver_sql("CREATE UNIQUE INDEX drafts_case ON drafts (case_id)")
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)
                 if version == 0 and self.path:

@@ -53,6 +53,7 @@ class DraftRow:
     old_uidvalidity: int | None
     old_uid: int | None
     error: str
+    case_id: int | None
     created_at: float
     changed_at: float
 

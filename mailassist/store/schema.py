@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -145,6 +145,7 @@ drafts = Table(
     Column("old_uidvalidity", Integer),
     Column("old_uid", Integer),
     Column("error", Text, nullable=False, default=""),
+    Column("case_id", Integer, unique=True),  # of a team mailbox: its one current draft; see team_schema.py
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("account", "answers"),

@@ -12,23 +12,16 @@ import smtplib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, DeliveryRefused, DeliveryUnknown, LoginError
 from mailassist.transport.network import no_greeting, open_socket, start_tls
 from mailassist.transport.sasl import Credential, concealed, initial_response, oauth_failure, spellings
+from mailassist.transport.smtp_answers import SmtpAnswer as SmtpAnswer
 from mailassist.transport.smtp_answers import cure, login_cure
 
 _ANSWER_TIMES = 10  # the answer to the dot may take ten times as long as any other (RFC 5321, 4.5.3.2.6: 10 minutes)
 _LINE_START = re.compile(rb"(?m)^\.")
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpAnswer:
-    """The server took the message."""
-
-    text: str  # of the final 250; Outlook tells there which Message-ID it gave
 
 
 def send(

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAnswer:
+    """The server took the message."""
+
+    text: str  # of the final 250; Outlook tells there which Message-ID it gave
+
 
 # Part of the answer -> what to do about it; the first that fits.
 _CURES = (

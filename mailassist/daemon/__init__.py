@@ -1,0 +1,1 @@
+"""The headless daemon: watches team mailboxes, drafts replies, sends nothing."""

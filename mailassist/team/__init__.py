@@ -1,0 +1,1 @@
+"""What the daemon and the reviewers of a team share: the queue, claims, roles, the audit trail."""
