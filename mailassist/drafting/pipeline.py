@@ -136,11 +136,26 @@ def draft(
     prompt = prepare(request, info=writer.info, store=store, config=config, now=now, count=count, overrides=overrides)
     counter = counter_for(writer.info.tokenizer, count)
     try:
-        paid = _written(request, prompt, writer, store, config, counter, on_text, stopped, now)
+        return write(request, prompt, writer, store, config, counter, on_text, stopped, now)
     except ModelCallFailed as failed:
         if failed.sent:
             raise
         return _outlined(request, config, on_text, failed)
+
+
+def write(
+    request: DraftRequest,
+    prompt: Prompt,
+    writer: Writer,
+    store: Store,
+    config: Config,
+    counter: TokenCounter,
+    on_text: Callable[[str], None],
+    stopped: Callable[[], bool],
+    now: Callable[[], float],
+) -> Draft:
+    """What the model makes of a prompt. Raises ModelError, BudgetReached."""
+    paid = _written(request, prompt, writer, store, config, counter, on_text, stopped, now)
     answer = paid.answer
     cut = () if answer.complete else (f"The draft is not complete: {answer.reason or 'the model stopped early'}",)
     return Draft(

@@ -8,7 +8,7 @@ more than a batch, and the next run goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -120,6 +120,33 @@ def _silent(progress: SyncProgress) -> None:
     """For a caller that wants no progress."""
 
 
+def catch_up(
+    source: MailSource,
+    store: Store,
+    name: str,
+    account: Account,
+    *,
+    now: Callable[[], float],
+    only: Collection[str] = (),
+    stopped: Callable[[], bool] = never,
+) -> SyncResult:
+    """Take in what is new, and no more: no flags, no texts, of a new folder its newest messages.
+
+    `only`: these folders, else all that hold conversations. Raises as `sync`.
+    """
+    run = _Run(source, store, name, account, now, _silent, stopped, flags_too=False)
+    every = conversation_folders(source, account.folders)
+    folders = [folder for folder in every if not only or folder.name in only]
+    if not only:
+        index.drop_folders(store, name, {folder.name for folder in folders})
+    for folder in folders:
+        if not stopped():
+            run.attempt(run.look_at, folder)
+    unread = (*run.unread.values(), *_unreadable(source))
+    names = tuple(folder.name for folder in folders)
+    return SyncResult(run.new, run.removed, names, tuple(run.restarted), not stopped(), unread=unread)
+
+
 @dataclass
 class _Run:
     """One sync of one account."""
@@ -131,6 +158,7 @@ class _Run:
     now: Callable[[], float]
     progress: Callable[[SyncProgress], None]
     stopped: Callable[[], bool]
+    flags_too: bool = True
     new: int = 0
     removed: int = 0
     flags: int = 0
@@ -151,7 +179,7 @@ class _Run:
     def look_at(self, folder: Folder) -> None:
         """New mail, expunged mail, changed flags; of a new folder its newest messages."""
         state = self.source.examine(folder.name)
-        cursor = index.cursors(self.store, self.name).get(folder.name)
+        before = cursor = index.cursors(self.store, self.name).get(folder.name)
         if cursor is None or cursor.uidvalidity != state.uidvalidity:
             if cursor is not None:
                 self.restarted.append(folder.name)
@@ -159,9 +187,11 @@ class _Run:
         else:
             cursor = self._store(state, batches.above(self.source, cursor, state), cursor)
             cursor = self._expunge(cursor, state)
-            self._refresh_flags(folder)
+            if self.flags_too:
+                self._refresh_flags(folder)
         cursor = self._backfill(cursor, state, FIRST)
-        index.save(self.store, self.name, replace(cursor, synced_at=self.now()))
+        if self.flags_too or cursor != before:  # a look that found nothing writes nothing
+            index.save(self.store, self.name, replace(cursor, synced_at=self.now()))
 
     def finish(self, folder: Folder) -> None:
         """Everything below the cursor, down to the age limit."""

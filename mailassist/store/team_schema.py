@@ -40,6 +40,16 @@ mailboxes = Table(
     Column("error_at", Float),
 )
 
+# How far each folder of a team mailbox has been looked through for arrivals and answers.
+looked = Table(
+    "looked",
+    metadata,
+    Column("mailbox", String, primary_key=True),
+    Column("folder", String, primary_key=True),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+)
+
 # A conversation of a team mailbox, as the team works on it.
 cases = Table(
     "cases",
@@ -81,8 +91,9 @@ arrivals = Table(
     Column("case_id", Number, ForeignKey("cases.id")),
     Column("sender", String, nullable=False, default=""),  # bare address, lower case
     Column("received", Float, nullable=False),
-    # On the way: seen | triaged | packed | drafted. At an end: delivered | none (no reply needed) | person | missing |
-    # superseded (a newer message of the conversation is worked on) | answered | theirs | failed
+    # On the way: seen | triaged | packed | drafted | withdrawing (our draft leaves the Drafts folder). At an end:
+    # delivered | none (no reply needed) | person | missing | superseded (a newer message of the conversation is worked
+    # on) | answered | theirs | failed
     Column("state", String, nullable=False, default="seen"),
     Column("reason", Text, nullable=False, default=""),
     Column("backlog", Boolean, nullable=False, default=False),  # it came while nobody watched

@@ -1,0 +1,147 @@
+"""What is new in a mailbox: by UID cursors from the header index, each message once, and whose it is.
+
+A hint says only "look". The look brings the index up to date (EXAMINE, headers by BODY.PEEK), then goes through what
+lies above its own cursors, and commits what it found together with how far it went. \\Seen and UNSEEN play no part: the
+team reads too. After a change of UIDVALIDITY a folder is gone through anew; what was there before the last look is old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mailassist.daemon.parts import Mailbox, Parts
+from mailassist.daemon.rules import arrival_key, no_reply_needed
+from mailassist.intake.grouping import containing, conversations
+from mailassist.intake.records import in_inbox
+from mailassist.intake.sync import catch_up
+from mailassist.mail.automatic import automatic_reply
+from mailassist.mail.message import Message
+from mailassist.mail.parse import parse_headers
+from mailassist.store import arrivals, index, mailboxes
+from mailassist.store.arrivals import Answered, Arrived, Position
+from mailassist.store.cases import About
+from mailassist.store.index import Cursor, IndexRow
+from mailassist.team.office_time import due
+from mailassist.transport.source import MailSource, Role
+
+OVERLAP = 3600.0  # seconds: clocks of servers differ, and what was looked at twice is one arrival all the same
+_SENT_LABEL = "\\Sent"
+
+
+def look(parts: Parts, name: str, source: MailSource, only: Collection[str] = ()) -> list[int]:
+    """Bring the index up to date (of the folders `only`, else of all), and take in what is new.
+
+    The ids of arrivals that are to be worked on. Raises MailboxError, ConnectionFailed, StoreError.
+    """
+    mailbox = parts.mailboxes[name]
+    catch_up(source, parts.store, name, mailbox.account, now=parts.now, only=only)
+    return take_in(parts, mailbox)
+
+
+def take_in(parts: Parts, mailbox: Mailbox) -> list[int]:
+    """Go through what the index has above the cursors, and record it."""
+    store, name = parts.store, mailbox.name
+    known = mailboxes.begin(store, name, cutoff=_first_cutoff(parts))
+    before = arrivals.positions(store, name)
+    found: list[_Found] = []
+    reached: dict[str, Position] = {}
+    for folder, cursor in index.cursors(store, name).items():
+        position = before.get(folder)
+        start, since = _start(position, cursor, known)
+        if cursor.highest <= start and position is not None and position.uidvalidity == cursor.uidvalidity:
+            continue
+        rows = index.above(store, name, folder, start, since=since)
+        headers = index.headers_of(store, name, [row.message_id for row in rows]) if rows else {}
+        found += [_Found(row, parse_headers(headers.get(row.message_id, b"")), cursor.role) for row in rows]
+        reached[folder] = Position(cursor.uidvalidity, max([cursor.highest, *(row.uid for row in rows)]))
+    if not reached:
+        return []
+    found.sort(key=lambda one: one.row.received)
+    judged = list(_judged(parts, mailbox, found))
+    ranks = {other: box.rank for other, box in parts.mailboxes.items()}
+    return arrivals.take_in(
+        store, name, judged, reached, now=parts.now(),
+        outranks=lambda other: mailbox.rank < ranks.get(other, len(ranks)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A copy of a message that no look has seen."""
+
+    row: IndexRow
+    message: Message
+    role: str  # of its folder
+
+
+def _first_cutoff(parts: Parts) -> float:
+    """Mail from before the first start is not drafted, but for what the operator asked for."""
+    return parts.now() - parts.config.daemon.first_start_days * 86_400.0
+
+
+def _start(position: Position | None, cursor: Cursor, known: mailboxes.MailboxRow) -> tuple[int, float]:
+    """From which UID on a folder is gone through, and what arrived before when is old."""
+    if position is None:
+        return 0, known.cutoff
+    if position.uidvalidity != cursor.uidvalidity:
+        return 0, max(known.cutoff, (known.looked_at or 0.0) - OVERLAP)
+    return position.uid, known.cutoff
+
+
+def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator[Arrived | Answered]:
+    """Each new message as what it is for the team."""
+    for one in found:
+        ours = mailbox.own.wrote(one.message) or _is_sent(one)
+        if ours:
+            if not automatic_reply(one.message):  # a colleague's out-of-office is no answer
+                yield Answered(one.row.message_id, one.row.received, _about(parts, mailbox, one))
+        elif _is_in_inbox(one, mailbox):
+            yield _arrived(parts, mailbox, one)
+
+
+def _arrived(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived:
+    row, reason = one.row, no_reply_needed(one.message, mailbox)
+    author = mailbox.own.correspondent(one.message)
+    return Arrived(
+        key=arrival_key(one.message),
+        message_id=row.message_id,
+        folder=row.folder,
+        uidvalidity=row.uidvalidity,
+        uid=row.uid,
+        sender=author.key if author else "",
+        received=row.received,
+        reason=reason,
+        backlog=row.received < parts.started,
+        not_before=0.0 if reason else row.received + mailbox.policy.burst_seconds,  # bursts are waited out
+        about=None if reason else _about(parts, mailbox, one),
+    )
+
+
+def _about(parts: Parts, mailbox: Mailbox, one: _Found) -> About:
+    """Its conversation, as far as the index knows it."""
+    rows = index.conversation_of(parts.store, mailbox.name, one.row.message_id)
+    found = containing(conversations(rows, mailbox.own), one.row.message_id)
+    author = mailbox.own.correspondent(one.message)
+    ids: tuple[str, ...] = (one.row.message_id,)
+    key = one.row.message_id
+    if found is not None:
+        key, ids = found[0].key, tuple(entry.message.message_id for entry in found[0].entries)
+    target = due(one.row.received, mailbox.policy)
+    return About(key, ids, one.message.subject, str(author or ""), target)
+
+
+def _is_sent(one: _Found) -> bool:
+    return one.role == Role.SENT or _SENT_LABEL in one.row.labels.split("\n")
+
+
+def _is_in_inbox(one: _Found, mailbox: Mailbox) -> bool:
+    return one.role == Role.INBOX or in_inbox(one.row, mailbox.account.folders.inbox)
+
+
+def folders_to_watch(roles: Mapping[str, str], mailbox: Mailbox) -> list[str]:
+    """Inboxes first, then Sent and Drafts: where customers, colleagues and drafts show."""
+    wanted = [*mailbox.account.folders.inbox]
+    for role in (Role.SENT, Role.DRAFTS):
+        wanted += [name for name, there in roles.items() if there == role]
+    return list(dict.fromkeys(wanted))

@@ -1,0 +1,113 @@
+"""What every step of the daemon is given: mailboxes and their policies, the store, the ways to servers and models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mailassist.config import Account, Config
+from mailassist.mail.addresses import OwnAddresses, normal
+from mailassist.store.database import Store
+from mailassist.team_settings import TeamMailbox
+
+if TYPE_CHECKING:
+    from mailassist.model.client import Writer
+    from mailassist.model.registry import ModelInfo
+    from mailassist.transport.source import MailSource
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One team mailbox."""
+
+    name: str
+    account: Account
+    policy: TeamMailbox
+    own: OwnAddresses
+    rank: int  # its place in the configuration: of several that got a message, the first works on it
+    team: frozenset[str] = frozenset()  # the addresses of all team mailboxes, in their normal form
+
+
+class Mailboxes(Protocol):
+    """The connections for work: opened when needed, used again, never more of them than the provider likes."""
+
+    def borrowed(self, name: str) -> AbstractContextManager[MailSource]:
+        """One for a piece of work. Raises LoginError, ConnectionFailed, SecretError, MailboxError."""
+        ...
+
+    def opened(self, name: str) -> MailSource:
+        """A new one, to be closed by the caller."""
+        ...
+
+
+class Calls(Protocol):
+    """Calls to the models of the mailboxes, within the limits of the account."""
+
+    def info(self, mailbox: str) -> ModelInfo:
+        """The model that writes for this mailbox. Raises ConfigError, SecretError, ModelError."""
+        ...
+
+    def writer(self, mailbox: str, tokens: int) -> AbstractContextManager[Writer]:
+        """A writer for one call of about so many tokens. Raises ModelBusy, SecretError, ModelError."""
+        ...
+
+
+class Record(Protocol):
+    """The audit trail (`team.audit.Trail.record`)."""
+
+    def __call__(
+        self,
+        action: str,
+        *,
+        who: str,
+        mailbox: str = "",
+        case_id: int | None = None,
+        written: str = "",
+        sent: str = "",
+        details: Mapping[str, object] = ...,
+    ) -> object:
+        """Add an entry."""
+        ...
+
+
+def _unrecorded(action: str, **about: object) -> None:
+    """For a daemon that keeps no trail: a dry run."""
+
+
+def _untold(mailbox: str, case_id: int | None, kind: str, reason: str) -> None:
+    """For a daemon that tells nobody."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one daemon."""
+
+    config: Config
+    store: Store
+    mailboxes: Mapping[str, Mailbox]
+    connections: Mailboxes
+    calls: Calls
+    now: Callable[[], float]
+    owner: str  # this process, as `host:pid`
+    shadow: bool = False  # nothing is put into any mailbox
+    started: float = 0.0  # mail from before is the backlog
+    overrides: Path | None = None  # the operator's own templates
+    record: Record = _unrecorded
+    tell: Callable[[str, int | None, str, str], object] = _untold  # mailbox, case, "at once" or "daily", reason
+    mark: Callable[[str], None] = field(default=lambda step: None)  # the hook of tests, between two steps
+
+
+def mailboxes_of(config: Config) -> dict[str, Mailbox]:
+    """The team mailboxes of a configuration, in its order."""
+    chosen = {name: account for name, account in config.accounts.items() if account.team is not None}
+    team = frozenset(normal(face.address) for account in chosen.values() for face in account.faces)
+    found = {}
+    for rank, (name, account) in enumerate(chosen.items()):
+        assert account.team is not None
+        faces = [(face.address, face.aliases) for face in account.faces]
+        own = OwnAddresses.of([*faces, (account.address, [])], account.waiting.personal)
+        found[name] = Mailbox(name, account, account.team, own, rank, team)
+    return found

@@ -1,0 +1,344 @@
+"""The arrivals table: each message that reached a team mailbox, and how far its answer has come.
+
+A step is recorded before the next begins. A row is worked on under a lease with a fencing number; whoever lost it
+changes nothing any more. One row of a case at a time is leased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from mailassist.errors import StoreError
+from mailassist.store import cases
+from mailassist.store import team_schema as schema
+from mailassist.store.database import Store
+
+_arrivals = schema.arrivals
+_copies = schema.arrival_copies
+_looked = schema.looked
+ON_THE_WAY = ("seen", "triaged", "packed", "drafted", "withdrawing")
+_NO_DRAFT_YET = ("seen", "triaged", "packed")
+_WITH_DRAFT = ("drafted", "delivered", "missing")
+
+
+class LeaseLost(StoreError):
+    """Another worker has taken over this message; this one stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalRow:
+    """One arrival; the columns of store/team_schema.py."""
+
+    id: int
+    key: str
+    mailbox: str
+    message_id: str
+    case_id: int | None
+    sender: str
+    received: float
+    state: str
+    reason: str
+    backlog: bool
+    attempts: int
+    not_before: float
+    error: str
+    fence: int
+    owner: str
+    leased_until: float
+    prompt_tokens: int
+    prompt_hash: str
+    prompt_version: str
+    batch: str
+    created_at: float
+    changed_at: float
+
+
+_COLUMNS = [_arrivals.c[field.name] for field in fields(ArrivalRow)]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a folder was looked through."""
+
+    uidvalidity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message from the other side that a look has found."""
+
+    key: str
+    message_id: str
+    folder: str
+    uidvalidity: int
+    uid: int
+    sender: str
+    received: float
+    reason: str = ""  # why no reply is needed, where the headers say so
+    backlog: bool = False
+    not_before: float = 0.0
+    about: cases.About | None = None  # None only with a reason
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A message of ours that a look has found."""
+
+    message_id: str
+    at: float
+    about: cases.About
+
+
+def positions(store: Store, mailbox: str) -> dict[str, Position]:
+    """How far each folder was looked through."""
+    query = sa.select(_looked.c.folder, _looked.c.uidvalidity, _looked.c.uid).where(_looked.c.mailbox == mailbox)
+    with store.read() as connection:
+        return {row.folder: Position(row.uidvalidity, row.uid) for row in connection.execute(query)}
+
+
+def take_in(
+    store: Store,
+    mailbox: str,
+    found: Sequence[Arrived | Answered],
+    reached: Mapping[str, Position],
+    *,
+    now: float,
+    outranks: Callable[[str], bool] = lambda other: False,
+) -> list[int]:
+    """Record what a look found, oldest first, with how far it went, in one transaction; the ids to be worked on.
+
+    A message that came to another team mailbox, too, is one arrival: of the mailbox that `outranks` the other, until
+    work on it has begun.
+    """
+    fresh: list[int] = []
+    with store.write() as connection:
+        for one in found:
+            if isinstance(one, Answered):
+                fresh += _answered(connection, mailbox, one, now)
+                continue
+            made = _arrived(connection, mailbox, one, now, outranks)
+            if made is not None:
+                fresh.append(made)
+        for folder, position in reached.items():
+            values = {"uidvalidity": position.uidvalidity, "uid": position.uid}
+            _upsert(connection, _looked, {"mailbox": mailbox, "folder": folder}, values)
+    return fresh
+
+
+def _arrived(
+    connection: sa.Connection, mailbox: str, one: Arrived, now: float, outranks: Callable[[str], bool]
+) -> int | None:
+    place = {"folder": one.folder, "uidvalidity": one.uidvalidity, "uid": one.uid}
+    _upsert(connection, _copies, {"key": one.key, "mailbox": mailbox}, place)
+    held = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.key == one.key)).first()
+    values: dict[str, Any] = {
+        "mailbox": mailbox, "message_id": one.message_id, "sender": one.sender, "received": one.received,
+        "reason": one.reason, "backlog": one.backlog, "not_before": one.not_before, "changed_at": now,
+    }  # fmt: skip
+    if held is None:
+        values |= {"key": one.key, "state": "none" if one.reason else "seen", "created_at": now}
+        number = int(connection.execute(_arrivals.insert().values(**values).returning(_arrivals.c.id)).scalar_one())
+    elif held.mailbox != mailbox and held.state == "seen" and not held.owner and outranks(held.mailbox):
+        number = held.id
+        connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**values, state="seen"))
+        _leave(connection, held.case_id, now)
+    else:
+        return None
+    if one.about is None or one.reason:
+        return None
+    return _into_case(connection, mailbox, one, one.about, number, now)
+
+
+def _into_case(
+    connection: sa.Connection, mailbox: str, one: Arrived, about: cases.About, number: int, now: float
+) -> int | None:
+    known = cases.of_conversation(connection, mailbox, about.conversation, about.message_ids)
+    if known is not None and known.arrived > one.received and known.message_id != one.message_id:
+        done = {"case_id": known.id, "state": "superseded", "reason": "a newer message was there already"}
+        connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**done))
+        return None
+    case_id = cases.open_anew(connection, mailbox, about, one.message_id, one.received, now)
+    mine = _arrivals.c.case_id == case_id
+    older = mine & (_arrivals.c.id != number) & _arrivals.c.state.in_((*ON_THE_WAY, "delivered", "missing", "person"))
+    newer = {"state": "superseded", "reason": "a newer message came", "changed_at": now, "owner": ""}
+    connection.execute(_arrivals.update().where(older).values(**newer, fence=_arrivals.c.fence + 1))
+    connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(case_id=case_id))
+    return number
+
+
+def _leave(connection: sa.Connection, case_id: int | None, now: float) -> None:
+    """A case whose only message is worked on in another mailbox."""
+    if case_id is None:
+        return
+    others = sa.select(_arrivals.c.id).where(_arrivals.c.case_id == case_id)
+    cases.change(connection, case_id, now=now, state="none", reason="it is answered from another mailbox of the team")
+    connection.execute(_arrivals.update().where(_arrivals.c.id.in_(others)).values(case_id=None))
+
+
+def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float) -> list[int]:
+    """What our own message ends; the ids of arrivals whose draft is to be withdrawn."""
+    found = cases.of_conversation(connection, mailbox, one.about.conversation, one.about.message_ids)
+    if found is None or found.arrived > one.at:
+        return []
+    reason = "somebody of the team has answered"
+    cases.answered_by(connection, mailbox, found, reason, now)
+    mine = _arrivals.c.case_id == found.id
+    ended = {"changed_at": now, "owner": "", "reason": reason, "fence": _arrivals.c.fence + 1}
+    waiting = mine & _arrivals.c.state.in_((*_NO_DRAFT_YET, "person"))
+    connection.execute(_arrivals.update().where(waiting).values(state="answered", **ended))
+    drafted = mine & _arrivals.c.state.in_(_WITH_DRAFT)
+    ids = list(connection.scalars(sa.select(_arrivals.c.id).where(drafted)))
+    if ids:
+        again = {"state": "withdrawing", "attempts": 0, "not_before": now, "error": "", **ended}
+        connection.execute(_arrivals.update().where(_arrivals.c.id.in_(ids)).values(**again))
+    return ids
+
+
+def get(store: Store, arrival_id: int) -> ArrivalRow | None:
+    """One arrival, or None."""
+    with store.read() as connection:
+        found = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.id == arrival_id)).first()
+    return ArrivalRow(**found._mapping) if found else None
+
+
+def place_of(store: Store, key: str, mailbox: str) -> tuple[str, int, int] | None:
+    """Folder, UIDVALIDITY and UID of a mailbox's copy."""
+    query = sa.select(_copies.c.folder, _copies.c.uidvalidity, _copies.c.uid)
+    with store.read() as connection:
+        found = connection.execute(query.where(_copies.c.key == key, _copies.c.mailbox == mailbox)).first()
+    return (found.folder, found.uidvalidity, found.uid) if found else None
+
+
+def due(store: Store, *, now: float, limit: int, mailboxes: Collection[str] | None = None) -> list[ArrivalRow]:
+    """What can be worked on now and is not leased, new mail before the backlog, the newest first."""
+    query = (
+        sa.select(*_COLUMNS)
+        .where(
+            _arrivals.c.state.in_(ON_THE_WAY),
+            _arrivals.c.not_before <= now,
+            _arrivals.c.batch == "",
+            _arrivals.c.leased_until <= now,
+        )
+        .order_by(_arrivals.c.backlog, _arrivals.c.received.desc())
+        .limit(limit)
+    )
+    if mailboxes is not None:
+        query = query.where(_arrivals.c.mailbox.in_(mailboxes))
+    with store.read() as connection:
+        return [ArrivalRow(**found._mapping) for found in connection.execute(query)]
+
+
+def next_due(store: Store) -> float | None:
+    """When the next row that waits can be worked on (seconds since 1970), None where none waits."""
+    query = sa.select(sa.func.min(sa.func.coalesce(_arrivals.c.not_before, 0.0))).where(
+        _arrivals.c.state.in_(ON_THE_WAY), _arrivals.c.batch == ""
+    )
+    with store.read() as connection:
+        found = connection.scalar(query)
+    return None if found is None else float(found)
+
+
+def lease(store: Store, arrival_id: int, owner: str, *, now: float, seconds: float) -> ArrivalRow | None:
+    """Take a row that is due; None where it is not, or it or another of its case is being worked on."""
+    busy = _arrivals.alias("busy")
+    taken = sa.exists().where(
+        busy.c.case_id == _arrivals.c.case_id,
+        busy.c.id != _arrivals.c.id,
+        busy.c.owner != "",
+        busy.c.leased_until > now,
+    )
+    free = (
+        (_arrivals.c.id == arrival_id)
+        & _arrivals.c.state.in_(ON_THE_WAY)
+        & (_arrivals.c.not_before <= now)
+        & ((_arrivals.c.owner == "") | (_arrivals.c.leased_until <= now))
+        & sa.not_(taken)
+    )
+    values = {"owner": owner, "leased_until": now + seconds, "fence": _arrivals.c.fence + 1}
+    with store.write() as connection:
+        if connection.execute(_arrivals.update().where(free).values(**values)).rowcount != 1:
+            return None
+        found = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.id == arrival_id)).one()
+        return ArrivalRow(**found._mapping)
+
+
+def advance(
+    store: Store,
+    row: ArrivalRow,
+    *,
+    now: float,
+    case: Mapping[str, Any] | None = None,
+    also: Callable[[sa.Connection], object] | None = None,
+    **values: Any,
+) -> ArrivalRow:
+    """Record a step under the lease of `row`, its case and what belongs to it, in one transaction. Raises LeaseLost."""
+    ends = values.get("state", row.state) not in ON_THE_WAY or values.get("not_before", 0.0) > now
+    if ends:
+        values |= {"owner": "", "leased_until": 0.0}
+    with store.write() as connection:
+        mine = (_arrivals.c.id == row.id) & (_arrivals.c.fence == row.fence)
+        if connection.execute(_arrivals.update().where(mine).values(changed_at=now, **values)).rowcount != 1:
+            raise LeaseLost()
+        if case and row.case_id is not None:
+            cases.change(connection, row.case_id, now=now, **case)
+        if also is not None:
+            also(connection)
+        found = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.id == row.id)).one()
+        return ArrivalRow(**found._mapping)
+
+
+def release_dead(store: Store, alive: Callable[[str], bool], *, now: float) -> int:
+    """Free the rows of workers that are gone (after a crash); how many."""
+    query = sa.select(_arrivals.c.owner).where(_arrivals.c.owner != "").distinct()
+    with store.write() as connection:
+        gone = [owner for owner in connection.scalars(query) if not alive(owner)]
+        if not gone:
+            return 0
+        free = {"owner": "", "leased_until": 0.0, "fence": _arrivals.c.fence + 1, "changed_at": now}
+        return connection.execute(_arrivals.update().where(_arrivals.c.owner.in_(gone)).values(**free)).rowcount
+
+
+def from_sender(store: Store, mailbox: str, sender: str, since: float) -> int:
+    """How many messages of this sender were let through to a model since then."""
+    mine = (_arrivals.c.mailbox == mailbox) & (_arrivals.c.sender == sender) & (_arrivals.c.received >= since)
+    query = sa.select(sa.func.count()).where(mine, _arrivals.c.state != "none")
+    with store.read() as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def drafted_since(store: Store, mailbox: str, since: float) -> int:
+    """How many drafts were made in this mailbox since then."""
+    mine = (_arrivals.c.mailbox == mailbox) & (_arrivals.c.prompt_hash != "") & (_arrivals.c.changed_at >= since)
+    with store.read() as connection:
+        return int(connection.scalar(sa.select(sa.func.count()).where(mine)) or 0)
+
+
+def counted(store: Store) -> dict[tuple[str, str], int]:
+    """How many arrivals there are, by mailbox and state."""
+    query = sa.select(_arrivals.c.mailbox, _arrivals.c.state, sa.func.count()).group_by(
+        _arrivals.c.mailbox, _arrivals.c.state
+    )
+    with store.read() as connection:
+        return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+
+def oldest_on_the_way(store: Store) -> dict[str, float]:
+    """When the oldest message that is being worked on arrived, by mailbox."""
+    query = (
+        sa.select(_arrivals.c.mailbox, sa.func.min(_arrivals.c.received))
+        .where(_arrivals.c.state.in_(ON_THE_WAY))
+        .group_by(_arrivals.c.mailbox)
+    )
+    with store.read() as connection:
+        return {row[0]: float(row[1]) for row in connection.execute(query)}
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    mine = [table.c[name] == value for name, value in key.items()]
+    if connection.execute(table.update().where(*mine).values(**values)).rowcount == 0:
+        connection.execute(table.insert().values(**key, **values))

@@ -1,0 +1,152 @@
+"""The cases table: each conversation of a team mailbox as the team works on it, found again by any of its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from mailassist.store import team_schema as schema
+from mailassist.store.database import Store
+
+_cases = schema.cases
+_arrivals = schema.arrivals
+_MOST_IDS = 500  # of one conversation in one statement
+AT_REST = ("answered", "none")  # nothing is left to be done, until a newer message comes
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One case; the columns of store/team_schema.py."""
+
+    id: int
+    mailbox: str
+    conversation: str
+    message_id: str
+    arrived: float
+    subject: str
+    correspondent: str
+    state: str
+    reason: str
+    missing: str
+    category: str
+    urgency: str
+    language: str
+    due: float | None
+    assigned_to: str
+    claimed_by: str
+    claimed_until: float
+    created_at: float
+    changed_at: float
+
+
+_COLUMNS = [_cases.c[field.name] for field in fields(CaseRow)]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a new message says of its conversation."""
+
+    conversation: str  # the key of `mail.threads.Conversation`
+    message_ids: tuple[str, ...]  # every message of it that is known, oldest first
+    subject: str
+    correspondent: str
+    due: float | None = None
+
+
+def get(store: Store, case_id: int) -> CaseRow | None:
+    """One case, or None."""
+    with store.read() as connection:
+        return read(connection, case_id)
+
+
+def read(connection: sa.Connection, case_id: int) -> CaseRow | None:
+    """One case, in the caller's transaction."""
+    found = connection.execute(sa.select(*_COLUMNS).where(_cases.c.id == case_id)).first()
+    return CaseRow(**found._mapping) if found else None
+
+
+def listed(store: Store, *, mailbox: str = "", states: Collection[str] = ()) -> list[CaseRow]:
+    """Cases, the oldest first: of one mailbox, in certain states, or all."""
+    query = sa.select(*_COLUMNS).order_by(_cases.c.id)
+    if mailbox:
+        query = query.where(_cases.c.mailbox == mailbox)
+    if states:
+        query = query.where(_cases.c.state.in_(states))
+    with store.read() as connection:
+        return [CaseRow(**found._mapping) for found in connection.execute(query)]
+
+
+def of_conversation(
+    connection: sa.Connection, mailbox: str, conversation: str, message_ids: Collection[str]
+) -> CaseRow | None:
+    """The case of a conversation: by its key, else by any of its messages; two that turn out to be one: the older."""
+    mine = _cases.c.mailbox == mailbox
+    ids = sa.select(_cases.c.id).where(mine, _cases.c.conversation == conversation)
+    found = list(connection.scalars(ids))
+    if not found:
+        known = sa.select(_arrivals.c.case_id).where(
+            _arrivals.c.mailbox == mailbox,
+            _arrivals.c.case_id.is_not(None),
+            _arrivals.c.message_id.in_(list(message_ids)[-_MOST_IDS:]),
+        )
+        found = sorted(set(connection.scalars(known)))
+    return read(connection, found[0]) if found else None
+
+
+def open_anew(
+    connection: sa.Connection, mailbox: str, about: About, message_id: str, arrived: float, now: float
+) -> int:
+    """The case that `message_id` opens, or opens again; its id. An approval on its way stays one."""
+    found = of_conversation(connection, mailbox, about.conversation, about.message_ids)
+    news = {
+        "message_id": message_id, "arrived": arrived, "subject": about.subject, "correspondent": about.correspondent,
+        "due": about.due, "changed_at": now,
+    }  # fmt: skip
+    if found is None:
+        fresh = {"mailbox": mailbox, "conversation": about.conversation, "created_at": now, "state": "open"}
+        made = connection.execute(_cases.insert().values(**fresh, **news).returning(_cases.c.id))
+        return int(made.scalar_one())
+    if found.state != "approved":
+        news |= {"state": "open", "reason": "", "missing": ""}
+    connection.execute(_cases.update().where(_cases.c.id == found.id).values(**news))
+    return found.id
+
+
+def change(connection: sa.Connection, case_id: int, *, now: float, **values: Any) -> None:
+    """Change a case, in the caller's transaction."""
+    connection.execute(_cases.update().where(_cases.c.id == case_id).values(changed_at=now, **values))
+
+
+def answered_by(connection: sa.Connection, mailbox: str, found: CaseRow, reason: str, now: float) -> None:
+    """Somebody of ours has written: nothing is left to be answered. What a person approved stays as it is."""
+    if found.state != "approved":
+        change(connection, found.id, now=now, state="answered", reason=reason, missing="")
+
+
+def member_ids(store: Store, case_id: int) -> frozenset[str]:
+    """The Message-IDs of the case's arrivals."""
+    with store.read() as connection:
+        return frozenset(connection.scalars(sa.select(_arrivals.c.message_id).where(_arrivals.c.case_id == case_id)))
+
+
+def counted(store: Store) -> dict[tuple[str, str], int]:
+    """How many cases there are, by mailbox and state."""
+    query = sa.select(_cases.c.mailbox, _cases.c.state, sa.func.count()).group_by(_cases.c.mailbox, _cases.c.state)
+    with store.read() as connection:
+        return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+
+def overdue(
+    store: Store, now: float, states: Iterable[str] = ("open", "drafted", "person", "missing")
+) -> dict[str, int]:
+    """How many open cases are past their reply target, by mailbox."""
+    query = (
+        sa.select(_cases.c.mailbox, sa.func.count())
+        .where(_cases.c.due < now, _cases.c.state.in_(list(states)))
+        .group_by(_cases.c.mailbox)
+    )
+    with store.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
