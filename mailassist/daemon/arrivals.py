@@ -7,6 +7,7 @@ team reads too. After a change of UIDVALIDITY a folder is gone through anew; wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from mailassist.intake.sync import catch_up
 from mailassist.mail.automatic import automatic_reply
 from mailassist.mail.message import Message
 from mailassist.mail.parse import parse_headers
+from mailassist.mail.threads import Conversation
 from mailassist.store import arrivals, index, mailboxes
 from mailassist.store.arrivals import Answered, Arrived, Position
 from mailassist.store.cases import About
@@ -52,8 +54,7 @@ def take_in(parts: Parts, mailbox: Mailbox) -> list[int]:
         if cursor.highest <= start and position is not None and position.uidvalidity == cursor.uidvalidity:
             continue
         rows = index.above(store, name, folder, start, since=since)
-        headers = index.headers_of(store, name, [row.message_id for row in rows]) if rows else {}
-        found += [_Found(row, parse_headers(headers.get(row.message_id, b"")), cursor.role) for row in rows]
+        found += [_Found(row, parse_headers(row.headers), cursor.role) for row in rows]
         reached[folder] = Position(cursor.uidvalidity, max([cursor.highest, *(row.uid for row in rows)]))
     if not reached:
         return []
@@ -76,8 +77,8 @@ class _Found:
 
 
 def _first_cutoff(parts: Parts) -> float:
-    """Mail from before the first start is not drafted, but for what the operator asked for."""
-    return parts.now() - parts.config.daemon.first_start_days * 86_400.0
+    """Mail from before the first start is not drafted, but for what the operator asked for (servers know seconds)."""
+    return math.floor(parts.now() - parts.config.daemon.first_start_days * 86_400.0)
 
 
 def _start(position: Position | None, cursor: Cursor, known: mailboxes.MailboxRow) -> tuple[int, float]:
@@ -95,7 +96,9 @@ def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator
         ours = mailbox.own.wrote(one.message) or _is_sent(one)
         if ours:
             if not automatic_reply(one.message):  # a colleague's out-of-office is no answer
-                yield Answered(one.row.message_id, one.row.received, _about(parts, mailbox, one))
+                conversation = _conversation(parts, mailbox, one.row)
+                about = _about(mailbox, one, conversation, one.row.message_id)
+                yield Answered(one.row.message_id, one.row.received, about)
         elif _is_in_inbox(one, mailbox):
             yield _arrived(parts, mailbox, one)
 
@@ -103,8 +106,10 @@ def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator
 def _arrived(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived:
     row, reason = one.row, no_reply_needed(one.message, mailbox)
     author = mailbox.own.correspondent(one.message)
+    key = arrival_key(one.message)
+    about, person = (None, "") if reason else _about_arrived(parts, mailbox, one, key)
     return Arrived(
-        key=arrival_key(one.message),
+        key=key,
         message_id=row.message_id,
         folder=row.folder,
         uidvalidity=row.uidvalidity,
@@ -112,23 +117,35 @@ def _arrived(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived:
         sender=author.key if author else "",
         received=row.received,
         reason=reason,
+        person=person,
         backlog=row.received < parts.started,
         not_before=0.0 if reason else row.received + mailbox.policy.burst_seconds,  # bursts are waited out
-        about=None if reason else _about(parts, mailbox, one),
+        about=about,
     )
 
 
-def _about(parts: Parts, mailbox: Mailbox, one: _Found) -> About:
-    """Its conversation, as far as the index knows it."""
-    rows = index.conversation_of(parts.store, mailbox.name, one.row.message_id)
-    found = containing(conversations(rows, mailbox.own), one.row.message_id)
+def _about_arrived(parts: Parts, mailbox: Mailbox, one: _Found, key: str) -> tuple[About, str]:
+    """Its conversation; where another author's message has the same Message-ID, none, and why a person is wanted."""
+    conversation = _conversation(parts, mailbox, one.row)
+    held = conversation.message(one.row.message_id) if conversation else None
+    if held is not None and held.author is not None and held.author.email != one.row.sender_address:
+        return _about(mailbox, one, None, key), "another message has the same Message-ID"
+    return _about(mailbox, one, conversation, one.row.message_id), ""
+
+
+def _conversation(parts: Parts, mailbox: Mailbox, row: IndexRow) -> Conversation | None:
+    """The conversation of a message, as far as the index knows it."""
+    rows = index.conversation_of(parts.store, mailbox.name, row.message_id)
+    found = containing(conversations(rows, mailbox.own), row.message_id)
+    return found[0] if found else None
+
+
+def _about(mailbox: Mailbox, one: _Found, conversation: Conversation | None, key: str) -> About:
     author = mailbox.own.correspondent(one.message)
-    ids: tuple[str, ...] = (one.row.message_id,)
-    key = one.row.message_id
-    if found is not None:
-        key, ids = found[0].key, tuple(entry.message.message_id for entry in found[0].entries)
-    target = due(one.row.received, mailbox.policy)
-    return About(key, ids, one.message.subject, str(author or ""), target)
+    ids: tuple[str, ...] = ()
+    if conversation is not None:
+        key, ids = conversation.key, tuple(entry.message.message_id for entry in conversation.entries)
+    return About(key, ids, one.message.subject, str(author or ""), due(one.row.received, mailbox.policy))
 
 
 def _is_sent(one: _Found) -> bool:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mailassist.config import Account, Config
+from mailassist.delivery.work import Route
+from mailassist.desk.attachments import Attachments
 from mailassist.mail.addresses import OwnAddresses, normal
 from mailassist.store.database import Store
 from mailassist.team_settings import TeamMailbox
 
 if TYPE_CHECKING:
+    from mailassist.daemon.steps.run import Run
+    from mailassist.documents import Document
+    from mailassist.errors import MailassistError
+    from mailassist.intake.pull import Pulled
     from mailassist.model.client import Writer
     from mailassist.model.registry import ModelInfo
+    from mailassist.store.arrivals import ArrivalRow
     from mailassist.transport.source import MailSource
 
 
@@ -77,6 +85,10 @@ def _unrecorded(action: str, **about: object) -> None:
     """For a daemon that keeps no trail: a dry run."""
 
 
+def _unlogged(row: ArrivalRow, error: MailassistError) -> None:
+    """For a daemon without a log."""
+
+
 def _untold(mailbox: str, case_id: int | None, kind: str, reason: str) -> None:
     """For a daemon that tells nobody."""
 
@@ -98,6 +110,24 @@ class Parts:
     record: Record = _unrecorded
     tell: Callable[[str, int | None, str, str], object] = _untold  # mailbox, case, "at once" or "daily", reason
     mark: Callable[[str], None] = field(default=lambda step: None)  # the hook of tests, between two steps
+    random: Callable[[], float] = random.random
+    failed: Callable[[ArrivalRow, MailassistError], object] = _unlogged
+    defer: Callable[[Run], bool] = field(default=lambda run: False)  # True: a batch takes it
+
+    def config_of(self, mailbox: Mailbox) -> Config:
+        """The configuration with the model of a mailbox."""
+        if not mailbox.policy.model:
+            return self.config
+        model = self.config.model.model_copy(update={"name": mailbox.policy.model})
+        return self.config.model_copy(update={"model": model})
+
+    def documents(self, mailbox: str, pulled: Pulled) -> Mapping[str, Sequence[Document]]:
+        """What the attachments of a conversation say, by Message-ID."""
+        return Attachments(self.connections.borrowed).documents(mailbox, pulled)
+
+    def route(self, mailbox: str) -> Route:
+        """The way into the Drafts folder of a mailbox."""
+        return Route(mailbox, lambda: self.connections.borrowed(mailbox))
 
 
 def mailboxes_of(config: Config) -> dict[str, Mailbox]:

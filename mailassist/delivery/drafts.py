@@ -21,7 +21,6 @@ from mailassist.store.drafts import DraftRow
 from mailassist.transport.source import Location, MailSource, Role
 
 RETRY_AFTER = 60.0  # seconds
-HELD = 180.0  # seconds without a change until another process may go on
 FLAGS = ("\\Draft", "\\Seen")
 _NO_COPY = {"folder": "", "uidvalidity": None, "uid": None}
 _NO_OLD = {"old_own_id": "", "old_fingerprint": "", "old_folder": "", "old_uidvalidity": None, "old_uid": None}
@@ -112,7 +111,7 @@ def _finished(work: Work, row: DraftRow) -> DraftOutcome | None:
 
 def _held(work: Work, row: DraftRow) -> bool:
     """Whether another process is at work on the row: it lives, and has done something in the last minutes."""
-    return bool(row.owner) and row.changed_at + HELD > work.now() and work.around.alive(row.owner)
+    return bool(row.owner) and row.changed_at + work.around.held > work.now() and work.around.alive(row.owner)
 
 
 def _claimed(work: Work, row: DraftRow) -> DraftRow:

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -33,7 +34,7 @@ class Route:
     """The ways out of one account."""
 
     account: str
-    open_source: Callable[[], MailSource]  # a new session each time
+    open_source: Callable[[], AbstractContextManager[MailSource]]  # for one piece of work
     send: Send | None = None  # None: this account only keeps drafts
     sent_copy: SentCopy = "auto"
     smtp_host: str = ""
@@ -52,6 +53,7 @@ class Surroundings:
     mark: Callable[[str], None] = nothing
     owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     alive: Callable[[str], bool] = field(default=lambda owner: alive(owner))
+    held: float = 180.0  # seconds without a change until another process may go on with a draft
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mailassist.errors import BudgetReached, StoreError
 from mailassist.model import registry
@@ -27,6 +27,7 @@ class Payer:
     mailbox: str
     daily_budget: float | None  # US dollars; None: no limit
     purpose: str = "draft"
+    account_budget: float | None = None  # US dollars a day for this account alone
     zone: tzinfo | None = None  # None: this machine's
 
 
@@ -62,12 +63,13 @@ def paid_write(
     on_text: Callable[[str], None],
     stopped: Callable[[], bool],
     now: Callable[[], float],
+    schema: Mapping[str, Any] | None = None,
 ) -> Paid:
     """Ask `writer` once, with a row in the ledger for each attempt, committed before it and settled after it.
 
     `input_tokens`: of the whole prompt, an upper bound; `messages`: how many messages it holds; `count`: tokens of a
-    text, for answers that come without usage. Raises BudgetReached before the attempt that the budget does not allow,
-    and what the writer raises.
+    text, for answers that come without usage; `schema`: of the JSON that the answer is to be. Raises BudgetReached
+    before the attempt that the budget does not allow, and what the writer raises.
     """
     till = _Till(writer, store, payer, input_tokens, messages, max_output, count, now)
     answer = writer.write(

@@ -153,9 +153,14 @@ def write(
     on_text: Callable[[str], None],
     stopped: Callable[[], bool],
     now: Callable[[], float],
+    *,
+    account_budget: float | None = None,
 ) -> Draft:
-    """What the model makes of a prompt. Raises ModelError, BudgetReached."""
-    paid = _written(request, prompt, writer, store, config, counter, on_text, stopped, now)
+    """What the model makes of a prompt; `account_budget`: US dollars a day for this account alone.
+
+    Raises ModelError, BudgetReached.
+    """
+    paid = _written(request, prompt, writer, store, config, counter, on_text, stopped, now, account_budget)
     answer = paid.answer
     cut = () if answer.complete else (f"The draft is not complete: {answer.reason or 'the model stopped early'}",)
     return Draft(
@@ -179,13 +184,14 @@ def _written(
     on_text: Callable[[str], None],
     stopped: Callable[[], bool],
     now: Callable[[], float],
+    account_budget: float | None,
 ) -> Paid:
     account = config.accounts.get(request.account_name)
     mailbox = account.address if account else request.identity.address
     return paid_write(
         writer,
         store,
-        Payer(request.account_name, mailbox, config.model.daily_budget),
+        Payer(request.account_name, mailbox, config.model.daily_budget, account_budget=account_budget),
         instructions=prompt.instructions,
         input=prompt.input,
         images=[Image(one.picture.content_type, one.picture.data, one.detail) for one in prompt.images],

@@ -80,6 +80,7 @@ class Arrived:
     sender: str
     received: float
     reason: str = ""  # why no reply is needed, where the headers say so
+    person: str = ""  # why a person is wanted at once
     backlog: bool = False
     not_before: float = 0.0
     about: cases.About | None = None  # None only with a reason
@@ -163,6 +164,11 @@ def _into_case(
         connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**done))
         return None
     case_id = cases.open_anew(connection, mailbox, about, one.message_id, one.received, now)
+    if one.person:
+        done = {"case_id": case_id, "state": "person", "reason": one.person}
+        connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**done))
+        cases.change(connection, case_id, now=now, state="person", reason=one.person)
+        return None
     mine = _arrivals.c.case_id == case_id
     older = mine & (_arrivals.c.id != number) & _arrivals.c.state.in_((*ON_THE_WAY, "delivered", "missing", "person"))
     newer = {"state": "superseded", "reason": "a newer message came", "changed_at": now, "owner": ""}

@@ -129,6 +129,7 @@ class Store:
                 _keep_drafts(connection)
             if version == 2:
                 connection.exec_driver_sql("ALTER TABLE drafts ADD COLUMN case_id INTEGER")
+                connection.exec_driver_sql("ALTER TABLE drafts ADD COLUMN placed_for VARCHAR NOT NULL DEFAULT ''")
                 connection.exec_driver_sql("CREATE UNIQUE INDEX drafts_case ON drafts (case_id)")
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)

@@ -54,6 +54,7 @@ class DraftRow:
     old_uid: int | None
     error: str
     case_id: int | None
+    placed_for: str
     created_at: float
     changed_at: float
 
@@ -131,6 +132,97 @@ def save_text(
         version = found.version + changed
         connection.execute(_drafts.update().where(*_key(account, answers)).values(**values, version=version))
         return Kept(version, overtaken)
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """What a model wrote for a case of a team mailbox."""
+
+    account: str
+    answers: str  # Message-ID of the message answered
+    case_id: int
+    conversation: str
+    text: str
+    model: str
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+
+
+def of_case(store: Store, case_id: int) -> DraftRow | None:
+    """The current draft of a case, or None."""
+    with store.read() as connection:
+        return _of_case(connection, case_id)
+
+
+def may_take(store: Store, new: NewText) -> bool:
+    """Whether the current draft of the case may give way: not where a person wrote or edited it."""
+    found = of_case(store, new.case_id) or get(store, new.account, new.answers)
+    return found is None or not _is_persons(found)
+
+
+def put(connection: sa.Connection, new: NewText, *, now: float) -> None:
+    """Make `new` the current draft of its case, in the caller's transaction.
+
+    The text that gives way stays among the versions; where its revision lies in the mailbox stays known, so that the
+    next one takes its place. A person's text never gives way (see `may_take`): then `new` is only offered.
+    """
+    about = {
+        "text": new.text, "model": new.model, "conversation": new.conversation, "case_id": new.case_id,
+        "written_by": "model", "complete": True, "instruction": "", "reply_all": False,
+        "input_tokens": new.input_tokens, "cached_tokens": new.cached_tokens,
+        "output_tokens": new.output_tokens, "cost": new.cost, "changed_at": now,
+    }  # fmt: skip
+    found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
+    if found is None:
+        fresh = {"account": new.account, "answers": new.answers, "created_at": now, "state": "kept", "generation": 0}
+        connection.execute(_drafts.insert().values(**fresh, **about, version=1))
+        return
+    if _is_persons(found):
+        offer(connection, new, now=now)
+        return
+    if found.text != new.text or found.answers != new.answers:
+        before = versions.Version(found.text, found.written_by, found.complete)
+        versions.add(connection, found.account, found.answers, before, at=found.changed_at)
+    if found.state in ("gone", "approved"):
+        about |= {"folder": "", "uidvalidity": None, "uid": None}
+    state = found.state if found.state == "appending" else "kept"
+    other = _keyed(connection, new.account, new.answers)
+    if other is not None and other.id != found.id:  # of an earlier case of the same message
+        versions.add(connection, other.account, other.answers, versions.Version(other.text, other.written_by), at=now)
+        connection.execute(_drafts.delete().where(_drafts.c.id == other.id))
+    mine = _drafts.c.id == found.id
+    connection.execute(
+        _drafts.update().where(mine).values(**about, answers=new.answers, state=state, version=found.version + 1)
+    )
+
+
+def offer(connection: sa.Connection, new: NewText, *, now: float) -> None:
+    """Keep `new` among the versions of the current draft, which is a person's."""
+    found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
+    answers = found.answers if found is not None else new.answers
+    versions.add(connection, new.account, answers, versions.Version(new.text, "model"), at=now)
+
+
+def placed(store: Store, row_id: int, answers: str) -> None:
+    """The revision in the Drafts folder answers the message `answers`."""
+    with store.write() as connection:
+        connection.execute(_drafts.update().where(_drafts.c.id == row_id).values(placed_for=answers))
+
+
+def _is_persons(row: DraftRow) -> bool:
+    return row.state == "person" or (row.written_by == "person" and bool(row.text.strip()) and row.state != "approved")
+
+
+def _of_case(connection: sa.Connection, case_id: int) -> DraftRow | None:
+    found = connection.execute(sa.select(*_COLUMNS).where(_drafts.c.case_id == case_id)).first()
+    return DraftRow(**found._mapping) if found else None
+
+
+def _keyed(connection: sa.Connection, account: str, answers: str) -> DraftRow | None:
+    found = connection.execute(sa.select(*_COLUMNS).where(*_key(account, answers))).first()
+    return DraftRow(**found._mapping) if found else None
 
 
 def change(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:

@@ -185,10 +185,12 @@ def newest_in(store: Store, account: str, folder: str, most: int) -> list[IndexR
 
 
 def above(store: Store, account: str, folder: str, uid: int, *, since: float = 0.0) -> list[IndexRow]:
-    """The messages of `folder` with a greater UID that arrived after `since`, in the order of UIDs, without headers."""
-    query = sa.select(*_COLUMNS).where(*_in_folder(account, folder), messages.c.uid > uid, messages.c.received >= since)
+    """The messages of `folder` with a greater UID that arrived after `since`, in the order of UIDs."""
+    query = sa.select(*_COLUMNS, messages.c.headers).where(
+        *_in_folder(account, folder), messages.c.uid > uid, messages.c.received >= since
+    )
     with store.read() as connection:
-        return [IndexRow(*row) for row in connection.execute(query.order_by(messages.c.uid))]
+        return [IndexRow._make(row) for row in connection.execute(query.order_by(messages.c.uid))]
 
 
 def arrived_since(store: Store, account: str, since: float) -> list[IndexRow]:

@@ -21,6 +21,7 @@ class MailboxRow:
     cutoff: float
     paused: str
     paused_at: float | None
+    resumed_at: float
     watcher: str
     connection: str
     connected_at: float | None
@@ -72,8 +73,9 @@ def pause(store: Store, mailbox: str, reason: str, *, now: float) -> bool:
         return connection.execute(_mailboxes.update().where(mine).values(**values)).rowcount == 1
 
 
-def resume(store: Store, mailbox: str) -> bool:
+def resume(store: Store, mailbox: str, *, now: float) -> bool:
     """Make drafts again; False where it was not paused."""
     mine = (_mailboxes.c.mailbox == mailbox) & (_mailboxes.c.paused != "")
     with store.write() as connection:
-        return connection.execute(_mailboxes.update().where(mine).values(paused="", paused_at=None)).rowcount == 1
+        values = {"paused": "", "paused_at": None, "resumed_at": now}
+        return connection.execute(_mailboxes.update().where(mine).values(**values)).rowcount == 1

@@ -146,6 +146,7 @@ drafts = Table(
     Column("old_uid", Integer),
     Column("error", Text, nullable=False, default=""),
     Column("case_id", Integer, unique=True),  # of a team mailbox: its one current draft; see team_schema.py
+    Column("placed_for", String, nullable=False, default="", server_default=""),  # what its revision in Drafts answers
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("account", "answers"),

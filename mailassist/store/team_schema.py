@@ -32,6 +32,7 @@ mailboxes = Table(
     Column("cutoff", Float, nullable=False, default=0.0),  # mail that arrived before is never drafted by itself
     Column("paused", Text, nullable=False, default=""),  # why no drafts are made; "" while they are
     Column("paused_at", Float),
+    Column("resumed_at", Float, nullable=False, default=0.0),  # drafts from before say nothing any more
     Column("watcher", String, nullable=False, default=""),  # host:pid that holds the lease
     Column("connection", String, nullable=False, default=""),  # idle | notify | poll | offline | refused
     Column("connected_at", Float),

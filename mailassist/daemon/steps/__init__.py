@@ -1,0 +1,157 @@
+"""What is done with one message, step by step: `seen -> triaged -> packed -> drafted -> delivered`.
+
+Each step is idempotent and recorded in the store before the next begins, so that any process can go on after a crash.
+The same function serves threads on SQLite and workers on PostgreSQL. What fails says why, waits, and is tried again;
+one message never stops another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from mailassist.daemon.parts import Parts
+from mailassist.daemon.steps import drafting, placing, triage
+from mailassist.daemon.steps.run import Run, Waits
+from mailassist.errors import (
+    BudgetReached,
+    ConfigError,
+    ConnectionFailed,
+    InputError,
+    LoginError,
+    MailassistError,
+    ModelError,
+    NotDraftable,
+    SecretError,
+    StoreError,
+)
+from mailassist.mail.safe_text import SafeText
+from mailassist.store import arrivals, mailboxes
+from mailassist.store.arrivals import ArrivalRow, LeaseLost
+
+LEASE = 300.0  # seconds without a recorded step until another worker may take over
+_PAUSED = 600.0  # seconds between two looks whether a mailbox is still paused
+_LONGEST_BACKOFF = 3600.0
+_MOST_ATTEMPTS = 5  # of what is wrong with one message
+# What is wrong with a server, a key, an account or the budget, and passes: the message waits for as long as it takes.
+_PASSING = (ConnectionFailed, LoginError, SecretError, ConfigError, BudgetReached, ModelError)
+
+_STEPS: dict[str, Callable[[Run], None]] = {
+    "seen": triage.triage,
+    "triaged": drafting.pack,
+    "packed": drafting.draft,
+    "drafted": placing.place,
+    "withdrawing": placing.withdraw,
+}
+
+
+class Steps:
+    """Brings arrivals on their way; any thread, one arrival of a case at a time."""
+
+    def __init__(self, parts: Parts, *, stopped: Callable[[], bool] = lambda: False) -> None:
+        """`stopped`: looked at between steps, and during calls to a model."""
+        self.parts = parts
+        self._stopped = stopped
+
+    def advance(self, arrival_id: int, worker: str = "") -> float | None:
+        """Bring one arrival as far as it goes now.
+
+        None when nothing is left to do or somebody else does it, else when to look again (seconds since 1970). Raises
+        StoreError only.
+        """
+        parts = self.parts
+        owner = f"{parts.owner}:{worker}"
+        row = arrivals.lease(parts.store, arrival_id, owner, now=parts.now(), seconds=LEASE)
+        if row is None:
+            return self._left(arrival_id)
+        run = Run(parts, row, self._stopped)
+        try:
+            self._go(run)
+        except LeaseLost:
+            return self._left(arrival_id)
+        return self._left(arrival_id)
+
+    def _go(self, run: Run) -> None:
+        while run.row.state in _STEPS and not run.row.not_before > run.parts.now():
+            if self._stopped():
+                run.record()  # gives the lease back with the state as it is
+                return
+            before = run.row.state
+            try:
+                if not self._may(run):
+                    return
+                _STEPS[before](run)
+                run.parts.mark(f"{before}:done")
+            except LeaseLost:
+                raise
+            except Waits as waits:
+                run.record(not_before=waits.until, error=str(waits.reason))
+                return
+            except StoreError:
+                raise
+            except MailassistError as error:
+                _failed(run, error)
+                return
+            except Exception as error:  # noqa: BLE001  (a bug, or what a sender found: it costs this message only)
+                _failed(run, _Unexpected(error))
+                return
+            if run.row.state == before:
+                return
+
+    def _may(self, run: Run) -> bool:
+        """Whether the mailbox is still worked for, and not paused."""
+        if run.row.state == "withdrawing":
+            return True
+        paused = mailboxes.get(run.parts.store, run.row.mailbox)
+        if paused is not None and paused.paused:
+            run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused.paused}")
+            return False
+        return True
+
+    def _left(self, arrival_id: int) -> float | None:
+        row = arrivals.get(self.parts.store, arrival_id)
+        if row is None or row.state not in _STEPS:
+            return None
+        return max(row.not_before, row.leased_until, self.parts.now())
+
+
+class _Unexpected(MailassistError):
+    """Something went wrong that mailassist has no name for."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"Something unexpected happened ({type(error).__name__})", cure="Please report it.")
+        self.error = error
+
+
+def _failed(run: Run, error: MailassistError) -> None:
+    """Wait and try again; what is wrong with this very message is given to a person after a few attempts."""
+    row, now = run.row, run.parts.now()
+    reason = SafeText(error).line()
+    run.parts.failed(row, error)
+    if isinstance(error, NotDraftable):
+        hand_to_person(run, reason)
+        return
+    passing = isinstance(error, _PASSING) and not isinstance(error, InputError)
+    attempts = row.attempts + 1
+    if not passing and attempts >= _MOST_ATTEMPTS:
+        run.finish("failed", reason, case="failed", tell="daily")
+        return
+    wait = min(_LONGEST_BACKOFF, 5.0 * 2.0 ** min(attempts, 20)) * (0.5 + run.parts.random() / 2)
+    wait = max(wait, getattr(error, "seconds", 0.0) or 0.0)
+    run.record(attempts=attempts, not_before=now + wait, error=reason)
+
+
+def hand_to_person(run: Run, reason: str) -> None:
+    """No draft: a person is wanted."""
+    run.finish("person", reason, case="person", tell="daily")
+
+
+def wait_until(moment: float, reason: str) -> Waits:
+    """What a step raises where it can go on at a certain moment only."""
+    with suppress(OverflowError):
+        moment = min(moment, time.time() + 10 * 365 * 86_400)
+    return Waits(moment, reason)
+
+
+__all__ = ["ArrivalRow", "Steps", "hand_to_person", "wait_until"]

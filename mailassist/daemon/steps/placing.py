@@ -1,0 +1,100 @@
+"""Our draft in the Drafts folder: there while it is right, away when it is not; a person's text is never touched."""
+
+from __future__ import annotations
+
+from mailassist.context.language import reply_language
+from mailassist.daemon import feedback
+from mailassist.daemon.steps import freshness
+from mailassist.daemon.steps.run import Run
+from mailassist.delivery.drafts import DraftOutcome, Revision, append_revision, remove_untouched
+from mailassist.delivery.reply import Reply, build
+from mailassist.delivery.work import Surroundings, Work
+from mailassist.mail.compose import Layout
+from mailassist.store import drafts
+from mailassist.store.drafts import DraftRow
+
+HELD = 30.0  # seconds: a killed process's APPEND is gone on with after that
+
+
+def place(run: Run) -> None:
+    """`drafted -> delivered`, or `theirs` where a person edited or deleted our draft."""
+    parts, box = run.parts, run.mailbox
+    row = drafts.of_case(parts.store, run.row.case_id or 0)
+    if row is None or row.answers != run.row.message_id:
+        run.record(state="packed")  # it was taken away (retention, forget): written anew
+        return
+    if parts.shadow or box.policy.draft_mode == "queue":
+        run.finish("delivered", "in the queue", case="drafted")
+        return
+    if not freshness.check(run):
+        return
+    outcome = _appended(run, row)
+    parts.mark("place:appended")
+    if outcome.state in ("person", "gone"):
+        _theirs(run, outcome)
+        return
+    run.finish("delivered", "", case="drafted")
+    parts.record("placed", who="daemon", mailbox=box.name, case_id=run.row.case_id)
+
+
+def withdraw(run: Run) -> None:
+    """`withdrawing -> answered`: what became of the draft is noted, and our copy leaves the Drafts folder."""
+    parts = run.parts
+    row = drafts.of_case(parts.store, run.row.case_id or 0)
+    if row is not None:
+        feedback.note_answer(run, row)
+        if row.state == "appending" or row.folder or row.old_folder:
+            with parts.connections.borrowed(run.mailbox.name) as source:
+                remove_untouched(_work(run), source, row)
+            parts.mark("withdraw:removed")
+        parts.record("withdrawn", who="daemon", mailbox=run.mailbox.name, case_id=run.row.case_id)
+    run.finish("answered", run.row.reason or "somebody of the team has answered")
+
+
+def _work(run: Run) -> Work:
+    around = Surroundings(now=run.parts.now, owner=run.parts.owner, mark=run.parts.mark, held=HELD)
+    return Work(run.parts.store, run.parts.route(run.mailbox.name), around)
+
+
+def _appended(run: Run, row: DraftRow) -> DraftOutcome:
+    """APPEND in place of our earlier revision; one for an earlier message, deleted, says nothing of this."""
+    work, earlier = _work(run), bool(row.placed_for) and row.placed_for != row.answers
+
+    def revision(generation: int) -> Revision:
+        return _revision(run, row, generation)
+
+    outcome = append_revision(work, row, revision)
+    if outcome.state == "gone" and earlier:
+        again = drafts.of_case(run.parts.store, run.row.case_id or 0)
+        outcome = append_revision(work, again, revision, anew=True) if again is not None else outcome
+    if outcome.state in ("appended", "unchanged"):
+        drafts.placed(run.parts.store, row.id, row.answers)
+    return outcome
+
+
+def _theirs(run: Run, outcome: DraftOutcome) -> None:
+    said = "edited" if outcome.state == "person" else "deleted"
+    run.finish("theirs", f"a person has {said} the draft in the mailbox", case="theirs")
+    if outcome.state == "gone":
+        feedback.note_discarded(run.parts, run.row)
+
+
+def _revision(run: Run, row: DraftRow, generation: int) -> Revision:
+    built = build(
+        run.parts.store, _reply(run, row.text), now=run.parts.now(), unique=f"draft {row.case_id} {generation}"
+    )
+    return Revision(built.raw, built.message_id, built.own_id)
+
+
+def _reply(run: Run, text: str) -> Reply:
+    account = run.mailbox.account
+    face = account.faces[run.plan.identity]
+    conversation = run.pulled.conversation
+    layout = Layout(
+        quote=account.delivery.quote,
+        language=run.mailbox.policy.language or reply_language(conversation, face.languages),
+        signature=face.signature,
+        html=account.delivery.html,
+        html_signature=face.html_signature,
+    )
+    return Reply(account.address and run.mailbox.name, run.answered, run.plan, text, layout, conversation.key)

@@ -1,0 +1,102 @@
+"""One message while it is worked on: its row under a lease, its conversation, and what the steps hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mailassist.daemon.parts import Mailbox, Parts
+from mailassist.errors import NotDraftable
+from mailassist.intake.pull import Pulled, pull, pull_kept
+from mailassist.store import arrivals
+from mailassist.store.arrivals import ArrivalRow
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from mailassist.drafting.pipeline import DraftRequest
+    from mailassist.drafting.prompt import Prompt
+    from mailassist.mail.message import Message
+    from mailassist.mail.recipients import ReplyPlan
+
+
+class Waits(Exception):
+    """The step can go on at `until` (seconds since 1970)."""
+
+    def __init__(self, until: float, reason: str) -> None:
+        """See the class."""
+        super().__init__(reason)
+        self.until = until
+        self.reason = reason
+
+
+@dataclass
+class Run:
+    """Work on one arrival by one worker."""
+
+    parts: Parts
+    row: ArrivalRow
+    stopped: Callable[[], bool]
+    request: DraftRequest | None = None  # what was packed in this run
+    prompt: Prompt | None = None
+    checked: bool = False  # freshness was checked in this run and nothing slow has happened since
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The mailbox that works on it. Raises NotDraftable where it is no longer configured."""
+        found = self.parts.mailboxes.get(self.row.mailbox)
+        if found is None:
+            raise NotDraftable(f"{self.row.mailbox} is not a team mailbox any more")
+        return found
+
+    @cached_property
+    def pulled(self) -> Pulled:
+        """Its whole conversation. Raises MailboxError, ConnectionFailed."""
+        parts, box, wanted = self.parts, self.mailbox, self.row.message_id
+        kept = pull_kept(parts.store, box.name, box.own, wanted, now=parts.now)
+        if kept is not None:
+            return kept
+        with parts.connections.borrowed(box.name) as source:
+            return pull(source, parts.store, box.name, box.account, box.own, wanted, now=parts.now)
+
+    @property
+    def answered(self) -> Message:
+        """The message to be answered. Raises NotDraftable."""
+        found = self.pulled.conversation.message(self.row.message_id)
+        if found is None:
+            raise NotDraftable("The message is not in the mailbox any more")
+        return found
+
+    @cached_property
+    def plan(self) -> ReplyPlan:
+        """From, recipients and subject, by code. Raises NotDraftable."""
+        from mailassist.mail.recipients import plan_reply
+
+        box = self.mailbox
+        faces = box.account.faces
+        return plan_reply(self.pulled.conversation, self.answered, box.own, faces, reply_all=False)
+
+    def record(
+        self,
+        *,
+        case: Mapping[str, Any] | None = None,
+        also: Callable[[sa.Connection], object] | None = None,
+        **values: Any,
+    ) -> None:
+        """Record a step (see `store.arrivals.advance`). Raises LeaseLost, StoreError."""
+        if not values:
+            values = {"owner": "", "leased_until": 0.0}
+        if "state" in values and values["state"] != self.row.state:
+            values = {"attempts": 0, "error": "", **values}
+        self.row = arrivals.advance(
+            self.parts.store, self.row, now=self.parts.now(), case=case, also=also, **values
+        )  # fmt: skip
+
+    def finish(self, state: str, reason: str, *, case: str = "", tell: str = "", **about: Any) -> None:
+        """The arrival is at an end; `case`: the state of its case; `tell`: when a person hears of it."""
+        changes = {"state": case, "reason": reason, **about} if case else None
+        self.record(state=state, reason=reason, case=changes)
+        if tell and not self.parts.shadow:
+            self.parts.tell(self.row.mailbox, self.row.case_id, tell, reason)

@@ -1,0 +1,57 @@
+"""The feedback table: what became of each draft, from what really left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+
+from mailassist.store import team_schema as schema
+from mailassist.store.database import Store
+
+Outcome = Literal["as is", "edited", "discarded", "elsewhere"]
+UNUSED = ("discarded", "elsewhere")
+_feedback = schema.feedback
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What became of one draft."""
+
+    mailbox: str
+    answers: str  # Message-ID of the message that it answered
+    outcome: Outcome
+    likeness: float  # of the draft and what was sent, 0 to 1
+    category: str
+    model: str
+    prompt_version: str
+    at: float
+
+
+def note(store: Store, one: Feedback) -> None:
+    """Note what became of a draft; what is known of a sent text comes before what was guessed."""
+    values = {name: getattr(one, name) for name in one.__slots__}
+    mine = (_feedback.c.mailbox == one.mailbox) & (_feedback.c.answers == one.answers)
+    with store.write() as connection:
+        if connection.execute(_feedback.update().where(mine).values(**values)).rowcount == 0:
+            connection.execute(_feedback.insert().values(**values))
+
+
+def latest(store: Store, mailbox: str, count: int) -> list[Feedback]:
+    """What became of the last drafts of a mailbox, the newest first."""
+    columns = [_feedback.c[name] for name in Feedback.__slots__]
+    query = sa.select(*columns).where(_feedback.c.mailbox == mailbox).order_by(_feedback.c.at.desc()).limit(count)
+    with store.read() as connection:
+        return [Feedback(*row) for row in connection.execute(query)]
+
+
+def counted(
+    store: Store, *, since: float = 0.0, by: Sequence[str] = ("mailbox", "outcome")
+) -> dict[tuple[str, ...], int]:
+    """How many drafts there are, grouped by `by` (columns such as category, model, prompt_version)."""
+    columns = [_feedback.c[name] for name in by]
+    query = sa.select(*columns, sa.func.count()).where(_feedback.c.at >= since).group_by(*columns)
+    with store.read() as connection:
+        return {tuple(str(value) for value in row[:-1]): int(row[-1]) for row in connection.execute(query)}

@@ -1,0 +1,296 @@
+"""From a message in a team mailbox to a draft where the team works, against a real IMAP server."""
+
+import time
+from pathlib import Path
+
+import pytest
+from servers.dovecot import Dovecot
+from servers.model_api import ModelServer, Reply
+from servers.team import DRAFT, Team, answering, client, id_of, in_folder, is_triage, mail, team
+
+from mailassist.store import arrivals, drafts, feedback, mailboxes
+
+
+@pytest.fixture
+def scene(dovecot: Dovecot, model_server: ModelServer, tmp_path: Path):
+    made: list[Team] = []
+
+    def make(*names: str, policy: str = "", more: str = "") -> Team:
+        made.append(team(dovecot, model_server, tmp_path, *names, policy=policy, more=more))
+        return made[-1]
+
+    model_server.answers = [answering()]
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_question_gets_one_draft_in_its_conversation(scene) -> None:
+    support = scene()
+    asked = mail(subject="[#123] Where is it?")
+    support.boxes["support"].deliver(asked)
+    assert support.work() == ["delivered"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(asked)
+    assert draft["References"] == id_of(asked)
+    assert draft["Subject"] == "Re: [#123] Where is it?"
+    assert draft["From"] == "Team support <support@team.example>"
+    assert draft["To"] == "Carla Customer <carla@customer.example>"
+    assert "left our warehouse today" in draft.get_content()
+    assert "Team support" in draft.get_content()
+    assert support.case().state == "drafted"
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("INBOX", readonly=True)
+        assert program.get_flags(program.search()) == {1: (b"\\Recent",)}  # never \\Seen
+        program.select_folder("Drafts", readonly=True)
+        assert b"\\Draft" in program.get_flags(program.search())[1]
+    assert support.work() == ["delivered"]
+    assert len(support.drafts()) == 1
+    assert len([one for one in support.model.requests if one.method == "POST"]) == 2  # triage and draft, once each
+
+
+def test_mail_from_before_the_first_start_is_never_drafted(
+    dovecot: Dovecot, model_server: ModelServer, tmp_path
+) -> None:
+    box = dovecot.user("support")
+    box.deliver(mail(), received=time.time() - 3600)
+    from servers.team import configuration
+
+    from mailassist.config_file import parse
+
+    support = Team(
+        dovecot, model_server, {"support": box}, tmp_path,
+        parse(configuration(dovecot, model_server, {"support": box}, tmp_path), "c"),
+    )  # fmt: skip
+    assert support.work() == []
+    support.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Auto-Submitted": "auto-replied"},
+        {"List-Id": "<news.customer.example>"},
+        {"Return-Path": "<>"},
+        {"Precedence": "bulk"},
+    ],
+)
+def test_what_no_person_wrote_is_never_drafted(scene, headers) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail(headers=headers))
+    assert support.work() == ["none"]
+    assert support.drafts() == []
+    assert support.model.requests == []
+
+
+def test_mailboxes_of_the_team_do_not_answer_each_other(scene) -> None:
+    support = scene("support", "sales")
+    support.boxes["support"].deliver(mail(sender="Sales <sales@team.example>"))
+    assert support.work() == ["none"]
+
+
+def test_triage_decides_who_answers(scene) -> None:
+    support = scene()
+    support.model.answers = [answering(category="complaint", urgency="high")]
+    support.boxes["support"].deliver(mail())
+    assert support.work() == ["person"]
+    assert (support.case().state, support.case().category) == ("person", "complaint")
+    assert [told[2] for told in support.told] == ["at once"]
+    support.model.answers = [answering(needs_reply=False, reason="thanks only")]
+    support.boxes["support"].deliver(mail(text="Thank you!"))
+    assert support.work() == ["person", "none"]
+    assert support.drafts() == []
+    assert all(is_triage(one) for one in support.model.requests)
+
+
+def test_a_gap_is_missing_information_not_a_draft(scene) -> None:
+    support = scene()
+    support.model.answers = [answering("Dear Carla,\n\nyour order arrives on [delivery date?].\n\nRegards")]
+    support.boxes["support"].deliver(mail(subject="[Ticket 7] order"))
+    assert support.work() == ["missing"]
+    assert support.case().missing == "delivery date"
+    assert support.drafts() == []
+    kept = drafts.of_case(support.store, 1)
+    assert kept is not None
+    assert "[delivery date?]" in kept.text
+
+
+def test_a_newer_message_renews_the_draft(scene) -> None:
+    support = scene()
+    first = mail()
+    support.boxes["support"].deliver(first)
+    support.work()
+    second = mail(text="And what does it cost?", answers=id_of(first), subject="Re: Order")
+    support.model.answers = [answering("It costs 5 euros.")]
+    support.boxes["support"].deliver(second)
+    assert support.work() == ["superseded", "delivered"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(second)
+    assert "5 euros" in draft.get_content()
+    assert len(in_folder(support.dovecot, support.boxes["support"], "Trash")) == 1
+    assert support.case().message_id == id_of(second)
+
+
+def test_a_burst_is_waited_out(scene) -> None:
+    support = scene(policy="burst_seconds = 60.0")
+    first = mail()
+    support.boxes["support"].deliver(first)
+    support.boxes["support"].deliver(mail(answers=id_of(first), text="One more thing: is it blue?"))
+    assert support.work() == ["superseded", "seen"]
+    support.ahead = 61.0
+    assert support.work() == ["superseded", "delivered"]
+    assert len(support.drafts()) == 1
+
+
+def test_an_answer_of_a_colleague_withdraws_the_draft(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    answer = mail(sender="Team support <support@team.example>", to="carla@customer.example", answers=id_of(asked),
+                  text=f"{DRAFT}\n\n-- \nTeam support")  # fmt: skip
+    support.boxes["support"].deliver(answer, "Sent")
+    assert support.work() == ["answered"]
+    assert support.drafts() == []
+    assert support.case().state == "answered"
+    (noted,) = feedback.latest(support.store, "support", 5)
+    assert (noted.outcome, noted.likeness) == ("as is", 1.0)
+
+
+def test_a_colleagues_out_of_office_is_no_answer(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    away = mail(sender="support-en@team.example", to="carla@customer.example", answers=id_of(asked),
+                headers={"Auto-Submitted": "auto-replied"}, text="I am away.")  # fmt: skip
+    support.boxes["support"].deliver(away, "Sent")
+    assert support.work() == ["delivered"]
+
+
+def test_an_edited_draft_is_a_persons(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    (draft,) = support.drafts()
+    draft.set_content("My own words.")
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("Drafts")
+        program.append("Drafts", draft.as_bytes(), flags=["\\Draft"])
+        program.delete_messages(program.search()[:1])
+        program.expunge()
+    support.boxes["support"].deliver(mail(answers=id_of(asked), text="And in red?"))
+    assert support.work() == ["superseded", "theirs"]
+    (left,) = support.drafts()
+    assert "My own words." in left.get_content()
+    assert support.case().state == "theirs"
+
+
+def test_a_deleted_draft_is_not_made_again_for_the_same_message(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("Drafts")
+        program.delete_messages(program.search())
+        program.expunge()
+    assert support.work() == ["delivered"]
+    assert support.drafts() == []
+    support.boxes["support"].deliver(mail(answers=id_of(asked), text="And in red?"))
+    assert support.work() == ["superseded", "delivered"]
+    assert len(support.drafts()) == 1  # another message may have another
+
+
+def test_one_message_at_two_team_addresses_is_one_conversation(scene) -> None:
+    support = scene("support", "sales")
+    asked = mail(to="sales@team.example, support@team.example")
+    support.boxes["sales"].deliver(asked)
+    support.look("sales")
+    support.boxes["support"].deliver(asked)
+    support.look("support")
+    assert support.work("sales") == ["delivered"]
+    assert len(support.drafts("support")) == 1
+    assert support.drafts("sales") == []
+
+
+def test_the_same_message_id_hides_nobodys_mail(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail(message_id="<same@evil.example>"))
+    support.boxes["support"].deliver(mail(message_id="<same@evil.example>", sender="Dora <dora@other.example>"))
+    assert support.work() == ["delivered", "person"]
+    assert support.drafts()[0]["To"] == "Carla Customer <carla@customer.example>"
+
+
+def test_the_reply_leaves_from_the_address_written_to(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail(to="support-en+order7@team.example"))
+    support.work()
+    (draft,) = support.drafts()
+    assert draft["From"] == "Team support <support-en+order7@team.example>"
+
+
+def test_many_messages_of_one_sender_end_with_a_person(scene) -> None:
+    support = scene(policy="drafts_per_sender_per_hour = 2")
+    for _ in range(4):
+        support.boxes["support"].deliver(mail())
+    assert sorted(support.work()) == ["person"] * 4
+    assert support.model.requests == []
+
+
+def test_the_model_failing_loses_nothing(scene) -> None:
+    support = scene()
+    support.model.answers = [Reply(status=500, message="down"), Reply(status=500, message="down"), answering()]
+    support.boxes["support"].deliver(mail())
+    assert support.work() == ["seen"]
+    assert support.failures
+    support.ahead = 30.0
+    support.work()
+    support.ahead = 300.0
+    assert support.work() == ["delivered"]
+
+
+def test_a_mailbox_whose_drafts_nobody_uses_pauses_itself(scene) -> None:
+    support = scene(policy="pause_after_unused = 2")
+    for _ in range(2):
+        asked = mail()
+        support.boxes["support"].deliver(asked)
+        support.work()
+        other = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked),
+                     text="Something else entirely was said here by a colleague of ours.")  # fmt: skip
+        support.boxes["support"].deliver(other, "Sent")
+        support.work()
+    paused = mailboxes.get(support.store, "support")
+    assert paused is not None
+    assert paused.paused == "nobody used the last 2 drafts"
+    support.boxes["support"].deliver(mail())
+    assert support.work()[-1] == "seen"
+
+
+def test_shadow_puts_nothing_into_the_mailbox(dovecot: Dovecot, model_server: ModelServer, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from mailassist.daemon.steps import Steps
+
+    model_server.answers = [answering()]
+    support = team(dovecot, model_server, tmp_path)
+    support.parts = replace(support.parts, shadow=True)
+    support.steps = Steps(support.parts)
+    support.boxes["support"].deliver(mail())
+    assert support.work() == ["delivered"]
+    assert support.drafts() == []
+    assert drafts.of_case(support.store, 1) is not None
+    support.close()
+
+
+def test_two_workers_never_have_the_same_row(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    (number,) = support.look()
+    first = arrivals.lease(support.store, number, "a:1:x", now=support.now(), seconds=60.0)
+    assert first is not None
+    assert arrivals.lease(support.store, number, "b:2:y", now=support.now(), seconds=60.0) is None
+    later = arrivals.lease(support.store, number, "b:2:y", now=support.now() + 61, seconds=60.0)
+    assert later is not None
+    with pytest.raises(arrivals.LeaseLost):
+        arrivals.advance(support.store, first, now=support.now(), state="triaged")
