@@ -6,7 +6,8 @@
 4. a file that the configuration names on purpose; only its owner may be able to read it (0600),
 5. an environment variable, with a warning: every process of the user can read it.
 
-NAME is the account's key in the configuration (`work`), `work.smtp` for its SMTP server, or `model` for the API key.
+NAME is the account's key in the configuration (`work`), `work.smtp` for its SMTP server, `model` for the API key,
+`team` for the team's database, or `audit` for the key of its audit trail.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from mailassist.config import MODEL_KEY, SecretSettings
+from mailassist.config import AUDIT_SECRET, MODEL_KEY, TEAM_SECRET, SecretSettings
 from mailassist.errors import SecretError
 
 SERVICE = "mailassist"
@@ -50,6 +51,11 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
         found = place(name, settings, environment, tried)
         if found is not None:
             return found
+    if name in (TEAM_SECRET, AUDIT_SECRET):
+        raise SecretError(
+            f"No secret called {name!r} was found (looked in: {', '.join(tried)})",
+            cure=f"Give it to the service with LoadCredential={SERVICE}.{name}:PATH, see docs/DAEMON.md.",
+        )
     is_key = name.partition("@")[0] == MODEL_KEY
     table = "model.key" if is_key else f"accounts.{name}.secret"
     how = "Run `mailassist config key`" if is_key else "Run `mailassist setup ADDRESS` again"
@@ -236,9 +242,10 @@ def _first_line(text: str, origin: str) -> SecretStr:
 class Keeper:
     """Secrets of one run: looked up once, tokens of a command anew each time; warnings given once."""
 
-    def __init__(self, warn: Callable[[str], None]) -> None:
-        """`warn`: takes one line for the person."""
+    def __init__(self, warn: Callable[[str], None], found: Callable[[SecretStr], object] = lambda secret: None) -> None:
+        """`warn`: takes one line for the person; `found`: each secret that was looked up (the log keeps it out)."""
         self._warn = warn
+        self._found = found
         self._known: dict[str, SecretStr] = {}
 
     def get(self, name: str, settings: SecretSettings) -> SecretStr:
@@ -246,6 +253,7 @@ class Keeper:
         if name in self._known:
             return self._known[name]
         found = find(name, settings)
+        self._found(found.secret)
         if found.warning:
             self._warn(found.warning)
         if not settings.token_command:
