@@ -51,16 +51,16 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
         found = place(name, settings, environment, tried)
         if found is not None:
             return found
-    if name in (TEAM_SECRET, AUDIT_SECRET):
-        raise SecretError(
-            f"No secret called {name!r} was found (looked in: {', '.join(tried)})",
-            cure=f"Give it to the service with LoadCredential={SERVICE}.{name}:PATH, see docs/DAEMON.md.",
-        )
     is_key = name.partition("@")[0] == MODEL_KEY
     table = "model.key" if is_key else f"accounts.{name}.secret"
     how = "Run `mailassist config key`" if is_key else "Run `mailassist setup ADDRESS` again"
     if settings.password_env:
         how = f"Set ${settings.password_env}"
+    if name in (TEAM_SECRET, AUDIT_SECRET):
+        raise SecretError(
+            f"No secret called {name!r} was found (looked in: {', '.join(tried)})",
+            cure=f"Give it to the service with LoadCredential={SERVICE}.{name}:PATH, see docs/DAEMON.md.",
+        )
     raise SecretError(
         f"No password or key for {name!r} was found (looked in: {', '.join(tried)})",
         cure=f"{how}, or see [{table}] in `mailassist config example`.",

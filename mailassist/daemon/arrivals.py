@@ -44,7 +44,10 @@ def look(parts: Parts, name: str, source: MailSource, only: Collection[str] = ()
 def take_in(parts: Parts, mailbox: Mailbox) -> list[int]:
     """Go through what the index has above the cursors, and record it."""
     store, name = parts.store, mailbox.name
-    known = mailboxes.begin(store, name, cutoff=_first_cutoff(parts))
+    known = mailboxes.get(store, name)
+    if not known.cutoff:
+        mailboxes.begin(store, name, cutoff=_first_cutoff(parts))
+        known = mailboxes.get(store, name)
     before = arrivals.positions(store, name)
     found: list[_Found] = []
     reached: dict[str, Position] = {}

@@ -87,8 +87,7 @@ def _pause_if_unused(parts: Parts, mailbox: str) -> None:
     if not wanted:
         return
     last = feedback.latest(parts.store, mailbox, wanted)
-    paused = mailboxes.get(parts.store, mailbox)
-    since = paused.resumed_at if paused else 0.0
+    since = mailboxes.get(parts.store, mailbox).resumed_at
     if len(last) < wanted or any(one.outcome not in feedback.UNUSED or one.at <= since for one in last):
         return
     reason = f"nobody used the last {wanted} drafts"

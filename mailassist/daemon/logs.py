@@ -220,6 +220,11 @@ def timed(log: Any, event: str, **fields: object) -> Iterator[MutableMapping[str
     log.info(event, **fields, **more, seconds=round(monotonic() - started, 3))
 
 
+def without_addresses(text: str) -> str:
+    """`text` on one line, made safe, with each mail address masked."""
+    return _ADDRESS.sub(f"{MASK}@{MASK}", SafeText(text).line())
+
+
 def error_text(error: BaseException) -> str:
     """One line of an error without secrets, for a field of the store; addresses only where the log shows them."""
     return _redaction.error(error)

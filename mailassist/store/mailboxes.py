@@ -1,81 +1,129 @@
-"""The mailboxes table: what the watcher last saw of each team mailbox, and why nothing is drafted, where that is so."""
+"""Each team mailbox as the watcher last saw it, and whether drafts are made for it: the table `mailboxes`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
-from mailassist.store import team_schema as schema
+from mailassist.errors import InputError
 from mailassist.store.database import Store
+from mailassist.store.team_schema import mailboxes
 
-_mailboxes = schema.mailboxes
+_FIRST = {"cutoff": 0.0, "paused": "", "resumed_at": 0.0, "watcher": "", "connection": "", "error": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxRow:
-    """One team mailbox; the columns of store/team_schema.py."""
+    """One row, as in store/team_schema.py; times in seconds since 1970."""
 
     mailbox: str
-    cutoff: float
-    paused: str
-    paused_at: float | None
-    resumed_at: float
-    watcher: str
-    connection: str
-    connected_at: float | None
-    looked_at: float | None
-    error: str
-    error_at: float | None
+    cutoff: float = 0.0
+    paused: str = ""
+    paused_at: float | None = None
+    resumed_at: float = 0.0  # drafts from before say nothing of how drafts are used
+    watcher: str = ""
+    connection: str = ""  # idle | notify | poll | offline | refused; "" before the first connection
+    connected_at: float | None = None
+    looked_at: float | None = None
+    error: str = ""
+    error_at: float | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the newest thing known is an error: nothing came through since."""
+        return bool(self.error) and (self.error_at or 0.0) >= (self.looked_at or 0.0)
 
 
-_COLUMNS = [_mailboxes.c[field.name] for field in fields(MailboxRow)]
-
-
-def begin(store: Store, mailbox: str, *, cutoff: float) -> MailboxRow:
-    """The row of a mailbox; at the first start it is made, with the moment from which on mail is drafted."""
-    found = get(store, mailbox)
-    if found is None:
-        with store.write() as connection:
-            if connection.scalar(sa.select(_mailboxes.c.mailbox).where(_mailboxes.c.mailbox == mailbox)) is None:
-                connection.execute(_mailboxes.insert().values(mailbox=mailbox, cutoff=cutoff))
-        found = get(store, mailbox)
-        assert found is not None
-    return found
-
-
-def get(store: Store, mailbox: str) -> MailboxRow | None:
-    """What is known of a mailbox, or None."""
-    with store.read() as connection:
-        found = connection.execute(sa.select(*_COLUMNS).where(_mailboxes.c.mailbox == mailbox)).first()
-    return MailboxRow(**found._mapping) if found else None
-
-
-def listed(store: Store) -> list[MailboxRow]:
-    """Every mailbox that was ever watched, by name."""
-    with store.read() as connection:
-        query = sa.select(*_COLUMNS).order_by(_mailboxes.c.mailbox)
-        return [MailboxRow(**found._mapping) for found in connection.execute(query)]
-
-
-def change(store: Store, mailbox: str, **values: Any) -> None:
-    """Change the row of a mailbox that has begun."""
+def begin(store: Store, mailbox: str, *, cutoff: float) -> float:
+    """Make the row of a mailbox that is watched for the first time; the cut-off that holds, which never changes."""
     with store.write() as connection:
-        connection.execute(_mailboxes.update().where(_mailboxes.c.mailbox == mailbox).values(**values))
+        _insert_missing(connection, mailbox, cutoff)
+        unset = (mailboxes.c.mailbox == mailbox) & (mailboxes.c.cutoff == 0.0)  # paused before it was ever watched
+        connection.execute(mailboxes.update().where(unset).values(cutoff=cutoff))
+        query = sa.select(mailboxes.c.cutoff).where(mailboxes.c.mailbox == mailbox)
+        return float(connection.scalar(query) or 0.0)
+
+
+def rows(store: Store) -> dict[str, MailboxRow]:
+    """Every mailbox that was ever watched or paused, by name."""
+    with store.read() as connection:
+        found = connection.execute(sa.select(mailboxes).order_by(mailboxes.c.mailbox))
+        return {row.mailbox: MailboxRow(**row._mapping) for row in found}
+
+
+def get(store: Store, mailbox: str) -> MailboxRow:
+    """One of them; an empty row where nothing is known yet."""
+    with store.read() as connection:
+        row = connection.execute(sa.select(mailboxes).where(mailboxes.c.mailbox == mailbox)).one_or_none()
+    return MailboxRow(mailbox) if row is None else MailboxRow(**row._mapping)
+
+
+def connected(store: Store, mailbox: str, kind: str, *, watcher: str, now: float) -> None:
+    """The watcher (host:pid) waits for news: `kind` is `idle`, `notify` or `poll`. The error stays until a look."""
+    _change(store, mailbox, connection=kind, connected_at=now, watcher=watcher)
+
+
+def looked(store: Store, mailbox: str, *, now: float) -> None:
+    """A look with the cursor came through: what was wrong before is over."""
+    _change(store, mailbox, looked_at=now, error="", error_at=None)
+
+
+def failed(store: Store, mailbox: str, error: str, *, refused: bool = False, now: float) -> None:
+    """A look or a connection did not come through. `error`: one line without secrets; `refused`: the login was."""
+    _change(store, mailbox, connection="refused" if refused else "offline", error=error, error_at=now)
+
+
+def let_go(store: Store, mailbox: str, *, watcher: str) -> None:
+    """`watcher` watches this mailbox no longer; another's entry is left alone."""
+    with store.write() as connection:
+        mine = (mailboxes.c.mailbox == mailbox) & (mailboxes.c.watcher == watcher)
+        connection.execute(mailboxes.update().where(mine).values(watcher="", connection=""))
 
 
 def pause(store: Store, mailbox: str, reason: str, *, now: float) -> bool:
-    """Make no drafts for this mailbox until `resume`; False where it is paused already."""
-    mine = (_mailboxes.c.mailbox == mailbox) & (_mailboxes.c.paused == "")
+    """Make no drafts for this mailbox; mail is still read and queued. False when it is paused already.
+
+    `reason`: in plain words, without content of mail. Raises InputError for an empty one.
+    """
+    if not reason.strip():
+        raise InputError("A pause needs a reason", cure="Say why, in a few words: people read it in `status`.")
     with store.write() as connection:
-        values = {"paused": reason, "paused_at": now}
-        return connection.execute(_mailboxes.update().where(mine).values(**values)).rowcount == 1
+        return pause_within(connection, mailbox, reason, now=now)
+
+
+def pause_within(connection: sa.Connection, mailbox: str, reason: str, *, now: float) -> bool:
+    """The same in the caller's transaction."""
+    _insert_missing(connection, mailbox)
+    running = (mailboxes.c.mailbox == mailbox) & (mailboxes.c.paused == "")
+    change = mailboxes.update().where(running).values(paused=reason, paused_at=now)
+    return connection.execute(change).rowcount == 1
 
 
 def resume(store: Store, mailbox: str, *, now: float) -> bool:
-    """Make drafts again; False where it was not paused."""
-    mine = (_mailboxes.c.mailbox == mailbox) & (_mailboxes.c.paused != "")
+    """Make drafts again; False when it was not paused. What became of earlier drafts no longer counts."""
     with store.write() as connection:
+        mine = (mailboxes.c.mailbox == mailbox) & (mailboxes.c.paused != "")
         values = {"paused": "", "paused_at": None, "resumed_at": now}
-        return connection.execute(_mailboxes.update().where(mine).values(**values)).rowcount == 1
+        return connection.execute(mailboxes.update().where(mine).values(**values)).rowcount == 1
+
+
+def _change(store: Store, mailbox: str, **values: Any) -> None:
+    with store.write() as connection:
+        change = mailboxes.update().where(mailboxes.c.mailbox == mailbox).values(values)
+        if connection.execute(change).rowcount == 0:
+            _insert_missing(connection, mailbox)
+            connection.execute(change)
+
+
+def _insert_missing(connection: sa.Connection, mailbox: str, cutoff: float = 0.0) -> None:
+    put_missing(connection, mailboxes, _FIRST | {"mailbox": mailbox, "cutoff": cutoff})
+
+
+def put_missing(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row, unless one is there that a unique key forbids it beside; whether it was inserted."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return connection.execute(insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1

@@ -260,6 +260,8 @@ people_notices = Table(
     Column("case_id", Number),
     Column("kind", String, nullable=False),  # at once | daily
     Column("reason", Text, nullable=False),  # without content of the mail
+    Column("channels", String, nullable=False, default=""),  # that took it, one space between
     Column("created_at", Float, nullable=False),
-    Column("told_at", Float),
+    Column("told_at", Float),  # when the last of the channels took it
+    Index("people_notices_untold", "told_at", "created_at"),
 )

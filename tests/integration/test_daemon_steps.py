@@ -260,9 +260,7 @@ def test_a_mailbox_whose_drafts_nobody_uses_pauses_itself(scene) -> None:
                      text="Something else entirely was said here by a colleague of ours.")  # fmt: skip
         support.boxes["support"].deliver(other, "Sent")
         support.work()
-    paused = mailboxes.get(support.store, "support")
-    assert paused is not None
-    assert paused.paused == "nobody used the last 2 drafts"
+    assert mailboxes.get(support.store, "support").paused == "nobody used the last 2 drafts"
     support.boxes["support"].deliver(mail())
     assert support.work()[-1] == "seen"
 

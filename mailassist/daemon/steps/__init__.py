@@ -104,7 +104,7 @@ class Steps:
         if run.row.state == "withdrawing":
             return True
         paused = mailboxes.get(run.parts.store, run.row.mailbox)
-        if paused is not None and paused.paused:
+        if paused.paused:
             run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused.paused}")
             return False
         return True
