@@ -141,3 +141,9 @@ class OutputFailed(MailassistError):
         """See the class."""
         super().__init__(message, cure=cure)
         self.reader_left = reader_left
+
+
+class AuditBroken(MailassistError):
+    """The audit trail is not whole: an entry is missing, changed or out of order."""
+
+    exit_code = 19

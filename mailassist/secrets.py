@@ -47,10 +47,9 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
     a file), what is wrong with it.
     """
     tried: list[str] = []
-    for place in (_credentials_directory, _keyring, _command, _file, _environment):
-        found = place(name, settings, environment, tried)
-        if found is not None:
-            return found
+    found = _first(name, settings, environment, tried)
+    if found is not None:
+        return found
     is_key = name.partition("@")[0] == MODEL_KEY
     table = "model.key" if is_key else f"accounts.{name}.secret"
     how = "Run `mailassist config key`" if is_key else "Run `mailassist setup ADDRESS` again"
@@ -65,6 +64,19 @@ def find(name: str, settings: SecretSettings, *, environment: Mapping[str, str] 
         f"No password or key for {name!r} was found (looked in: {', '.join(tried)})",
         cure=f"{how}, or see [{table}] in `mailassist config example`.",
     )
+
+
+def look_up(name: str, settings: SecretSettings, *, environment: Mapping[str, str] = os.environ) -> Found | None:
+    """As `find`, with None where no place has it; a place that was named on purpose and fails is a SecretError."""
+    return _first(name, settings, environment, [])
+
+
+def _first(name: str, settings: SecretSettings, environment: Mapping[str, str], tried: list[str]) -> Found | None:
+    for place in (_credentials_directory, _keyring, _command, _file, _environment):
+        found = place(name, settings, environment, tried)
+        if found is not None:
+            return found
+    return None
 
 
 def save_to_keyring(name: str, secret: SecretStr) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "models": "Show the models that mailassist knows.",
     "config": "Show, check or explain the configuration.",
     "forget": "Remove what is stored of a person.",
+    "audit": "Prove and show the team's audit trail; make its key.",
     "demo": "Run the main job on a sample mailbox, without account, key or network.",
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailassist.mail.message import Address
-from mailassist.store import backup, links, schema
+from mailassist.store import audit, backup, links, schema
 from mailassist.store.database import Store
 from mailassist.store.index import IndexRow
 
@@ -113,6 +113,7 @@ class _Removal:
 
     def run(self) -> Removed:
         """Remove, and count."""
+        audit.forget_texts(self._connection, self._names)
         ids, related = self._messages()
         texts = self._texts(ids)
         drafts = self._delete(
