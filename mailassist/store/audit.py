@@ -99,7 +99,10 @@ def _body(value: Value) -> tuple[bytes, bytes]:
 
 def storable(text: str) -> str:
     """`text` as every database takes it: NUL and lone surrogates become U+FFFD."""
-    return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = text.replace("\0", "\ufffd")
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def as_json(details: Mapping[str, object]) -> str:
@@ -140,11 +143,10 @@ def append(
     fields = (storable(who), storable(action), storable(mailbox), case_id, *hashes, storable(details))
     entry = Entry(number + 1, at + 0.0, *fields)  # + 0.0: SQLite knows no -0.0
     seal = seals.of_entry(entry, before)
-    names = (column.name for column in audit.columns)
-    connection.execute(audit.insert(), dict(zip(names, (*entry.sealed, seal), strict=True)))
+    connection.execute(_ADD, dict(zip(_NAMES, (*entry.sealed, seal), strict=True)))
     if written or sent:
         texts = {"written": storable(written), "sent": storable(sent)}
-        connection.execute(audit_texts.insert(), {"number": entry.number, **texts, "until": until})
+        connection.execute(_ADD_TEXTS, {"number": entry.number, **texts, "until": until})
     return replace(entry, seal=seal)
 
 
@@ -208,4 +210,7 @@ def forget_texts(connection: sa.Connection, names: Callable[[str], bool]) -> int
     return len(numbers)
 
 
+# Made once: SQLAlchemy finds what it compiled of a statement faster when it is the same object.
+_NAMES = tuple(column.name for column in audit.columns)
+_ADD, _ADD_TEXTS = audit.insert(), audit_texts.insert()
 _LAST = sa.select(audit.c.number, audit.c.seal).order_by(audit.c.number.desc()).limit(1)

@@ -191,8 +191,10 @@ def test_an_entry_is_there_when_its_change_is(store: Store) -> None:
 
 def test_what_waits_in_the_inbox_is_sealed_once_and_in_order(store: Store) -> None:
     inbox = InboxTrail(store, lambda: NOW - 5)
-    for number in range(450):
-        inbox.record("sent", mailbox="support", case_id=number, written=WRITTEN, sent=SENT, details={"n": number})
+    with store.write() as connection:
+        for number in range(450):
+            said = {"case_id": number, "sent": SENT, "details": {"n": number}}
+            inbox.record_in(connection, "sent", mailbox="support", **said)
     with store.write() as connection:  # what a client may write that does not use ours
         for details in ("[" * 100_000, '{"a": NaN}', "no json", '{"inbox": 1}'):
             row = {"at": 1e300, "who": "eve", "action": "sent", "details": details}
