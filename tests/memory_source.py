@@ -147,6 +147,9 @@ class MemorySource:
     def remove(self, location: Location) -> bool:
         return self.boxes[location.folder].pop(location.uid, None) is not None
 
+    def vouch(self, location: Location) -> None:
+        pass
+
     def add_flags(self, location: Location, flags: Sequence[str]) -> bool:
         return location.uid in self.boxes[location.folder]
 

@@ -141,6 +141,7 @@ def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
         for place in found:
             if fingerprint_at(source, place) == text:
                 work.mark("draft:untouched")
+                source.vouch(place)
                 source.remove(place)
                 work.mark("draft:removed")
     table.change(work.store, row, now=work.now(), pending=b"", **_NO_COPY, **_NO_OLD)
@@ -263,12 +264,21 @@ def _retire_old(work: Work, row: DraftRow, doubles: list[Location] | None = None
     """Remove the replaced revision if it is untouched; resumable: it goes by what the row says is old."""
     if row.old_folder or doubles:
         with work.route.open_source() as source:
-            for place in [*(doubles or []), *_old_places(source, row)]:
+            for place in [*_marked(source, row, doubles or []), *_old_places(source, row)]:
+                source.vouch(place)
                 source.remove(place)
         work.mark("draft:old-removed")
         row = table.change(work.store, row, now=work.now(), **_NO_OLD)
         work.mark("draft:old-recorded")
     return DraftOutcome("appended", f"Saved in {row.folder}", location_of(row))
+
+
+def _marked(source: MailSource, row: DraftRow, doubles: list[Location]) -> list[Location]:
+    """Of the copies of the revision, those that carry our header: a person may have written the same."""
+    if not doubles:
+        return []
+    ours = find(source, row.folder, _wanted(row), only_marked=True)
+    return [place for place in doubles if place in ours]
 
 
 def _old_places(source: MailSource, row: DraftRow) -> list[Location]:

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 
+from mailassist.transport.idling import idling
 from mailassist.transport.session import BrokenConnection, Session
 
 RENEW = 540.0  # seconds; servers end an IDLE after 30 minutes, some routers forget a quiet connection after 10
@@ -57,9 +58,9 @@ def _idle_once(
     session: Session, until: float, stopped: Callable[[], bool], now: Callable[[], float], alive: _Alive
 ) -> bool:
     """One IDLE, ended with DONE; True at news."""
-    with session.idling() as lines:
+    with idling(session) as begun:
         while not session.news and now() < until and not stopped():
-            line = lines(min(_STEP, max(0.0, until - now())))
+            line = begun.line(min(_STEP, max(0.0, until - now())))
             if line is None:
                 if alive.is_deaf():
                     raise BrokenConnection(f"{session.host} has gone quiet")

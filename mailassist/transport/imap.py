@@ -19,6 +19,7 @@ from mailassist.errors import CertificateError, ConnectionFailed, MailboxError
 from mailassist.transport import bodies, conversation, fetch, folders, idle, writing
 from mailassist.transport.arguments import Argument, day, header_search, items, keyword, span
 from mailassist.transport.login import log_in
+from mailassist.transport.permitted import ReadOnly
 from mailassist.transport.sasl import Credential
 from mailassist.transport.session import BrokenConnection, Refused, Session
 from mailassist.transport.source import Folder, FolderState, HeaderRecord, Location, Role
@@ -39,12 +40,14 @@ def connect(
     folders: FolderSettings,
     *,
     patience: Patience | None = None,
+    permitted: ReadOnly | None = None,
 ) -> ImapSource:
     """Connect and log in.
 
-    `secret` is asked at every login. Raises ConnectionFailed, CertificateError, LoginError, SecretError, ConfigError.
+    `secret` is asked at every login; `permitted`: what the connection may send at most (`transport.permitted`).
+    Raises ConnectionFailed, CertificateError, LoginError, SecretError, ConfigError.
     """
-    source = ImapSource(settings, Credential.of(settings, address, secret), folders, patience or Patience())
+    source = ImapSource(settings, Credential.of(settings, address, secret), folders, patience or Patience(), permitted)
     source.open()
     return source
 
@@ -53,9 +56,16 @@ class ImapSource:
     """A mailbox on an IMAP server (`transport.source.MailSource`)."""
 
     def __init__(
-        self, settings: ServerSettings, credential: Credential, folder_settings: FolderSettings, patience: Patience
+        self,
+        settings: ServerSettings,
+        credential: Credential,
+        folder_settings: FolderSettings,
+        patience: Patience,
+        permitted: ReadOnly | None = None,
     ) -> None:
         """Nothing is sent before `open`."""
+        self._permitted = permitted
+        self._time_limit: float | None = None
         self._settings = settings
         self._credential = credential
         self._folder_settings = folder_settings
@@ -200,7 +210,9 @@ class ImapSource:
         return self._in_folder(folder, read)
 
     def append(self, folder: str, raw: bytes, flags: Sequence[str]) -> Location | None:
-        """APPEND, once; a folder that is not there is made."""
+        """APPEND, once; a folder that is not there is made, unless `permitted` limits what may be sent."""
+        if self._permitted is not None and all(known.name != folder for known in self.folders()):
+            raise writing.no_folder(self._settings.host, folder)
         place = self._write(lambda session: writing.append(session, folder, raw, flags))
         if all(known.name != folder for known in self._folders):
             self._folders = ()
@@ -212,6 +224,11 @@ class ImapSource:
         if not trash and self.gmail:
             raise MailboxError("Gmail shows no Trash folder over IMAP", cure="In its settings, let Trash show in IMAP.")
         return self._write(lambda session: writing.remove(session, location, trash))
+
+    def vouch(self, location: Location) -> None:
+        """Tell the allow-list of this connection, if it has one, that the message at `location` is our own."""
+        if self._permitted is not None:
+            self._permitted.vouch(location)
 
     def add_flags(self, location: Location, flags: Sequence[str]) -> bool:
         """Add flags, once."""
@@ -242,13 +259,14 @@ class ImapSource:
         self.close()
 
     def _logged_in(self) -> Session:
-        session = Session(self._settings)
+        session = Session(self._settings, self._permitted)
         session.names_as_sent = self._names_as_sent
         try:
             log_in(session, self._credential)
         except BaseException:
             session.abandon()
             raise
+        session.limit_time(self._time_limit)
         return session
 
     def _drop(self) -> None:
@@ -357,6 +375,10 @@ class ImapSource:
         lines = folders.distinct(_listed(session))
         self._folders = folders.assign_roles(lines, self._folder_settings)
         self._names_as_sent.update((line.name, line.sent) for line in lines if line.sent)
+        if self._permitted is not None:
+            drafts, trash = (folders.find(self._folders, role) for role in (Role.DRAFTS, Role.TRASH))
+            as_sent = [session.folder_argument(name) if name else None for name in (drafts, trash)]
+            self._permitted.knows(drafts, *as_sent)
 
     def _opened(self, session: Session, folder: str, *, again: bool = False) -> FolderState:
         """Open `folder`; UIDs that the caller holds must not come to mean other messages."""

@@ -145,6 +145,9 @@ class LocalSource(ABC):
         blocks = ((uid, self._header_block(state, entry)) for uid, entry in sorted(entries.items()))
         return [uid for uid, block in blocks if any(wanted in text.casefold() for text in _values(block, name))]
 
+    def vouch(self, location: Location) -> None:  # noqa: B027 - nothing to do is all there is to do
+        """There is no server that anything is sent to."""
+
     def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
         """Look at the folder twice a second."""
         end = time.monotonic() + seconds

@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import imaplib
 import re
-import selectors
 import socket
-import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imapclient import IMAPClient
 
@@ -22,17 +21,23 @@ from mailassist.config import ServerSettings
 from mailassist.errors import ConnectionFailed, MailboxError
 from mailassist.transport.arguments import Argument, Literal, folder, folder_as_sent, keyword, span
 from mailassist.transport.network import failures, no_greeting, open_socket, start_tls
+from mailassist.transport.reader import Reader
 from mailassist.transport.refusals import known_cure
 from mailassist.transport.sasl import concealed, oauth_failure
 from mailassist.transport.source import FolderState
 from mailassist.transport.throttling import Throttled, suggested_pause
 
+if TYPE_CHECKING:
+    from mailassist.transport.permitted import ReadOnly
+
 Answer = dict[str, list[Any]]  # untagged responses by name, as imaplib keeps them
 
-_LONGEST_LINE = 16 * 1024 * 1024  # a SEARCH answer of a million messages has 8 MB
+_LONGEST_ANSWER = 64 * 1024 * 1024  # to one command, apart from what is taken as it comes
+_LOGIN_LIMIT = 180.0  # seconds for greeting and login, however alive a server looks
 _NO_IMAP = "unexpected response: "  # what imaplib says of a first line that is not IMAP
 _LONGEST_NUMBER = 20  # digits: 64 bits
 _HIGHEST_UID = 0xFFFFFFFF
+_MOST_STATUSES = 1000
 _MOST_FAILURES = 150  # of one search: to find one message among all UIDs takes 33
 _MESSAGE_LIMIT = re.compile(rb"\[MESSAGELIMIT \d+(?: (\d{1,10}))?\]", re.IGNORECASE)
 _OUR_IDENTITY = Argument(b'("name" "mailassist")')
@@ -55,56 +60,6 @@ class Refused(MailboxError):
         self.text = text
 
 
-class _Reader:
-    """Lines and counted bytes from a socket, with a buffer of our own.
-
-    A buffered file would be useless after one timeout, hide what it holds from `select`, and in Python 3.14 imaplib
-    keeps what came before TLS.
-    """
-
-    def __init__(self, source: socket.socket) -> None:
-        self._source = source
-        self._held = b""
-        self._at = 0
-
-    def line(self) -> bytes:
-        """The next line with its end; b"" at the end of the connection."""
-        searched = self._at
-        while (end := self._held.find(b"\n", searched)) < 0:
-            searched = len(self._held) - self._at
-            if searched > _LONGEST_LINE or not self._more():
-                return b""
-        line = self._held[self._at : end + 1]
-        self._at = end + 1
-        return line
-
-    def exactly(self, size: int) -> bytes:
-        """The next `size` bytes; fewer at the end of the connection."""
-        pieces = [self._held[self._at : self._at + size]]
-        self._at += len(pieces[0])
-        missing = size - len(pieces[0])
-        while missing and (piece := self._source.recv(min(missing, 1 << 20))):
-            pieces.append(piece)
-            missing -= len(piece)
-        return b"".join(pieces) if len(pieces) > 1 else pieces[0]
-
-    def ready(self, seconds: float) -> bool:
-        """Whether something can be read within `seconds`."""
-        if self._at < len(self._held):
-            return True
-        if isinstance(self._source, ssl.SSLSocket) and self._source.pending():
-            return True
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._source, selectors.EVENT_READ)
-            return bool(selector.select(seconds))
-
-    def _more(self) -> bool:
-        piece = self._source.recv(1 << 16)
-        self._held = self._held[self._at :] + piece
-        self._at = 0
-        return bool(piece)
-
-
 class _Wire(imaplib.IMAP4):
     """imaplib's parser on a given socket; asks for no capabilities that the greeting has told."""
 
@@ -119,7 +74,11 @@ class _Wire(imaplib.IMAP4):
     def use(self, opened: socket.socket) -> None:
         """Read from and write to `opened`; what was read before and not used is forgotten."""
         self.sock = opened
-        self.reader = _Reader(opened)
+        self.reader = Reader(opened)
+        self.reader.until = time.monotonic() + _LOGIN_LIMIT
+
+    def _log(self, line: object) -> None:
+        """imaplib would keep the last lines of every connection, passwords and mail among them."""
 
     def read(self, size: int) -> bytes:
         return self.reader.exactly(size)
@@ -138,15 +97,21 @@ class _Wire(imaplib.IMAP4):
 class Session(IMAPClient):  # type: ignore[misc]
     """A connection that can send commands; `transport.login` logs it in."""
 
-    def __init__(self, settings: ServerSettings) -> None:
-        """Connect and, where asked, STARTTLS. Raises ConnectionFailed, CertificateError, ConfigError, Throttled."""
+    def __init__(self, settings: ServerSettings, permit: ReadOnly | None = None) -> None:
+        """Connect and, where asked, STARTTLS. Raises ConnectionFailed, CertificateError, ConfigError, Throttled.
+
+        `permit`: what this connection may send; None: everything that mailassist sends.
+        """
         self.settings = settings
+        self.permit = permit
         self._cached_capabilities: tuple[bytes, ...] | None
         self.selected: FolderState | None = None
         self.writable = False
         self.names_as_sent: Mapping[str, bytes] = {}  # of folders whose names are no modified UTF-7
         self.news = False  # what the last IDLE brought
         self.secrets: Sequence[str] = ()  # never to be repeated in an error
+        self.keeps_status = False  # with NOTIFY, STATUS comes unasked with any answer
+        self.statuses: list[bytes] = []  # these, while they are kept
         with self._connection_errors():
             super().__init__(settings.host, settings.port, ssl=False, timeout=None)
             self._imap.debug = 0  # imapclient logs every line; ours hold passwords and mail
@@ -215,11 +180,13 @@ class Session(IMAPClient):  # type: ignore[misc]
         with self._connection_errors():
             tag = self._send(name, parts)
             imap = self._imap
+            begun = imap.reader.taken
             while imap.tagged_commands[tag] is None:
                 imap._check_bye()
-                imap._get_response()
+                self._next_response(begun)
                 if wanted and wanted in imap.untagged_responses:
                     yield imap.untagged_responses.pop(wanted)
+                    begun = imap.reader.taken
             kind, data = imap.tagged_commands.pop(tag)
         if kind != "OK":
             self._refuse(name, kind, data[0])
@@ -238,7 +205,7 @@ class Session(IMAPClient):  # type: ignore[misc]
             imap = self._imap
             while imap.tagged_commands[tag] is None:
                 imap._check_bye()
-                if imap._get_response() is not None:
+                if self._next_response() is not None:
                     continue
                 if at_once:
                     reason = oauth_failure(imap.continuation_response)
@@ -251,8 +218,11 @@ class Session(IMAPClient):  # type: ignore[misc]
         return {**imap.untagged_responses, "tagged": data}
 
     def _send(self, name: str, parts: tuple[Argument | Literal, ...]) -> bytes:
+        if self.permit is not None:
+            self.permit.check(self.selected if self.writable else None, name, parts)
         imap = self._imap
         imap._check_bye()
+        self._keep_statuses()
         imap.untagged_responses.clear()
         tag: bytes = imap._new_tag()
         line = tag + b" " + keyword(name)
@@ -266,6 +236,32 @@ class Session(IMAPClient):  # type: ignore[misc]
         imap.send(line + b"\r\n")
         return tag
 
+    def _keep_statuses(self) -> None:
+        if self.keeps_status:
+            told = [line for line in self._imap.untagged_responses.get("STATUS", []) if isinstance(line, bytes)]
+            self.statuses = [*self.statuses, *told][-_MOST_STATUSES:]
+
+    def take_statuses(self) -> list[bytes]:
+        """The STATUS responses since the last call, unasked ones included, while `keeps_status`."""
+        self._keep_statuses()
+        self._imap.untagged_responses.pop("STATUS", None)
+        taken, self.statuses = self.statuses, []
+        return taken
+
+    def limit_time(self, seconds: float | None) -> None:
+        """From now on, reading may take so long in all: a server could send a byte a minute for ever; None: no end."""
+        self._imap.reader.until = None if seconds is None else time.monotonic() + seconds
+
+    def _next_response(self, begun: int | None = None) -> Any:
+        """One response, as imaplib's parser gives it: None for a continuation. Raises its abort, TimeoutError.
+
+        `begun`: how many bytes had come when this answer began. What is kept of one has an end.
+        """
+        imap = self._imap
+        if begun is not None and imap.reader.taken - begun > _LONGEST_ANSWER:
+            raise imaplib.IMAP4.abort("an answer without end")
+        return imap._get_response()
+
     def _send_literal(self, tag: bytes, line: bytes, literal: bytes) -> bytes:
         """Send what there is and the announcement; what is left to send is the literal itself (RFC 7888)."""
         size = len(literal)
@@ -274,7 +270,7 @@ class Session(IMAPClient):  # type: ignore[misc]
             return line + b" {%d+}\r\n" % size + literal
         imap = self._imap
         imap.send(line + b" {%d}\r\n" % size)
-        while imap._get_response() is not None:
+        while self._next_response() is not None:
             if imap.tagged_commands[tag] is not None:
                 kind, data = imap.tagged_commands.pop(tag)
                 self._refuse("literal", kind, data[0])
@@ -387,40 +383,6 @@ class Session(IMAPClient):  # type: ignore[misc]
             else:
                 spans += _halves(low, high)
         return sorted(found)
-
-    @contextmanager
-    def idling(self) -> Iterator[Callable[[float], bytes | None]]:
-        """IDLE (RFC 2177) in the open folder; gives a function that waits for a line, None if none comes in time.
-
-        Ends with DONE; `news` tells whether something arrived before or after the waiting.
-        Raises Refused, BrokenConnection.
-        """
-        imap = self._imap
-        with self._connection_errors():
-            tag = self._send("IDLE", ())
-            while imap.tagged_commands[tag] is None and imap._get_response() is not None:
-                imap._check_bye()
-            if imap.tagged_commands[tag] is not None:
-                kind, data = imap.tagged_commands.pop(tag)
-                self._refuse("IDLE", kind, data[0])
-            self.news = self._has_news()
-            yield self._idle_line
-            imap.send(b"DONE\r\n")
-            while imap.tagged_commands[tag] is None:
-                imap._get_response()
-            imap.tagged_commands.pop(tag)
-            self.news = self.news or self._has_news()
-
-    def _idle_line(self, seconds: float) -> bytes | None:
-        if not self._imap.reader.ready(seconds):
-            return None
-        line: bytes = self._imap._get_line()
-        if line.upper().startswith(b"* BYE"):
-            raise imaplib.IMAP4.abort(line[6:].decode("utf-8", "replace"))
-        return line
-
-    def _has_news(self) -> bool:
-        return bool(self._imap.untagged_responses.keys() & {"EXISTS", "EXPUNGE", "FETCH", "VANISHED"})
 
     def identify(self) -> None:
         """ID (RFC 2971): some servers open no folder before they know the client's name."""

@@ -142,6 +142,12 @@ class MailSource(Protocol):
         """
         ...
 
+    def vouch(self, location: Location) -> None:
+        """Say that the message at `location` is one that we appended, as the store's records or its own header and
+        fingerprint show: a connection that may take away nothing else (`transport.permitted`) goes by it.
+        """
+        ...
+
     def add_flags(self, location: Location, flags: Sequence[str]) -> bool:
         """Add flags such as \\Answered; False when the message is gone."""
         ...

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from mailassist.errors import MailboxError
-from mailassist.transport.arguments import Argument, Literal, flags, keyword, span
+from mailassist.transport.arguments import Literal, flags, keyword, number
 from mailassist.transport.session import Answer, Refused, Session
 from mailassist.transport.source import Location
 
@@ -26,9 +26,22 @@ def append(session: Session, name: str, raw: bytes, wanted: Sequence[str]) -> Lo
     except Refused as error:
         if _NEEDED_AFTER_APPEND not in error.text.upper():
             raise _not_stored(session, name, error) from error
+        if session.permit is not None:
+            raise no_folder(session.host, name) from error
         session.run("CREATE", session.folder_argument(name))
         answer = session.run("APPEND", *parts)
-    return _appended(answer, name)
+    place = _appended(answer, name)
+    if session.permit is not None and place is not None:
+        session.permit.appended(place)
+    return place
+
+
+def no_folder(host: str, name: str) -> MailboxError:
+    """The error for a folder that is not there, on a connection that makes none."""
+    return MailboxError(
+        f"{host} has no folder {name!r}, and this connection makes none",
+        cure="Make the folder in a mail program, or name another one under [accounts.NAME.folders].",
+    )
 
 
 def remove(session: Session, place: Location, trash: str) -> bool:
@@ -38,13 +51,13 @@ def remove(session: Session, place: Location, trash: str) -> bool:
     """
     if not _open_for(session, place):
         return False
-    uid = span(place.uid, place.uid)
+    uid = number(place.uid)
     if trash and trash != place.folder:
         if session.offers("MOVE"):
             session.run("UID", keyword("MOVE"), uid, session.folder_argument(trash))
             return True
         session.run("UID", keyword("COPY"), uid, session.folder_argument(trash))
-    _store(session, uid, ["\\Deleted"])
+    session.run("UID", keyword("STORE"), uid, keyword("+FLAGS"), flags(["\\Deleted"]))
     if session.offers("UIDPLUS"):
         session.run("UID", keyword("EXPUNGE"), uid)
     return True
@@ -54,7 +67,7 @@ def add_flags(session: Session, place: Location, wanted: Sequence[str]) -> bool:
     """Add flags; False when the message is gone."""
     if not _open_for(session, place):
         return False
-    _store(session, span(place.uid, place.uid), wanted)
+    session.run("UID", keyword("STORE"), number(place.uid), keyword("+FLAGS.SILENT"), flags(wanted))
     return True
 
 
@@ -62,10 +75,6 @@ def _open_for(session: Session, place: Location) -> bool:
     """SELECT the folder; whether the message still is the one that `place` meant."""
     state = session.open_folder(place.folder, writable=True)
     return state.uidvalidity == place.uidvalidity and session.search(first=place.uid, last=place.uid) != []
-
-
-def _store(session: Session, uid: Argument, wanted: Sequence[str]) -> None:
-    session.run("UID", keyword("STORE"), uid, keyword("+FLAGS.SILENT"), flags(wanted))
 
 
 def _appended(answer: Answer, name: str) -> Location | None:
