@@ -143,6 +143,24 @@ class OutputFailed(MailassistError):
         self.reader_left = reader_left
 
 
+class NotAllowed(MailassistError):
+    """The role of this person does not allow that."""
+
+    exit_code = 17
+
+
+class Taken(MailassistError):
+    """Somebody else has claimed this conversation."""
+
+    exit_code = 18
+
+
+class Stopped(MailassistError):
+    """The approval was stopped: the conversation has changed since."""
+
+    exit_code = 18
+
+
 class AuditBroken(MailassistError):
     """The audit trail is not whole: an entry is missing, changed or out of order."""
 

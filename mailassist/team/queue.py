@@ -12,7 +12,22 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol
 
-from mailassist.errors import MailassistError
+from mailassist.errors import NotAllowed, Stopped, Taken
+
+__all__ = [
+    "Approval",
+    "CaseState",
+    "Item",
+    "NotAllowed",
+    "Note",
+    "Place",
+    "Role",
+    "Stopped",
+    "Taken",
+    "TeamQueue",
+    "Text",
+    "Trail",
+]
 
 CaseState = Literal[
     "open", "drafted", "person", "missing", "approved", "answered", "none", "theirs", "failed"
@@ -25,24 +40,6 @@ class Role(IntEnum):
     SEE = 1
     DRAFT = 2  # claim, edit, ask the model, note, hand over
     APPROVE = 3
-
-
-class NotAllowed(MailassistError):
-    """The role of this person does not allow that."""
-
-    exit_code = 17
-
-
-class Taken(MailassistError):
-    """Somebody else has claimed this conversation."""
-
-    exit_code = 18
-
-
-class Stopped(MailassistError):
-    """The approval was stopped: the conversation has changed since."""
-
-    exit_code = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +110,25 @@ class Approval:
     answers: str  # Message-ID of the message answered
     text: str
     drafts: tuple[Place, ...] = ()  # what is to be removed from Drafts first
+    state: str = "claimed"  # claimed | checked | unknown
+
+
+class Trail(Protocol):
+    """The audit trail, as far as the queue needs it (`team.audit`)."""
+
+    def record(
+        self,
+        action: str,
+        *,
+        who: str,
+        mailbox: str = "",
+        case_id: int | None = None,
+        written: str = "",
+        sent: str = "",
+        details: Mapping[str, object] = {},
+    ) -> object:
+        """Add an entry. `written`: what the model wrote, `sent`: what was approved or sent; only hashes stay."""
+        ...
 
 
 class TeamQueue(Protocol):
@@ -159,7 +175,10 @@ class TeamQueue(Protocol):
         ...
 
     def checked(self, approval_id: int) -> None:
-        """Inbox, Sent and Drafts were read again, our copy is removed: the reply may go into the outbox now."""
+        """Inbox, Sent and Drafts were read again, our copy is removed: the reply may go into the outbox now.
+
+        Raises Stopped where the approval has been ended, as happens to one without a sign of life.
+        """
         ...
 
     def close_approval(

@@ -1,0 +1,199 @@
+"""The approvals table: leave to send one reply, for one person at a time.
+
+`claimed -> checked -> sent | stopped | refused | unknown`. While a row is open no other can be made for its case, which
+the constraint on (case_id, open) holds whatever happens. In `claimed` nothing can have left, since `checked` is set
+only while the row is still open: so a claimed one without a sign of life may be ended by whoever comes next; a checked
+one never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mailassist.errors import Stopped, Taken
+from mailassist.store import review, team_schema
+from mailassist.store.database import Store
+from mailassist.store.schema import drafts
+
+_approvals, _cases = team_schema.approvals, team_schema.cases
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """One approval; the columns of store/team_schema.py."""
+
+    id: int
+    case_id: int
+    answers: str
+    who: str
+    text: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRow:
+    """A copy of the draft that may lie in the mailbox."""
+
+    folder: str  # "": its APPEND broke off, it lies in Drafts if anywhere
+    uidvalidity: int | None
+    uid: int | None
+    own_id: str
+    message_id: str
+    fingerprint: str
+
+
+_COLUMNS = [_approvals.c[name] for name in ApprovalRow.__slots__]
+_AS_CLOSED = {"sent": "answered"}  # what becomes of the case; of the others: it is open again
+
+
+def begin(
+    store: Store, case_id: int, who: str, text: str, *, now: float, seconds: float, only_claimant: bool
+) -> ApprovalRow:
+    """Give `who` leave to send `text` in answer to the case, and nobody else until it is closed.
+
+    `seconds`: how long a claim lasts without a sign of life. `only_claimant`: whoever has the case in hand. Raises
+    Taken, Stopped.
+    """
+    with store.write() as connection:
+        row = review.locked(connection, case_id)
+        review.refuse_ended(row)
+        _refuse_second(connection, case_id, who, now, seconds)
+        if only_claimant:
+            review.refuse_held(row, who, now)
+        if row.state == "theirs":
+            raise Stopped(
+                f"A colleague has it: {row.reason or 'the draft was edited or deleted in a mail program'}",
+                cure="Edit the text here if you want to answer all the same.",
+            )
+        draft = _draft(connection, case_id)
+        if draft is not None and draft.state == "appending" and draft.changed_at + review.APPENDING > now:
+            raise Stopped("The draft is being put into Drafts right now", cure="Try again in a minute.")
+        version, everybody = (draft.version, draft.reply_all) if draft is not None else (0, False)
+        if draft is None or draft.text != text:
+            review.put_text(connection, row, text, base=version, reply_all=everybody, written_by="person", now=now)
+        added = connection.execute(
+            _approvals.insert().values(
+                case_id=case_id,
+                answers=row.message_id,
+                who=who,
+                text=text,
+                state="claimed",
+                open=1,
+                fingerprint=hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(),
+                created_at=now,
+                changed_at=now,
+            )
+        )
+        _change_case(connection, case_id, now, state="approved", claimed_by=who, claimed_until=now + seconds)
+        key = added.inserted_primary_key
+        assert key is not None
+        return _row(connection, int(key[0]))
+
+
+def copies(store: Store, case_id: int) -> list[CopyRow]:
+    """Every copy of the case's draft that may lie in the mailbox: the current one, and the one that it replaces."""
+    with store.read() as connection:
+        draft = _draft(connection, case_id)
+    if draft is None:
+        return []
+    found = []
+    if draft.own_id and (draft.folder or draft.pending):
+        found.append(
+            CopyRow(draft.folder, draft.uidvalidity, draft.uid, draft.own_id, draft.message_id, draft.fingerprint)
+        )
+    if draft.old_own_id and draft.old_folder:
+        old = draft.old_folder, draft.old_uidvalidity, draft.old_uid, draft.old_own_id, "", draft.old_fingerprint
+        found.append(CopyRow(*old))
+    return found
+
+
+def checked(store: Store, approval_id: int, who: str, *, now: float) -> None:
+    """The copies in Drafts are gone, the reply may leave. Raises Stopped where the approval has ended."""
+    with store.write() as connection:
+        mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
+        done = connection.execute(
+            _approvals.update().where(*mine, _approvals.c.state.in_(("claimed", "checked")))
+            .values(state="checked", changed_at=now)
+        )  # fmt: skip
+        if done.rowcount != 1:
+            raise Stopped("The approval has ended meanwhile", cure="Look at the conversation, then approve again.")
+        case_id = _row(connection, approval_id).case_id
+        nowhere: dict[str, Any] = {"pending": b""}
+        for old in ("", "old_"):
+            nowhere |= {f"{old}folder": "", f"{old}uidvalidity": None, f"{old}uid": None}
+        nowhere |= {"old_own_id": "", "old_fingerprint": "", "state": "approved"}
+        connection.execute(drafts.update().where(drafts.c.case_id == case_id).values(changed_at=now, **nowhere))
+
+
+def close(store: Store, approval_id: int, who: str, state: str, said: str, *, now: float) -> ApprovalRow | None:
+    """How it ended; None where it had ended before. `unknown` stays open: nobody may send another one."""
+    with store.write() as connection:
+        mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
+        ended = {"open": None} if state != "unknown" else {}
+        done = connection.execute(
+            _approvals.update().where(*mine).values(state=state, said=said, changed_at=now, **ended)
+        )
+        if done.rowcount != 1:
+            return None
+        row = _row(connection, approval_id)
+        if state != "unknown":
+            _close_case(connection, row, state, said, now)
+        else:
+            _change_case(connection, row.case_id, now, reason=said)
+        return row
+
+
+def open_of(store: Store, who: str) -> list[ApprovalRow]:
+    """The approvals of `who` that have not ended, oldest first."""
+    query = sa.select(*_COLUMNS).where(_approvals.c.who == who, _approvals.c.open == 1).order_by(_approvals.c.id)
+    with store.read() as connection:
+        return [ApprovalRow(**row._mapping) for row in connection.execute(query)]
+
+
+def _refuse_second(connection: sa.Connection, case_id: int, who: str, now: float, seconds: float) -> None:
+    """Raises Taken or Stopped where an approval is open, unless it was given up before anything could leave."""
+    found = connection.execute(
+        sa.select(_approvals.c.id, _approvals.c.who, _approvals.c.state, _approvals.c.changed_at)
+        .where(_approvals.c.case_id == case_id, _approvals.c.open == 1)
+    ).first()  # fmt: skip
+    if found is None:
+        return
+    if found.state == "claimed" and found.changed_at + seconds <= now:
+        given_up = {"state": "stopped", "open": None, "said": "no sign of life", "changed_at": now}
+        connection.execute(_approvals.update().where(_approvals.c.id == found.id).values(**given_up))
+    elif found.who == who:
+        raise Stopped("You have approved a reply to this conversation already; it is on its way")
+    elif found.state == "unknown":
+        raise Taken(f"Nobody can tell whether {found.who}'s reply was sent", cure=f"{found.who} has to settle it.")
+    else:
+        raise Taken(f"{found.who} is sending a reply to this conversation")
+
+
+def _close_case(connection: sa.Connection, row: ApprovalRow, state: str, said: str, now: float) -> None:
+    """The case after its approval: answered, or open again with the reason."""
+    if state in _AS_CLOSED:
+        ended = {"state": _AS_CLOSED[state], "reason": said, "claimed_by": "", "claimed_until": 0.0}
+        _change_case(connection, row.case_id, now, **ended)
+        return
+    again = _cases.c.id == row.case_id, _cases.c.state == "approved"  # the daemon may have found an answer meanwhile
+    changes = {"state": "drafted", "reason": said, "changed_at": now}
+    connection.execute(_cases.update().where(*again).values(**changes))
+    taken_back = drafts.c.case_id == row.case_id, drafts.c.state == "approved"
+    connection.execute(drafts.update().where(*taken_back).values(state="kept", changed_at=now))
+
+
+def _draft(connection: sa.Connection, case_id: int) -> sa.Row[Any] | None:
+    return connection.execute(sa.select(drafts).where(drafts.c.case_id == case_id)).first()
+
+
+def _change_case(connection: sa.Connection, case_id: int, now: float, **changes: Any) -> None:
+    connection.execute(_cases.update().where(_cases.c.id == case_id).values(changed_at=now, **changes))
+
+
+def _row(connection: sa.Connection, approval_id: int) -> ApprovalRow:
+    found = connection.execute(sa.select(*_COLUMNS).where(_approvals.c.id == approval_id)).one()
+    return ApprovalRow(**found._mapping)

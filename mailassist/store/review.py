@@ -1,0 +1,258 @@
+"""The review queue's tables: who has a case in hand, what colleagues say about it, the text, who sees what.
+
+Every function is one transaction, and holds the case's row while it decides, so that of two people one gets it: SQLite
+has one writer at a time, PostgreSQL locks the row. Approvals are in `store.approvals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from mailassist.errors import Stopped, Taken
+from mailassist.store import team_schema, versions
+from mailassist.store.database import Store
+from mailassist.store.schema import drafts
+
+_cases, _notes, _approvals = team_schema.cases, team_schema.case_notes, team_schema.approvals
+ENDED = ("answered", "none")  # states of a case that nobody works on any more
+APPENDING = 180.0  # seconds without a change until the daemon's APPEND is no longer waited for
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One case with what belongs to it; the columns of store/team_schema.py."""
+
+    id: int
+    mailbox: str
+    conversation: str
+    message_id: str
+    arrived: float
+    subject: str
+    correspondent: str
+    state: str
+    reason: str
+    missing: str
+    category: str
+    urgency: str
+    due: float | None
+    assigned_to: str
+    claimed_by: str
+    claimed_until: float
+    notes: int
+    drafted: bool
+    in_drafts: bool
+
+    def held_against(self, who: str, now: float) -> bool:
+        """Whether somebody else than `who` has it in hand at `now`."""
+        return self.claimed_by not in ("", who) and self.claimed_until > now
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """The current draft of a case."""
+
+    case_id: int
+    text: str
+    written_by: str
+    model: str
+    complete: bool
+    version: int
+    reply_all: bool
+
+
+_TEXT = [drafts.c[name] for name in TextRow.__slots__]
+_PLAIN = [_cases.c[name] for name in CaseRow.__slots__ if name in _cases.c]
+
+
+def cases(store: Store, mailboxes: Collection[str], *, through: bool = False) -> list[CaseRow]:
+    """The cases of `mailboxes` that are open, or all of them with `through`."""
+    query = _case_query().where(_cases.c.mailbox.in_(list(mailboxes)))
+    if not through:
+        query = query.where(_cases.c.state.not_in(ENDED))
+    with store.read() as connection:
+        return [CaseRow(**row._mapping) for row in connection.execute(query.order_by(_cases.c.id))]
+
+
+def case(store: Store, case_id: int) -> CaseRow | None:
+    """One case, or None."""
+    with store.read() as connection:
+        row = connection.execute(_case_query().where(_cases.c.id == case_id)).first()
+    return CaseRow(**row._mapping) if row else None
+
+
+def texts(store: Store, case_ids: Sequence[int]) -> list[TextRow]:
+    """The current drafts of these cases, where there are any."""
+    found: list[TextRow] = []
+    with store.read() as connection:
+        for first in range(0, len(case_ids), 500):  # both databases limit the parameters of a statement
+            some = drafts.c.case_id.in_(list(case_ids[first : first + 500]))
+            rows = connection.execute(sa.select(*_TEXT).where(some, drafts.c.text != ""))
+            found += [TextRow(**row._mapping) for row in rows]
+    return found
+
+
+def claim(store: Store, case_id: int, who: str, *, now: float, until: float) -> bool:
+    """Take the case, or keep it, until `until`; True when it was not `who`'s before. Raises Taken, Stopped."""
+    with store.write() as connection:
+        row = locked(connection, case_id)
+        refuse_ended(row)
+        refuse_held(row, who, now)
+        sender = connection.scalar(
+            sa.select(_approvals.c.who).where(_approvals.c.case_id == case_id, _approvals.c.open == 1)
+        )
+        if sender not in (None, who):
+            raise Taken(f"{sender} is sending a reply to this conversation")
+        _change(connection, case_id, now, claimed_by=who, claimed_until=until)
+        return row.claimed_by != who or row.claimed_until <= now
+
+
+def release(store: Store, case_id: int, who: str, *, now: float) -> bool:
+    """Give a claim up; False where `who` has none."""
+    mine = _cases.c.id == case_id, _cases.c.claimed_by == who
+    with store.write() as connection:
+        done = connection.execute(_cases.update().where(*mine).values(claimed_by="", claimed_until=0.0))
+        return done.rowcount == 1
+
+
+def hand_over(store: Store, case_id: int, who: str, to: str, note: str, *, now: float, until: float) -> None:
+    """Give the case to `to`, who has until `until` to take it up, with a note. Raises Taken, Stopped."""
+    with store.write() as connection:
+        row = locked(connection, case_id)
+        refuse_ended(row)
+        refuse_held(row, who, now)
+        _change(connection, case_id, now, assigned_to=to, claimed_by=to, claimed_until=until)
+        if note:
+            connection.execute(_notes.insert().values(case_id=case_id, at=now, who=who, text=note))
+
+
+def notes(store: Store, case_id: int) -> list[tuple[float, str, str]]:
+    """When, who, what; oldest first."""
+    query = sa.select(_notes.c.at, _notes.c.who, _notes.c.text).where(_notes.c.case_id == case_id)
+    with store.read() as connection:
+        return [(row.at, row.who, row.text) for row in connection.execute(query.order_by(_notes.c.at, _notes.c.id))]
+
+
+def add_note(store: Store, case_id: int, who: str, text: str, *, now: float) -> None:
+    """Write a note."""
+    with store.write() as connection:
+        connection.execute(_notes.insert().values(case_id=case_id, at=now, who=who, text=text))
+
+
+def save_text(
+    store: Store,
+    case_id: int,
+    who: str,
+    text: str,
+    *,
+    base: int,
+    reply_all: bool,
+    written_by: str,
+    now: float,
+    until: float,
+) -> TextRow:
+    """Keep `text` as the current draft; what it was not made from stays among the versions. It renews the claim.
+
+    Raises Taken, Stopped.
+    """
+    with store.write() as connection:
+        row = locked(connection, case_id)
+        refuse_ended(row)
+        if row.claimed_by != who:
+            refuse_held(row, who, now)
+            raise Taken("You have not claimed this conversation, or the claim has ended")
+        if row.state == "approved":
+            raise Stopped("A reply to this conversation is on its way")
+        written = put_text(connection, row, text, base=base, reply_all=reply_all, written_by=written_by, now=now)
+        state = "drafted" if text.strip() and row.state in ("theirs", "person", "missing", "failed") else row.state
+        _change(connection, case_id, now, claimed_until=until, state=state)
+        return written
+
+
+def discard(store: Store, case_id: int, who: str, reason: str, *, now: float) -> None:
+    """No reply is needed. Raises Taken, Stopped."""
+    with store.write() as connection:
+        row = locked(connection, case_id)
+        refuse_ended(row)
+        refuse_held(row, who, now)
+        if row.state == "approved":
+            raise Stopped("A reply to this conversation is on its way", cure="Take it back first.")
+        _change(connection, case_id, now, state="none", reason=reason, claimed_by="", claimed_until=0.0)
+
+
+def to_withdraw(store: Store, mailbox: str) -> list[int]:
+    """Ids of drafts whose copy still lies in the Drafts folder although a person has said that no reply is needed."""
+    query = (
+        sa.select(drafts.c.id)
+        .join(_cases, drafts.c.case_id == _cases.c.id)
+        .where(_cases.c.mailbox == mailbox, _cases.c.state == "none")
+        .where(sa.or_(drafts.c.folder != "", drafts.c.old_folder != ""))
+    )
+    with store.read() as connection:
+        return list(connection.scalars(query.order_by(drafts.c.id)))
+
+
+# -- parts of a transaction, for this module and `store.approvals`
+
+
+def locked(connection: sa.Connection, case_id: int) -> CaseRow:
+    """The case, which nobody else changes until the transaction ends. Raises Stopped where there is none."""
+    row = connection.execute(sa.select(*_PLAIN).where(_cases.c.id == case_id).with_for_update()).first()
+    if row is None:
+        raise Stopped(f"There is no case {case_id}", cure="Look at the list again.")
+    return CaseRow(**row._mapping, notes=0, drafted=False, in_drafts=False)
+
+
+def refuse_held(row: CaseRow, who: str, now: float) -> None:
+    """Raises Taken where somebody else has the case in hand."""
+    if row.held_against(who, now):
+        raise Taken(f"{row.claimed_by} is replying", cure="Ask them to hand it over, or wait until the claim ends.")
+
+
+def refuse_ended(row: CaseRow) -> None:
+    """Raises Stopped where nothing is left to do."""
+    if row.state in ENDED:
+        done = "is answered" if row.state == "answered" else "needs no reply"
+        raise Stopped(f"The conversation {done}{f': {row.reason}' if row.reason else ''}")
+
+
+def put_text(
+    connection: sa.Connection, row: CaseRow, text: str, *, base: int, reply_all: bool, written_by: str, now: float
+) -> TextRow:
+    """Make `text` the case's draft, with the version it has then."""
+    found = connection.execute(sa.select(drafts).where(drafts.c.case_id == row.id)).first()
+    same = drafts.c.account == row.mailbox, drafts.c.answers == row.message_id
+    if found is None:
+        found = connection.execute(sa.select(drafts).where(*same)).first()
+    about: dict[str, Any] = {"case_id": row.id, "answers": row.message_id, "reply_all": reply_all, "changed_at": now}
+    if found is None:
+        fresh = {"account": row.mailbox, "conversation": row.conversation, "state": "kept", "generation": 0}
+        about |= fresh | {"text": text, "written_by": written_by, "version": 1, "created_at": now}
+        connection.execute(drafts.insert().values(**about))
+    else:
+        changed = found.text != text
+        other = base != found.version or "model" in (written_by, found.written_by)
+        if changed and other:
+            before = versions.Version(found.text, found.written_by, found.complete)
+            versions.add(connection, row.mailbox, found.answers, before, at=found.changed_at)
+        if changed:
+            about |= {"text": text, "written_by": written_by, "complete": True, "version": found.version + 1}
+        if found.state in ("approved", "person", "gone") or (changed and found.state == "appended"):
+            about["state"] = "kept"  # what lies in Drafts, or did, is no longer this
+        connection.execute(drafts.update().where(drafts.c.id == found.id).values(**about))
+    return TextRow(**connection.execute(sa.select(*_TEXT).where(drafts.c.case_id == row.id)).one()._mapping)
+
+
+def _change(connection: sa.Connection, case_id: int, now: float, **changes: Any) -> None:
+    connection.execute(_cases.update().where(_cases.c.id == case_id).values(changed_at=now, **changes))
+
+
+def _case_query() -> sa.Select[Any]:
+    counted = sa.select(sa.func.count()).where(_notes.c.case_id == _cases.c.id).scalar_subquery()
+    draft = drafts.c.case_id == _cases.c.id
+    has_text = sa.exists().where(draft, drafts.c.text != "")
+    lies = sa.exists().where(draft, drafts.c.folder != "")
+    return sa.select(*_PLAIN, counted.label("notes"), has_text.label("drafted"), lies.label("in_drafts"))
