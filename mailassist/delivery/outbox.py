@@ -16,7 +16,7 @@ from mailassist.delivery import filing, sending
 from mailassist.delivery.drafts import resume_drafts
 from mailassist.delivery.identifiers import fingerprint
 from mailassist.delivery.reply import Reply, build
-from mailassist.delivery.work import Route, Surroundings, Work
+from mailassist.delivery.work import Route, Surroundings, Work, by_nothing
 from mailassist.errors import DeliveryError, DeliveryUnknown
 from mailassist.mail.reply_headers import wire_address
 from mailassist.store import outbox as table
@@ -58,7 +58,11 @@ class Outcome:
 
 
 def route_of(
-    name: str, account: Account, credential: Credential | None, open_source: Callable[[], MailSource]
+    name: str,
+    account: Account,
+    credential: Credential | None,
+    open_source: Callable[[], MailSource],
+    stopped_by: Callable[[OutboxRow], str] = by_nothing,
 ) -> Route:
     """The ways out of a configured account; `credential` is for its SMTP server (None: no login)."""
     from mailassist.transport import smtp
@@ -66,7 +70,7 @@ def route_of(
     if account.smtp is None:
         return Route(name, open_source)
     send = partial(smtp.send, account.smtp, credential)
-    return Route(name, open_source, send, account.delivery.sent_copy, account.smtp.host)
+    return Route(name, open_source, send, account.delivery.sent_copy, account.smtp.host, stopped_by)
 
 
 def approve(store: Store, reply: Reply, *, undo_seconds: float, now: float, around: Surroundings | None = None) -> int:

@@ -32,6 +32,10 @@ _LONGEST_PAUSE = 3_600.0
 _UNKNOWN_LOOKS = 8  # looks for a copy that comes late (Outlook: up to 15 minutes), then the person decides
 
 
+class DeliveryStopped(DeliveryError):
+    """The conversation has changed since the reply was approved; it was not sent and is kept."""
+
+
 def backoff(tries: int) -> float:
     """Seconds to wait after the failure number `tries` of a step: 30, 60, 120 ... an hour."""
     return min(_FIRST_PAUSE * 2.0 ** max(tries - 1, 0), _LONGEST_PAUSE)
@@ -44,6 +48,15 @@ def send(work: Work, row: OutboxRow) -> OutboxRow:
     """
     if row.state == "sending" and row.data_started:
         return look_for_copy(work, row)
+    try:
+        said = work.route.stopped_by(row)
+    except table.LeaseLost:
+        raise
+    except MailassistError as error:
+        return _later(work, row, error)
+    if said:
+        return refuse(work, row, DeliveryStopped(f"Not sent, for {said}", cure="Look at the conversation again."))
+    work.mark("send:may-leave")
     row = table.advance(work.store, row, now=work.now(), state="sending", attempt=row.attempt + 1, data_started=False)
     work.mark("send:attempt")
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from mailassist.store.database import Store
+from mailassist.store.outbox import OutboxRow
 from mailassist.transport.smtp_answers import SmtpAnswer
 from mailassist.transport.source import MailSource
 
@@ -29,6 +30,11 @@ class Send(Protocol):
         ...
 
 
+def by_nothing(_row: OutboxRow) -> str:
+    """What stops a reply that only its sender works on."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """The ways out of one account."""
@@ -38,6 +44,9 @@ class Route:
     send: Send | None = None  # None: this account only keeps drafts
     sent_copy: SentCopy = "auto"
     smtp_host: str = ""
+    stopped_by: Callable[[OutboxRow], str] = (
+        by_nothing  # why a reply must not leave after all, asked right before it does
+    )
 
 
 def nothing(_step: str) -> None:

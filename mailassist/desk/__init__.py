@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     from mailassist.model.client import Writer
     from mailassist.model.registry import ModelInfo
     from mailassist.store.database import Store
+    from mailassist.store.outbox import OutboxRow
     from mailassist.transport.sasl import Credential
-    from mailassist.transport.source import MailSource
+    from mailassist.transport.source import Location, MailSource
 
 SHOWN_WHEN_DONE = 120.0  # seconds that a delivered reply stays in the list
 STORE_FILE = "mailassist.sqlite"
@@ -168,6 +169,10 @@ class Desk:
     def source(self, account: str) -> AbstractContextManager[MailSource]:
         """The mailbox, for one piece of work. Raises LoginError, ConnectionFailed, SecretError, MailboxError."""
         return self._connections.borrowed(account)
+
+    def opened(self, account: str) -> MailSource:
+        """A new session with the mailbox, which sees it as it is now; to be closed. Raises as `source`."""
+        return self._connections.opened(account)
 
     # -- reading
 
@@ -479,15 +484,23 @@ class Desk:
         return plan_reply(pulled.conversation, answered(pulled), self.own(account), faces, reply_all=reply_all)
 
     def approve(
-        self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: Mode, *, anew: bool = False
+        self,
+        account: str,
+        pulled: Pulled,
+        plan: ReplyPlan,
+        text: str,
+        mode: Mode,
+        *,
+        anew: bool = False,
+        undo_seconds: float | None = None,
     ) -> Approved:
-        """`send` or to `drafts`; see `worklist.ReviewDesk.approve`."""
+        """`send` or to `drafts`; see `worklist.ReviewDesk.approve`. `undo_seconds`: None: those of the account."""
         from mailassist.delivery import outbox
 
         reply = self._reply(account, pulled, plan, text)
         if mode == "drafts":
             return self._to_drafts(account, reply, anew)
-        undo = self.undo_seconds(account)
+        undo = self.undo_seconds(account) if undo_seconds is None else undo_seconds
         moment = self._now()
         number = outbox.approve(self.store, reply, undo_seconds=undo, now=moment)
         return Approved(number, moment + undo)
@@ -577,7 +590,32 @@ class Desk:
 
         settings = self.account(account)
         credential = self._smtp_credential(account) if settings.smtp else None
-        return route_of(account, settings, credential, lambda: self._connections.opened(account))
+        return route_of(account, settings, credential, lambda: self.opened(account), self._stopped_by)
+
+    # -- replies that others may send too
+
+    def taken_up(
+        self, source: MailSource, account: str, answers: str, text: str, ours: Collection[Location] = ()
+    ) -> str:
+        """Why `text` is not to be sent in answer to the message `answers`, as the server has it now; else "".
+
+        `ours`: the places of our own copies in Drafts. Raises MailboxError, ConnectionFailed.
+        """
+        from mailassist.delivery.copies import others
+        from mailassist.intake.overtaken import overtaken
+
+        said = overtaken(source, self.account(account), self.own(account), answers, text)
+        return said or ("a colleague has a draft of an answer in Drafts" if others(source, answers, ours) else "")
+
+    def guard(self, account: str, answers: str) -> None:
+        """From now on the mailbox is looked at again, by whichever process, before a reply to `answers` leaves it."""
+        self.store.learn(_guarded(account, answers), b"yes")
+
+    def _stopped_by(self, row: OutboxRow) -> str:
+        if self.store.fact(_guarded(row.account, row.answers)) is None:
+            return ""
+        with self.opened(row.account) as source:
+            return self.taken_up(source, row.account, row.answers, row.text)
 
     def _smtp_credential(self, account: str) -> Credential:
         """Who logs in to SMTP."""
@@ -588,3 +626,8 @@ class Desk:
         assert server is not None
         name, secret = (f"{account}.smtp", settings.smtp_secret) if settings.smtp_secret else (account, settings.secret)
         return Credential.of(server, settings.address, self._connections.secret(name, secret))
+
+
+def _guarded(account: str, answers: str) -> str:
+    """The fact that others may answer this message too."""
+    return f"shared {account} {answers}"

@@ -44,6 +44,7 @@ class CopyRow:
     own_id: str
     message_id: str
     fingerprint: str
+    replaced: bool = False
 
 
 _COLUMNS = [_approvals.c[name] for name in ApprovalRow.__slots__]
@@ -107,7 +108,7 @@ def copies(store: Store, case_id: int) -> list[CopyRow]:
         )
     if draft.old_own_id and draft.old_folder:
         old = draft.old_folder, draft.old_uidvalidity, draft.old_uid, draft.old_own_id, "", draft.old_fingerprint
-        found.append(CopyRow(*old))
+        found.append(CopyRow(*old, replaced=True))
     return found
 
 

@@ -106,6 +106,14 @@ def get(store: Store, row_id: int) -> OutboxRow | None:
     return _row(found) if found else None
 
 
+def of_message(store: Store, account: str, answers: str) -> list[OutboxRow]:
+    """Every reply to the message `answers`, oldest first, those that were taken back included."""
+    mine = _outbox.c.account == account, _outbox.c.answers == answers
+    with store.read() as connection:
+        found = connection.execute(sa.select(*_COLUMNS).where(*mine).order_by(_outbox.c.id))
+        return [_row(one) for one in found]
+
+
 def rows(store: Store, *, account: str = "", through: bool = False, recent: float | None = None) -> list[OutboxRow]:
     """Rows, oldest first; only those that are not through, or changed after `recent`, unless `through`."""
     query = sa.select(*_COLUMNS).order_by(_outbox.c.id)

@@ -99,6 +99,7 @@ class Place:
     own_id: str
     message_id: str
     fingerprint: str
+    replaced: bool = False  # an older copy, which may be gone already
 
 
 @dataclass(frozen=True, slots=True)

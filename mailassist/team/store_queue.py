@@ -193,7 +193,7 @@ class StoreQueue:
 
     def _approval(self, row: approvals.ApprovalRow) -> Approval:
         places = [
-            Place(one.folder, one.uidvalidity, one.uid, one.own_id, one.message_id, one.fingerprint)
+            Place(**{name: getattr(one, name) for name in Place.__slots__})
             for one in approvals.copies(self._store, row.case_id)
         ]
         return Approval(row.id, row.case_id, row.answers, row.text, tuple(places), row.state)
