@@ -67,11 +67,15 @@ def paid_write(
 ) -> Paid:
     """Ask `writer` once, with a row in the ledger for each attempt, committed before it and settled after it.
 
+    `schema`: the answer is JSON by this JSON schema (`Writer.ask`: no images, no marks, nothing to `on_text`);
     `input_tokens`: of the whole prompt, an upper bound; `messages`: how many messages it holds; `count`: tokens of a
     text, for answers that come without usage; `schema`: of the JSON that the answer is to be. Raises BudgetReached
     before the attempt that the budget does not allow, and what the writer raises.
     """
     till = _Till(writer, store, payer, input_tokens, messages, max_output, count, now)
+    if schema is not None:
+        limits: dict[str, Any] = {"max_output": max_output, "cache_key": cache_key}
+        return till.paid(writer.ask(instructions, input, schema, **limits, stopped=stopped, around=till.make))
     answer = writer.write(
         instructions,
         input,

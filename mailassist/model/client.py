@@ -1,26 +1,36 @@
-"""Who writes: one call to a model, streamed. OpenAI's Responses API, Chat Completions for servers that lack it."""
+"""Who writes: one call to a model. OpenAI's Responses API, Chat Completions for servers that lack it."""
 
 from __future__ import annotations
 
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from mailassist.model import errors, events, request
 from mailassist.model.connection import Connection, Endpoint, ReadFailed, Sent, warm_up
-from mailassist.model.registry import Api, ModelInfo, ServerKind, Usage, find, is_loopback, server_kind
+from mailassist.model.learnt import Known, Learnt
+from mailassist.model.registry import ModelInfo, Usage, is_loopback
+
+if TYPE_CHECKING:
+    import openai
 
 __all__ = ["Answer", "Endpoint", "RemoteModel", "Usage", "Writer", "warm_up"]
 
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is not waited for
 _FIRST_WAIT = 0.5
 _LONGEST_TOKEN = 40  # characters, on average over a whole answer: no text comes near it
+# An answer in one piece is waited for in silence: seconds a token that it may take, and at least with the Flex tier
+# (OpenAI's guide "Flex processing" says 15 minutes).
+_SLOWEST_TOKEN = 0.05
+_FLEX_TIMEOUT = 900.0
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(?P<json>.*?)\n?\s*```\s*", re.S)
 
 OnText = Callable[[str], None]
 Stopped = Callable[[], bool]
@@ -61,20 +71,32 @@ class Writer:
         endpoint: Endpoint,
         info: ModelInfo,
         *,
+        streamed: bool = True,
+        flex: bool = False,
+        learnt: Learnt | None = None,
+        connection: Connection | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`info`: the model (`registry.find`, `registry.in_force`). Nothing is opened before the first call."""
-        self.info = info
+        """`info`: the model (`registry.find`, `registry.in_force`). Nothing is opened before the first call.
+
+        `streamed` False: the answer comes in one piece, which costs this machine a fraction of the work; `flex`: at
+        OpenAI's Flex tier, and at the usual one where that has no room; `learnt` and `connection`: from a pool.
+        """
         self.endpoint = endpoint
-        self._kind: ServerKind = server_kind(endpoint.url)
-        self._api: Api = _chosen_api(endpoint, info, self._kind)
-        self._left_out = set(self._kind.left_out)
-        self._gone = ""  # the model that the server no longer offers
+        self._streamed, self._flex = streamed, flex
+        self._learnt = learnt or Learnt(endpoint, info)
+        self._tried = self._learnt.known  # what the last attempt was made by
+        self._kind = self._learnt.kind
         self._news: list[str] = []  # what changed, to be said with the next answer
-        self._connection = Connection(endpoint)
+        self._connection = connection or Connection(endpoint)
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that writes: the one that was wished for, or its successor."""
+        return self._learnt.known.info
 
     @property
     def host(self) -> str:
@@ -101,7 +123,7 @@ class Writer:
         stopped: Stopped = lambda: False,
         around: Callable[[Attempt], Answer] = _make,
     ) -> Answer:
-        """Ask once, streaming each piece of text to `on_text`.
+        """Ask once, giving each piece of text to `on_text` as it comes.
 
         `images` stand in front of `input`; `max_output`: tokens of the answer at most; `cache_key`: a keyed hash, the
         same for prompts with the same beginning; `marks`: where in `input` such a beginning ends; `stopped` is looked
@@ -109,14 +131,46 @@ class Writer:
         asks) and makes it, or raises: nothing is sent then, and the call is over. Raises a subclass of
         `errors.ModelCallFailed`; once text has come, it is kept in an Answer that is not complete.
         """
+        prompt = request.Prompt(instructions, input, max_output, cache_key, tuple(images), tuple(marks))
+        return self._asked(prompt, on_text, stopped, around)
+
+    def ask(
+        self,
+        instructions: str,
+        input: str,
+        schema: Mapping[str, Any],
+        *,
+        max_output: int,
+        cache_key: str = "",
+        stopped: Stopped = lambda: False,
+        around: Callable[[Attempt], Answer] = _make,
+    ) -> Answer:
+        """Ask once for an answer that is JSON by the JSON schema `schema`, as OpenAI's "Structured Outputs" take it.
+
+        That is: every property is required, and `additionalProperties` is false. A server that knows no schemas is
+        asked for it in words, so that the caller checks what came. Otherwise as `write`.
+        """
+        prompt = request.Prompt(instructions, input, max_output, cache_key, schema=schema)
+        answer = self._asked(prompt, lambda text: None, stopped, around)
+        fenced = _FENCED.fullmatch(answer.text)  # as models write JSON where nothing keeps them from it
+        return replace(answer, text=fenced["json"]) if fenced else answer
+
+    def _asked(
+        self, prompt: request.Prompt, on_text: OnText, stopped: Stopped, around: Callable[[Attempt], Answer]
+    ) -> Answer:
         self._check_key()
-        most = min(max_output, self.info.max_output)
-        prompt = request.Prompt(instructions, input, most, cache_key, tuple(images), tuple(marks))
+        most = min(prompt.max_output, self.info.max_output)
+        prompt = replace(prompt, max_output=most, flex=self._flex, stream=self._streamed)
         while True:
+            made = partial(self._attempt if self._streamed else self._whole, prompt, on_text, stopped)
             try:
-                answer = self._retried(lambda: around(lambda: self._attempt(prompt, on_text, stopped)), stopped)
+                answer = self._retried(partial(around, made), stopped)
             except (errors.EndpointMissing, errors.FieldRefused, errors.ModelMissing) as failed:
-                self._news += self._adapted(failed)
+                self._news += self._learnt.adapt(failed, self._tried, structured=prompt.schema is not None)
+            except errors.NoCapacity:
+                if not prompt.flex:
+                    raise
+                prompt = replace(prompt, flex=False)
             else:
                 news, self._news = self._news, []
                 return replace(answer, notices=(*self.notices, *news))
@@ -153,37 +207,6 @@ class Writer:
         elif not re.fullmatch("[!-~]+", self.endpoint.key.get_secret_value()):  # all that a header may hold
             raise errors.unusable_key(self._called())
 
-    def _adapted(self, failed: errors.ModelCallFailed) -> list[str]:
-        """Make the next try differ from the one that failed, and say what changed; raises `failed` if nothing can."""
-        if isinstance(failed, errors.EndpointMissing) and self._api == "responses" and self.endpoint.api == "auto":
-            self._api = "chat"
-            return []
-        if isinstance(failed, errors.FieldRefused) and self._can_leave_out(failed.field):
-            if failed.field in request.OUTPUT_LIMITS:  # it goes by its other name then
-                self._left_out.add(request.output_limit(self._kind, self._left_out))
-                return []
-            self._left_out.add(failed.field)
-            if failed.field == "developer":  # the instructions are the system's then
-                return []
-            return [f"{self.host} does not know the field {failed.field}; it is left out."]
-        if isinstance(failed, errors.ModelMissing) and self.info.successor and not self.endpoint.model:
-            self._gone, self.info = self.info.name, find(self.info.successor)
-            self._api = _chosen_api(self.endpoint, self.info, self._kind)
-            return [f"{self.host} no longer offers {self._gone}; {self.info.name} writes instead."]
-        if isinstance(failed, errors.ModelMissing) and self._gone:
-            neither = f"{self.host} offers neither {self._gone} nor its successor {self.info.name}"
-            raise errors.ModelMissing(neither, cure=failed.cure) from None
-        raise failed
-
-    def _can_leave_out(self, field: str) -> bool:
-        """Whether the next try may do without `field`, which this one had.
-
-        The Responses API would keep the answer without `store: false`; no answer is asked for without a limit.
-        """
-        if field in request.OUTPUT_LIMITS:
-            return self._api == "chat" and not self._left_out.intersection(request.OUTPUT_LIMITS)
-        return field not in self._left_out and not (field == "store" and self._api == "responses")
-
     def _retried(self, attempt: Attempt, stopped: Stopped) -> Answer:
         """One call, tried again where that may help; never once text has come."""
         for tried in range(self.endpoint.retries + 1):
@@ -212,10 +235,11 @@ class Writer:
         return not stopped()
 
     def _attempt(self, prompt: request.Prompt, on_text: OnText, stopped: Stopped) -> Answer:
+        known = self._tried = self._learnt.known
         pieces: list[str] = []
         length = 0
         try:
-            with closing(self._connection.read(lambda: self._events(prompt), stopped)) as received:
+            with closing(self._connection.read(lambda: self._events(prompt, known), stopped)) as received:
                 for event in received:
                     if isinstance(event, events.End):
                         return self._answer(event, "".join(pieces), prompt)
@@ -225,10 +249,37 @@ class Writer:
                     if length > _LONGEST_TOKEN * prompt.max_output:  # a server that knows no limit
                         return self._answer(events.End("cut"), "".join(pieces), prompt)
         except ReadFailed as failed:
-            return self._broken(self._as_sent(errors.explain(failed.error, self._called())), "".join(pieces))
+            return self._broken(self._failure(failed, prompt), "".join(pieces))
         if not pieces:
             raise self._as_sent(errors.Stopped())
         return self._incomplete("".join(pieces), "stopped")
+
+    def _whole(self, prompt: request.Prompt, on_text: OnText, stopped: Stopped) -> Answer:
+        """One attempt whose answer comes in one piece."""
+        known = self._tried = self._learnt.known
+        timeout = max(self.endpoint.timeout + prompt.max_output * _SLOWEST_TOKEN, _FLEX_TIMEOUT if prompt.flex else 0.0)
+        path = "/responses" if known.api == "responses" else "/chat/completions"
+
+        def send(client: openai.OpenAI) -> tuple[str, events.End]:
+            # Not `client.responses.create`: building its objects costs as much as the rest of the call.
+            got = client.post(path, cast_to=object, body=self._body(prompt, known), options={"timeout": timeout})
+            return (events.whole_response if known.api == "responses" else events.whole_chat)(got)
+
+        try:
+            text, end = self._connection.ask(send, stopped)
+        except ReadFailed as failed:
+            if self._connection.abandoned:
+                raise self._as_sent(errors.Stopped()) from None
+            raise self._failure(failed, prompt) from None
+        if text:
+            on_text(text)
+        return self._answer(end, text, prompt)
+
+    def _failure(self, failed: ReadFailed, prompt: request.Prompt) -> errors.ModelCallFailed:
+        explained = self._as_sent(errors.explain(failed.error, self._called()))
+        if isinstance(explained, errors.NoCapacity) and prompt.flex:
+            explained.retry = False  # the usual tier is asked at once
+        return explained
 
     def _as_sent(self, failed: errors.ModelCallFailed) -> errors.ModelCallFailed:
         """`failed` with what is known of its request: one that did not leave whole was not accepted either."""
@@ -236,20 +287,22 @@ class Writer:
         failed.accepted = failed.accepted and self._connection.sent is Sent.WHOLE
         return failed
 
-    def _events(self, prompt: request.Prompt) -> Iterator[events.Text | events.End]:
-        """Send the request and read its stream (in the reader's thread)."""
-        body = request.body(
+    def _body(self, prompt: request.Prompt, known: Known) -> dict[str, Any]:
+        return request.body(
             prompt,
-            api=self._api,
-            model=self.endpoint.model or self.info.name,
-            info=self.info,
+            api=known.api,
+            model=self.endpoint.model or known.info.name,
+            info=known.info,
             kind=self._kind,
-            left_out=self._left_out,
+            left_out=known.left_out,
         )
+
+    def _events(self, prompt: request.Prompt, known: Known) -> Iterator[events.Text | events.End]:
+        """Send the request and read its stream (in the reader's thread)."""
         client = self._connection.client()
-        resource = client.responses if self._api == "responses" else client.chat.completions
-        with cast(Any, resource.create)(**body) as stream:
-            yield from (events.of_responses if self._api == "responses" else events.of_chat)(stream)
+        resource = client.responses if known.api == "responses" else client.chat.completions
+        with cast(Any, resource.create)(**self._body(prompt, known)) as stream:
+            yield from (events.of_responses if known.api == "responses" else events.of_chat)(stream)
 
     def _answer(self, end: events.End, text: str, prompt: request.Prompt) -> Answer:
         if end.how == "completed" and text.strip():
@@ -291,11 +344,3 @@ def shutdown_notice(model: RemoteModel, today: date) -> str:
     except ValueError:
         return ""
     return f"gone since {last}" if last <= today else f"until {last}"
-
-
-def _chosen_api(endpoint: Endpoint, info: ModelInfo, kind: ServerKind) -> Api:
-    if endpoint.api in ("responses", "chat"):
-        return cast(Api, endpoint.api)
-    if endpoint.in_process:
-        return "chat"
-    return info.api if info.api and kind.name == "OpenAI" else kind.api

@@ -20,8 +20,11 @@ from urllib.parse import urlsplit
 
 from mailassist.model.errors import Unreachable
 from mailassist.model.registry import OPENAI_URL, Api, is_loopback
+from mailassist.model.watch import StopWatch
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
     import openai
     from pydantic import SecretStr
@@ -30,6 +33,8 @@ Item = TypeVar("Item")
 
 _POLL = 0.05  # seconds between two looks at `stopped`
 _CONNECT_TIMEOUT = 15.0
+_IDLE = 60.0  # seconds that a connection is kept for the next call
+_watch = StopWatch()
 # The library adds the operating system, the versions of everything, and what OPENAI_* variables say: none of it leaves.
 _HEADERS = frozenset(
     {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "transfer-encoding"}
@@ -103,9 +108,10 @@ class _Reading:
 class Connection:
     """One openai client; it is opened at the first call and keeps its connection open between calls."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        """`endpoint`: where to."""
+    def __init__(self, endpoint: Endpoint, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
+        """`endpoint`: where to; `tls`: gives the settings of TLS that several connections share."""
         self._endpoint = endpoint
+        self._tls = tls
         self._client: openai.OpenAI | None = None
         self._opening = threading.Lock()
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()  # every network stream that was opened
@@ -130,6 +136,28 @@ class Connection:
         if client is not None:
             self._cut()
             client.close()
+
+    def ask(self, send: Callable[[openai.OpenAI], Item], stopped: Callable[[], bool]) -> Item:
+        """What `send` gets from the server, in the caller's thread; hangs up when `stopped()` is true.
+
+        Raises ReadFailed with what `send` raised; `abandoned` tells whether it was because of `stopped`.
+        """
+        self._reading = self._reader.reading = reading = _Reading()
+
+        def hang_up() -> None:
+            reading.abandoned.set()
+            self._cut()
+
+        with _watch.watching(stopped, hang_up):
+            try:
+                return send(self.client())
+            except Exception as error:  # noqa: BLE001  (raised again, named)
+                raise ReadFailed(error) from None
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the last request was given up."""
+        return self._reading.abandoned.is_set()
 
     def read(self, start: Callable[[], Iterator[Item]], stopped: Callable[[], bool]) -> Generator[Item, None, None]:
         """The items of `start()`, read by a thread, so that `stopped` is obeyed while the server is silent.
@@ -173,6 +201,8 @@ class Connection:
         with _proxy_errors():
             http = httpx2.Client(
                 timeout=timeout,
+                verify=self._tls() if self._tls else True,
+                limits=httpx2.Limits(keepalive_expiry=_IDLE),
                 follow_redirects=False,  # mail goes to the host that the person named, and to no other
                 trust_env=not is_loopback(endpoint.url),
                 event_hooks={"request": [self._prepare]},
@@ -207,6 +237,7 @@ class Connection:
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             stream = details["return_value"]
             self._streams.add(stream)
+            _keep_alive(stream)
             if reading.abandoned.is_set():
                 _shut(stream)
         elif event.endswith("send_request_headers.started"):
@@ -227,6 +258,18 @@ def _received(items: SimpleQueue[tuple[str, Any]], stopped: Callable[[], bool]) 
         if kind == "end":
             return
         yield value
+
+
+def _keep_alive(stream: Any) -> None:
+    """Let the system ask (TCP keep-alive) whether the other side is still there while an answer is waited for."""
+    try:
+        connected = stream.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, name):
+                connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    except (AttributeError, OSError):
+        pass  # the call works without
 
 
 def _shut(stream: Any) -> None:

@@ -63,6 +63,10 @@ class RateLimited(ModelCallFailed):
     retry = True
 
 
+class NoCapacity(RateLimited):
+    """The tier has no room for this request at the moment."""
+
+
 class ServerFailed(ModelCallFailed):
     """The server failed or is overloaded."""
 
@@ -161,9 +165,10 @@ _UNKNOWN_FIELD = re.compile(
 )
 _OUTPUT_LIMIT = re.compile(r"max_(completion_)?tokens")
 _DROPPABLE = re.compile(
-    r"\b(prompt_cache_key|prompt_cache_options|prompt_cache_breakpoint|truncation|stream_options|reasoning_effort|reasoning|store|developer"
+    r"\b(prompt_cache_key|prompt_cache_options|prompt_cache_breakpoint|truncation|service_tier|stream_options|reasoning_effort|reasoning|store|developer"
     rf"|{_OUTPUT_LIMIT.pattern})\b"
 )
+_SCHEMA = re.compile(r"text\.format|response_format|json_schema|(?<=['\"`])text(?=['\"`])")
 _WRONG_VALUE = re.compile(r"must be|unsupported[ _]value")
 
 
@@ -292,7 +297,7 @@ def _refused(error: Any, called: Called) -> ModelCallFailed:
             cure="Lower model.context_tokens.",
         )
     if status == 429:
-        return _rate_limited(error, called)
+        return _rate_limited(error, said, called)
     if status == 401 or (status in (400, 403) and _WRONG_KEY.search(said)):
         page = f" Keys are at {called.kind.key_page}." if called.kind.key_page else ""
         return WrongKey(
@@ -339,7 +344,14 @@ def _bad_request(status: int, code: str, parameter: str, said: str, text: str, c
 
 
 def _refused_field(parameter: str, said: str) -> str:
-    """The field that the server does not know: the one that it names as such, else the first in its words."""
+    """The field that the server does not know: the one that it names as such, else the first in its words.
+
+    "schema" stands for the field of either API that holds one.
+    """
+    if parameter.startswith("service_tier"):  # offered for some models only
+        return "service_tier"
+    if parameter == "text" or _SCHEMA.match(parameter) or (not parameter and _SCHEMA.search(said)):
+        return "schema" if _UNKNOWN_FIELD.search(said) else ""
     named = _DROPPABLE.search(parameter) or _DROPPABLE.search(said)
     if named is None or not _UNKNOWN_FIELD.search(said):
         return ""
@@ -347,11 +359,10 @@ def _refused_field(parameter: str, said: str) -> str:
     return "" if _OUTPUT_LIMIT.fullmatch(field) and _WRONG_VALUE.search(said) else field
 
 
-def _rate_limited(error: Any, called: Called) -> RateLimited:
+def _rate_limited(error: Any, said: str, called: Called) -> RateLimited:
     wait = _retry_after(error)
-    return RateLimited(
-        f"{called.host} allows no more requests at the moment", cure=f"Try again {_in_words(wait)}.", wait=wait
-    )
+    kind = NoCapacity if re.search("resource[_ ]unavailable", said) else RateLimited
+    return kind(f"{called.host} allows no more requests at the moment", cure=f"Try again {_in_words(wait)}.", wait=wait)
 
 
 def _retry_after(error: Any) -> float | None:

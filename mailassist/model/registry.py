@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from mailassist.errors import ConfigError
 
 Api = Literal["responses", "chat"]
+Tier = Literal["", "batch", "flex"]  # "": the usual price
 
 TOLD_BEFORE = timedelta(days=30)  # how long before its last day the user hears of a model's end
 
@@ -39,6 +40,7 @@ class Usage:
     cached: int
     output: int
     written: int = 0
+    tier: Tier = ""  # at which of the provider's prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class ModelInfo:
     cached_price: float | None = None  # None: as input
     cache_write_price: float | None = None  # None: as input, and the cache finds any common beginning by itself
     output_price: float | None = None
+    batch_factor: float = 1.0  # of these prices, in the Batch API; 1.0: it is not cheaper there, or not offered
+    flex_factor: float = 1.0  # likewise, in the Flex tier
     capabilities: frozenset[str] = frozenset({"text"})
     image: ImageTokens | None = None
     api: Api | None = None  # None: whatever the server speaks
@@ -68,6 +72,10 @@ class ModelInfo:
     def priced(self) -> bool:
         """Whether a call's cost can be computed."""
         return self.input_price is not None and self.output_price is not None
+
+    def price_factor(self, tier: Tier) -> float:
+        """What a call at `tier` costs, as a share of the usual price."""
+        return {"batch": self.batch_factor, "flex": self.flex_factor}.get(tier, 1.0)
 
     @property
     def prompt_limit(self) -> int:
@@ -154,7 +162,7 @@ def cost(info: ModelInfo, usage: Usage) -> float:
         + written * (write_price or 0.0)
         + usage.output * (info.output_price or 0.0)
     )
-    return dollars / 1_000_000
+    return dollars / 1_000_000 * info.price_factor(usage.tier)
 
 
 def image_tokens(info: ModelInfo, width: int, height: int, *, high_detail: bool) -> int:

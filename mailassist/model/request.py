@@ -1,14 +1,15 @@
 """The body of a request, built from an allow-list: nothing else can ever be sent.
 
-No tools, no `previous_response_id`, no metadata, no user: the model can only write text, and the provider is asked to
-keep nothing (`store` is false; the Responses API would keep answers otherwise).
+No tools, no `previous_response_id`, no metadata, no user: the model can only write text, by a JSON schema where one is
+given, and the provider is asked to keep nothing (`store` is false; the Responses API would keep answers otherwise).
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,11 +17,11 @@ from mailassist.model.registry import Api, ModelInfo, ServerKind
 
 RESPONSES_FIELDS = (
     "model", "instructions", "input", "store", "truncation", "max_output_tokens", "prompt_cache_key",
-    "prompt_cache_options", "reasoning", "stream",
+    "prompt_cache_options", "reasoning", "text", "service_tier", "stream",
 )  # fmt: skip
 CHAT_FIELDS = (
     "model", "messages", "store", "max_completion_tokens", "max_tokens", "prompt_cache_key", "prompt_cache_options",
-    "reasoning_effort", "stream", "stream_options",
+    "reasoning_effort", "response_format", "service_tier", "stream", "stream_options",
 )  # fmt: skip
 # The limit of the answer in Chat Completions; many a server knows one of the two names only.
 OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
@@ -59,6 +60,9 @@ class Prompt:
     cache_key: str  # a keyed hash: tells the provider's cache which prompts share a beginning, and nothing else
     images: tuple[Image, ...] = ()  # in front of `input`, so that what ends the data stands behind them, too
     marks: tuple[int, ...] = ()  # where in `input` a beginning ends that later prompts share, in characters
+    schema: Mapping[str, Any] | None = None  # the answer is JSON by this JSON schema (`strict` ones only); None: text
+    flex: bool = False  # at OpenAI's Flex tier: cheaper, slower, and sometimes refused
+    stream: bool = True  # the answer comes in pieces
 
 
 def body(
@@ -69,6 +73,8 @@ def body(
         prompt = replace(prompt, images=())
     marked = info.cache_write_price is not None and kind.name == "OpenAI" and "prompt_cache_options" not in left_out
     prompt = prompt if marked else replace(prompt, marks=())
+    if prompt.schema is not None and "schema" in left_out:
+        prompt = replace(prompt, instructions=_with_schema(prompt.instructions, prompt.schema), schema=None)
     wanted = _responses(prompt, model, info) if api == "responses" else _chat(prompt, model, info, kind, left_out)
     wanted["prompt_cache_options"] = {"mode": "explicit"} if marked else None
     allowed = RESPONSES_FIELDS if api == "responses" else CHAT_FIELDS
@@ -86,8 +92,20 @@ def _responses(prompt: Prompt, model: str, info: ModelInfo) -> dict[str, Any]:
         "max_output_tokens": prompt.max_output,
         "prompt_cache_key": prompt.cache_key,
         "reasoning": {"effort": info.reasoning_effort} if info.reasoning_effort else None,
-        "stream": True,
+        "text": None if prompt.schema is None else {"format": {"type": "json_schema", **_named(prompt.schema)}},
+        "service_tier": "flex" if prompt.flex else None,
+        "stream": prompt.stream or None,
     }
+
+
+def _named(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": "answer", "strict": True, "schema": dict(schema)}
+
+
+def _with_schema(instructions: str, schema: Mapping[str, Any]) -> str:
+    """For a server that takes no schema: it is asked for in words."""
+    wanted = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return f"{instructions}\n\nAnswer with one JSON object and nothing else. It follows this JSON schema:\n{wanted}"
 
 
 def _responses_input(prompt: Prompt) -> str | list[dict[str, Any]]:
@@ -117,8 +135,12 @@ def _chat(prompt: Prompt, model: str, info: ModelInfo, kind: ServerKind, left_ou
         output_limit(kind, left_out): prompt.max_output,
         "prompt_cache_key": prompt.cache_key,
         "reasoning_effort": info.reasoning_effort,
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        "response_format": (
+            None if prompt.schema is None else {"type": "json_schema", "json_schema": _named(prompt.schema)}
+        ),
+        "service_tier": "flex" if prompt.flex else None,
+        "stream": prompt.stream or None,
+        "stream_options": {"include_usage": True} if prompt.stream else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for the paid API: a small HTTP server with the wire formats of Responses and Chat Completions.
+"""A stand-in for the paid API: a small HTTP server with the wire formats of Responses, Chat Completions and Batch.
 
     with ModelServer(answers=[Reply("Dear Ann, ..."), Reply(status=429, code="rate_limit_exceeded")]) as server:
         Endpoint(base_url=server.base_url, ...)
@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
 import pytest
+from servers import model_batches
 
 How = Literal[
     "completed",
@@ -51,6 +52,7 @@ class Reply:
     before: float = 0.0  # seconds of silence before the headers
     pause: float = 0.0  # seconds before each piece of text
     pieces: int = 8  # in how many pieces the text comes
+    tier: str = ""  # `service_tier` of the answer
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class ModelServer:
         self.answers: list[Script] = list(answers)
         self.lacks, self.gone, self.models, self.key = tuple(lacks), set(gone), tuple(models), key
         self.requests: list[Request] = []
+        self.clients: set[tuple[str, int]] = set()  # each connection's other end
+        self.batches = model_batches.Batches(self.take_in_batch)
         self.hung_up = threading.Event()  # a client closed its connection before the end
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -118,6 +122,13 @@ class ModelServer:
             script = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return script(request) if callable(script) else script
 
+    def take_in_batch(self, path: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        """The answer to one request of a batch: HTTP status and JSON."""
+        reply = self.take(Request("BATCH", path, {}, body))
+        if reply.status != 200:
+            return reply.status, {"error": _error_of(reply.status, reply.code, reply.message)}
+        return 200, whole(reply, "responses" if path.endswith("/responses") else "chat", body)
+
 
 @pytest.fixture
 def model_server() -> Iterator[ModelServer]:
@@ -144,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         owner = self.server.owner
         owner.requests.append(Request("GET", self.path, dict(self.headers), {}))
-        if self._key_refused():
+        if self._key_refused() or self._batch_answered("GET", b""):
             return
         if self.path != "/v1/models":
             self._json(404, {"error": {"message": f"Unknown request URL: GET {self.path}", "code": "unknown_url"}})
@@ -152,9 +163,33 @@ class _Handler(BaseHTTPRequestHandler):
         entries = [{"object": "model", "created": 0, "owned_by": "system", **model} for model in owner.models]
         self._json(200, {"object": "list", "data": entries})
 
+    def do_DELETE(self) -> None:
+        self.server.owner.requests.append(Request("DELETE", self.path, dict(self.headers), {}))
+        if not self._key_refused() and not self._batch_answered("DELETE", b""):
+            self._json(404, {"error": _error_of(404, "unknown_url", "Unknown request URL")})
+
+    def _batch_answered(self, method: str, data: bytes) -> bool:
+        """Answer where the path is one of the Batch API's."""
+        answer = self.server.owner.batches.answer(method, self.path, self.headers.get("Content-Type", ""), data)
+        if answer is None:
+            return False
+        status, value = answer
+        if isinstance(value, bytes):
+            self._bytes(status, "application/octet-stream", value, {})
+        else:
+            self._json(status, value)
+        return True
+
     def do_POST(self) -> None:
         owner = self.server.owner
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        owner.clients.add(self.client_address)
+        data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.path.startswith(("/v1/files", "/v1/batches")):
+            owner.requests.append(Request("POST", self.path, dict(self.headers), {}))
+            if not self._key_refused():
+                self._batch_answered("POST", data)
+            return
+        body = json.loads(data)
         request = Request("POST", self.path, dict(self.headers), body)
         path = self.path.partition("?")[0]
         api = {"responses": "responses", "completions": "chat"}.get(path.rpartition("/")[2], "")
@@ -184,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.how == "page":
             self._bytes(200, "text/html", b"<html><body>Welcome to nginx!</body></html>", {})
             return
+        if not body.get("stream"):
+            self._whole(reply, api, body)
+            return
         self.send_response(200)
         for name, value in {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}.items():
             self.send_header(name, value)
@@ -197,6 +235,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._chunk(b"")
+
+    def _whole(self, reply: Reply, api: str, body: Mapping[str, Any]) -> None:
+        """The answer in one piece."""
+        data = json.dumps(whole(reply, api, body)).encode()
+        if reply.how in ("garbage", "nonsense"):
+            data = b"{not json" if reply.how == "garbage" else reply.message.encode()
+        self._wait(reply.pause * reply.pieces)
+        if reply.how != "dropped":
+            self._bytes(200, "application/json", data, {})
+            return
+        self.send_response_only(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
 
     def _chunk(self, data: bytes) -> None:
         try:
@@ -216,9 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ConnectionAbortedError
 
     def _error(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        kind = "insufficient_quota" if code == "insufficient_quota" else "invalid_request_error"
-        error = {"message": message, "type": kind, "param": None, "code": code or None}
-        self._json(status, {"error": error}, headers or {})
+        self._json(status, {"error": _error_of(status, code, message)}, headers or {})
 
     def _json(self, status: int, value: object, headers: Mapping[str, str] | None = None) -> None:
         self._bytes(status, "application/json", json.dumps(value).encode(), headers or {})
@@ -230,6 +283,74 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+
+
+def _error_of(status: int, code: str, message: str) -> dict[str, Any]:
+    kind = "insufficient_quota" if code == "insufficient_quota" else "invalid_request_error"
+    kind = "server_error" if status >= 500 else kind
+    return {"message": message, "type": kind, "param": None, "code": code or None}
+
+
+def whole(reply: Reply, api: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of an answer that comes in one piece."""
+    if reply.how == "error":
+        return {"error": {"message": reply.message, "code": reply.code or "server_error"}}
+    return _whole_response(reply, body) if api == "responses" else _whole_chat(reply, body)
+
+
+def _whole_response(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
+    status = {"completed": "completed", "refused": "completed", "failed": "failed", "unfinished": "in_progress"}
+    kind, name = ("refusal", "refusal") if reply.how == "refused" else ("output_text", "text")
+    item = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant"}
+    content = [{"type": kind, name: reply.text, **({"annotations": []} if kind == "output_text" else {})}]
+    response: dict[str, Any] = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 0,
+        "model": body["model"],
+        "status": status.get(reply.how, "incomplete"),
+        "error": None,
+        "incomplete_details": None,
+        "output": [{"id": "rs_1", "type": "reasoning", "summary": []}, item | {"content": content}],
+        "service_tier": reply.tier or "default",
+        "usage": _usage_of(reply),
+    }
+    if reply.how == "failed":
+        response["error"] = {"code": reply.code or "server_error", "message": reply.message}
+    if reply.how in ("cut", "filtered"):
+        response["incomplete_details"] = {"reason": "max_output_tokens" if reply.how == "cut" else "content_filter"}
+    return response
+
+
+def _usage_of(reply: Reply) -> dict[str, Any] | None:
+    if reply.usage is None:
+        return None
+    sent, _, written = reply.usage
+    counts = {"input_tokens": sent, "output_tokens": written, "total_tokens": sent + written}
+    details = {"input_tokens_details": _cache(reply), "output_tokens_details": {"reasoning_tokens": 0}}
+    return {**counts, **details}
+
+
+def _whole_chat(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
+    if reply.how == "failed":
+        return {"error": {"message": reply.message, "code": reply.code or "server_error"}}
+    reason = {"cut": "length", "filtered": "content_filter", "unfinished": None}.get(reply.how, "stop")
+    refused = reply.how == "refused"
+    message = {"role": "assistant", "content": None if refused else reply.text}
+    message["refusal"] = reply.text if refused else None
+    completion: dict[str, Any] = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
+        "service_tier": reply.tier or "default",
+    }
+    if reply.usage is not None:
+        sent, _, written = reply.usage
+        usage = {"prompt_tokens": sent, "completion_tokens": written, "total_tokens": sent + written}
+        completion["usage"] = usage | {"prompt_tokens_details": _cache(reply)}
+    return completion
 
 
 def _pieces(reply: Reply) -> Iterator[str]:
@@ -262,11 +383,7 @@ def _cache(reply: Reply) -> dict[str, int]:
 
 
 def _responses_end(reply: Reply, response: dict[str, Any]) -> Iterator[str]:
-    if reply.usage is not None:
-        sent, _, written = reply.usage
-        response["usage"] = {"input_tokens": sent, "output_tokens": written, "total_tokens": sent + written}
-        response["usage"]["input_tokens_details"] = _cache(reply)
-        response["usage"]["output_tokens_details"] = {"reasoning_tokens": 0}
+    response |= {"usage": _usage_of(reply), "service_tier": reply.tier or "default"}
     if reply.how == "garbage":
         yield "data: {not json\n\n"
     if reply.how == "nonsense":

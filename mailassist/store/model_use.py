@@ -1,0 +1,45 @@
+"""How much of a model's account is used, for all processes together: one row for each model, changed atomically."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mailassist.store.database import Store
+from mailassist.store.team_schema import model_use
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What is left of the limits, and since when the model fails. Times are seconds since 1970."""
+
+    requests: float = 0.0  # left in the bucket; below zero: promised to calls that wait
+    tokens: float = 0.0
+    at: float = 0.0  # when the buckets were last filled; 0: never
+    not_before: float = 0.0  # no call is made before
+    failures: int = 0  # in a row
+
+
+def change(store: Store, name: str, to: Callable[[Use], Use]) -> Use:
+    """Replace the row `name` by `to` of it, in one transaction; gives what it is now. `to` is called once."""
+    with store.write() as connection:
+        row = _locked(connection, name)
+        if row is None:
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            connection.execute(insert(model_use).values(name=name).on_conflict_do_nothing())
+            row = _locked(connection, name)
+            assert row is not None
+        before = Use(row.requests, row.tokens, row.at, row.not_before, row.failures)
+        after = to(before)
+        if after != before:
+            values = {field: getattr(after, field) for field in Use.__slots__}
+            connection.execute(model_use.update().where(model_use.c.name == name).values(**values))
+        return after
+
+
+def _locked(connection: sa.Connection, name: str) -> sa.Row[tuple[object, ...]] | None:
+    """The row, for nobody else until the end of the transaction; a writer of SQLite is alone anyway."""
+    return connection.execute(sa.select(model_use).where(model_use.c.name == name).with_for_update()).one_or_none()
