@@ -3,71 +3,90 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 
 from mailassist.config import Config
-from mailassist.daemon.parts import Mailbox
+from mailassist.daemon.model_use import InStore, ModelUse, Standing
+from mailassist.daemon.parts import Mailbox, Writing
 from mailassist.desk.models import Models
 from mailassist.errors import ConfigError
-from mailassist.model.client import Writer
+from mailassist.model.pool import WriterPool
 from mailassist.model.registry import ModelInfo
 from mailassist.secrets import Keeper
+from mailassist.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """One model: who writes, and how much of it may be used."""
+
+    pool: WriterPool
+    use: ModelUse
 
 
 class ModelCalls:
     """Writers for the mailboxes, by model; thread-safe."""
 
-    def __init__(self, config: Config, boxes: dict[str, Mailbox], keeper: Keeper, today: Callable[[], date]) -> None:
-        """`keeper` finds the keys."""
+    def __init__(
+        self,
+        config: Config,
+        boxes: Mapping[str, Mailbox],
+        keeper: Keeper,
+        today: Callable[[], date],
+        *,
+        shared: Store | None = None,
+    ) -> None:
+        """`keeper` finds the keys; `shared`: the store in which other processes see how much is used."""
         self._config = config
         self._boxes = boxes
         self._keeper = keeper
         self._today = today
+        self._shared = shared
         self._lock = threading.Lock()
-        self._models: dict[str, Models] = {}
-        self._free: dict[str, list[Writer]] = {}
-        self._slots = threading.BoundedSemaphore(config.daemon.limits.calls_at_once)
+        self._models: dict[str, _Model] = {}
 
     def info(self, mailbox: str) -> ModelInfo:
-        """The model in force."""
-        return self._of(mailbox)[1].info()[0]
+        """The model in force. Raises ConfigError, SecretError."""
+        return self._of(mailbox).pool.info
 
     @contextmanager
-    def writer(self, mailbox: str, tokens: int) -> Iterator[Writer]:
-        """A writer for one call. Raises ConfigError where the configured model cannot be asked."""
-        name, models = self._of(mailbox)
-        with self._slots:
-            with self._lock:
-                free = self._free.setdefault(name, [])
-                writer = free.pop() if free else None
-            writer = writer or self._opened(models)
-            try:
-                yield writer
-            finally:
-                with self._lock:
-                    self._free[name].append(writer)
+    def writer(self, mailbox: str, tokens: int, stopped: Callable[[], bool]) -> Iterator[Writing]:
+        """A writer for one call. Raises ModelBusy, ConfigError, SecretError."""
+        model = self._of(mailbox)
+        with model.use.call(tokens, stopped) as slot, model.pool.writer() as writer:
+            writing = Writing(writer)
+            yield writing
+            slot.used(writing.usage)
+
+    def standing(self) -> dict[str, Standing]:
+        """How each model that was used is now."""
+        with self._lock:
+            return {name: model.use.standing() for name, model in self._models.items()}
 
     def close(self) -> None:
         """Hang up."""
         with self._lock:
-            for free in self._free.values():
-                for writer in free:
-                    writer.close()
-            self._free = {}
+            for model in self._models.values():
+                model.pool.close()
+            self._models = {}
 
-    def _opened(self, models: Models) -> Writer:
-        choice = models.choice()
-        if choice.writer is None:
-            raise ConfigError("The daemon needs a model that writes", cure="Set model.name; `mailassist models`.")
-        return Writer(choice.writer.endpoint, choice.info)
-
-    def _of(self, mailbox: str) -> tuple[str, Models]:
+    def _of(self, mailbox: str) -> _Model:
         box = self._boxes.get(mailbox)
         name = (box.policy.model if box else "") or self._config.model.name
         with self._lock:
             if name not in self._models:
-                settings = self._config.model.model_copy(update={"name": name})
-                self._models[name] = Models(settings, self._keeper, self._today)
-            return name, self._models[name]
+                self._models[name] = self._opened(name)
+            return self._models[name]
+
+    def _opened(self, name: str) -> _Model:
+        settings = self._config.model.model_copy(update={"name": name})
+        choice = Models(settings, self._keeper, self._today).choice()
+        if choice.writer is None:
+            raise ConfigError("The daemon needs a model that writes", cure="Set model.name; `mailassist models`.")
+        limits = self._config.daemon.limits
+        endpoint = replace(choice.writer.endpoint, retries=0)  # the queue tries again, for all workers
+        state = InStore(self._shared, f"{endpoint.host} {name}") if self._shared else None
+        return _Model(WriterPool(endpoint, choice.info, flex=limits.flex), ModelUse(name, limits, state))

@@ -90,10 +90,7 @@ def _pause_if_unused(parts: Parts, mailbox: str) -> None:
     since = mailboxes.get(parts.store, mailbox).resumed_at
     if len(last) < wanted or any(one.outcome not in feedback.UNUSED or one.at <= since for one in last):
         return
-    reason = f"nobody used the last {wanted} drafts"
-    if mailboxes.pause(parts.store, mailbox, reason, now=parts.now()):
-        parts.record("paused", who="daemon", mailbox=mailbox, details={"reason": reason})
-        parts.tell(mailbox, None, "at once", f"drafting is paused: {reason}")
+    parts.people.pause(mailbox, f"nobody used the last {wanted} drafts")
 
 
 def _words(text: str) -> list[str]:

@@ -17,12 +17,14 @@ from mailassist.store.database import Store
 from mailassist.team_settings import TeamMailbox
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from mailassist.daemon.steps.run import Run
     from mailassist.documents import Document
     from mailassist.errors import MailassistError
     from mailassist.intake.pull import Pulled
     from mailassist.model.client import Writer
-    from mailassist.model.registry import ModelInfo
+    from mailassist.model.registry import ModelInfo, Usage
     from mailassist.store.arrivals import ArrivalRow
     from mailassist.transport.source import MailSource
 
@@ -51,6 +53,14 @@ class Mailboxes(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Writing:
+    """A writer for one call; what the call came to is to be told, for the limits."""
+
+    writer: Writer
+    usage: Usage | None = None
+
+
 class Calls(Protocol):
     """Calls to the models of the mailboxes, within the limits of the account."""
 
@@ -58,16 +68,17 @@ class Calls(Protocol):
         """The model that writes for this mailbox. Raises ConfigError, SecretError, ModelError."""
         ...
 
-    def writer(self, mailbox: str, tokens: int) -> AbstractContextManager[Writer]:
-        """A writer for one call of about so many tokens. Raises ModelBusy, SecretError, ModelError."""
+    def writer(self, mailbox: str, tokens: int, stopped: Callable[[], bool]) -> AbstractContextManager[Writing]:
+        """A writer for one call of at most so many tokens. Raises ModelBusy, SecretError, ModelError."""
         ...
 
 
-class Record(Protocol):
-    """The audit trail (`team.audit.Trail.record`)."""
+class Keeping(Protocol):
+    """The audit trail (`team.audit.Trail`)."""
 
-    def __call__(
+    def record_in(
         self,
+        connection: sa.Connection,
         action: str,
         *,
         who: str,
@@ -77,20 +88,48 @@ class Record(Protocol):
         sent: str = "",
         details: Mapping[str, object] = ...,
     ) -> object:
-        """Add an entry."""
+        """Add an entry in the caller's transaction, as its last statement."""
         ...
 
 
-def _unrecorded(action: str, **about: object) -> None:
-    """For a daemon that keeps no trail: a dry run."""
+class Telling(Protocol):
+    """The people behind the mailboxes (`daemon.people.People`)."""
+
+    def case(
+        self,
+        connection: sa.Connection,
+        mailbox: str,
+        case_id: int,
+        reason: str,
+        *,
+        category: str = "",
+        urgency: str = "",
+        blocked: bool = False,
+    ) -> None:
+        """A case needs a person."""
+        ...
+
+    def pause(self, mailbox: str, reason: str) -> bool:
+        """Make no more drafts for a mailbox; False when it is paused already."""
+        ...
+
+
+class _NoTrail:
+    def record_in(self, connection: object, action: str, **about: object) -> None:
+        """Nothing is kept of a dry run."""
+
+
+class _Nobody:
+    def case(self, connection: object, mailbox: str, case_id: int, reason: str, **about: object) -> None:
+        """Nobody is told."""
+
+    def pause(self, mailbox: str, reason: str) -> bool:
+        """Nothing is paused."""
+        return False
 
 
 def _unlogged(row: ArrivalRow, error: MailassistError) -> None:
     """For a daemon without a log."""
-
-
-def _untold(mailbox: str, case_id: int | None, kind: str, reason: str) -> None:
-    """For a daemon that tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +146,8 @@ class Parts:
     shadow: bool = False  # nothing is put into any mailbox
     started: float = 0.0  # mail from before is the backlog
     overrides: Path | None = None  # the operator's own templates
-    record: Record = _unrecorded
-    tell: Callable[[str, int | None, str, str], object] = _untold  # mailbox, case, "at once" or "daily", reason
+    trail: Keeping = field(default_factory=_NoTrail)
+    people: Telling = field(default_factory=_Nobody)
     mark: Callable[[str], None] = field(default=lambda step: None)  # the hook of tests, between two steps
     random: Callable[[], float] = random.random
     failed: Callable[[ArrivalRow, MailassistError], object] = _unlogged

@@ -69,8 +69,8 @@ def paid_write(
 
     `schema`: the answer is JSON by this JSON schema (`Writer.ask`: no images, no marks, nothing to `on_text`);
     `input_tokens`: of the whole prompt, an upper bound; `messages`: how many messages it holds; `count`: tokens of a
-    text, for answers that come without usage; `schema`: of the JSON that the answer is to be. Raises BudgetReached
-    before the attempt that the budget does not allow, and what the writer raises.
+    text, for answers that come without usage. Raises BudgetReached before the attempt that the budget does not allow,
+    and what the writer raises.
     """
     till = _Till(writer, store, payer, input_tokens, messages, max_output, count, now)
     if schema is not None:

@@ -95,7 +95,7 @@ def test_triage_decides_who_answers(scene) -> None:
     support.boxes["support"].deliver(mail())
     assert support.work() == ["person"]
     assert (support.case().state, support.case().category) == ("person", "complaint")
-    assert [told[2] for told in support.told] == ["at once"]
+    assert support.told == [("at once", "complaint: this mailbox leaves it to a person")]
     support.model.answers = [answering(needs_reply=False, reason="thanks only")]
     support.boxes["support"].deliver(mail(text="Thank you!"))
     assert support.work() == ["person", "none"]

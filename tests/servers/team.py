@@ -25,14 +25,18 @@ from mailassist.daemon.arrivals import look
 from mailassist.daemon.calls import ModelCalls
 from mailassist.daemon.connections import WorkConnections
 from mailassist.daemon.parts import Parts, mailboxes_of
+from mailassist.daemon.people import People
 from mailassist.daemon.steps import Steps
 from mailassist.secrets import Keeper
-from mailassist.store import arrivals, cases
+from mailassist.store import arrivals, cases, notices
 from mailassist.store.database import Store
+from mailassist.team.audit import Trail
+from mailassist.team_settings import Notices
 from mailassist.transport import imap
 from mailassist.transport.source import MailSource
 
 DRAFT = "Dear customer,\n\nyour order left our warehouse today.\n\nKind regards"
+KEY = b"k" * 32  # of the audit trail
 _numbers = count(1)
 
 
@@ -94,8 +98,6 @@ class Team:
     folder: Path
     config: Config
     ahead: float = 0.0  # seconds that the clock is ahead
-    told: list[tuple[str, int | None, str, str]] = field(default_factory=list)
-    recorded: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -106,8 +108,8 @@ class Team:
         self.calls = ModelCalls(self.config, mailboxes, self.keeper, lambda: datetime.now(UTC).date())
         self.parts = Parts(
             self.config, self.store, mailboxes, self.connections, self.calls, self.now, owner="tests:1",
-            record=lambda action, **about: self.recorded.append((action, about)),
-            tell=lambda *told: self.told.append(told),
+            trail=Trail(self.store, KEY, self.now),
+            people=People(self.store, {name: box.policy for name, box in mailboxes.items()}, Notices(), now=self.now),
             failed=lambda row, error: self.failures.append(str(error)),
         )  # fmt: skip
         self.steps = Steps(self.parts)
@@ -143,6 +145,11 @@ class Team:
         found = cases.get(self.store, number)
         assert found is not None
         return found
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What people are to hear: when, and why."""
+        return [(one.kind, one.reason) for one in notices.untold(self.store)]
 
     def drafts(self, name: str = "support") -> list[EmailMessage]:
         return in_folder(self.dovecot, self.boxes[name], "Drafts")

@@ -7,10 +7,9 @@ one message never stops another.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from contextlib import suppress
 
+from mailassist.daemon.model_use import ModelBusy
 from mailassist.daemon.parts import Parts
 from mailassist.daemon.steps import drafting, placing, triage
 from mailassist.daemon.steps.run import Run, Waits
@@ -18,24 +17,23 @@ from mailassist.errors import (
     BudgetReached,
     ConfigError,
     ConnectionFailed,
-    InputError,
     LoginError,
     MailassistError,
-    ModelError,
     NotDraftable,
     SecretError,
     StoreError,
 )
 from mailassist.mail.safe_text import SafeText
+from mailassist.model.errors import ModelCallFailed
 from mailassist.store import arrivals, mailboxes
-from mailassist.store.arrivals import ArrivalRow, LeaseLost
+from mailassist.store.arrivals import LeaseLost
 
 LEASE = 300.0  # seconds without a recorded step until another worker may take over
 _PAUSED = 600.0  # seconds between two looks whether a mailbox is still paused
 _LONGEST_BACKOFF = 3600.0
 _MOST_ATTEMPTS = 5  # of what is wrong with one message
 # What is wrong with a server, a key, an account or the budget, and passes: the message waits for as long as it takes.
-_PASSING = (ConnectionFailed, LoginError, SecretError, ConfigError, BudgetReached, ModelError)
+_PASSING = (ConnectionFailed, LoginError, SecretError, ConfigError, BudgetReached)
 
 _STEPS: dict[str, Callable[[Run], None]] = {
     "seen": triage.triage,
@@ -132,26 +130,29 @@ def _failed(run: Run, error: MailassistError) -> None:
     if isinstance(error, NotDraftable):
         hand_to_person(run, reason)
         return
-    passing = isinstance(error, _PASSING) and not isinstance(error, InputError)
+    if isinstance(error, ModelBusy):  # nothing was asked
+        run.record(not_before=error.until, error=reason)
+        return
     attempts = row.attempts + 1
+    passing = _passes(error)
     if not passing and attempts >= _MOST_ATTEMPTS:
-        run.finish("failed", reason, case="failed", tell="daily")
+        run.finish("failed", reason, case="failed", tell=True)
         return
     wait = min(_LONGEST_BACKOFF, 5.0 * 2.0 ** min(attempts, 20)) * (0.5 + run.parts.random() / 2)
     wait = max(wait, getattr(error, "seconds", 0.0) or 0.0)
     run.record(attempts=attempts, not_before=now + wait, error=reason)
 
 
+def _passes(error: MailassistError) -> bool:
+    """Whether the reason lies outside of this message, so that it waits for as long as it takes."""
+    if isinstance(error, ModelCallFailed):
+        return error.retry or not error.accepted  # what a model says to this very text does not pass
+    return isinstance(error, _PASSING)
+
+
 def hand_to_person(run: Run, reason: str) -> None:
     """No draft: a person is wanted."""
-    run.finish("person", reason, case="person", tell="daily")
+    run.finish("person", reason, case="person", tell=True)
 
 
-def wait_until(moment: float, reason: str) -> Waits:
-    """What a step raises where it can go on at a certain moment only."""
-    with suppress(OverflowError):
-        moment = min(moment, time.time() + 10 * 365 * 86_400)
-    return Waits(moment, reason)
-
-
-__all__ = ["ArrivalRow", "Steps", "hand_to_person", "wait_until"]
+__all__ = ["Steps", "hand_to_person"]

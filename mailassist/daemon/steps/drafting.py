@@ -11,6 +11,7 @@ import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mailassist.context.clean import one_line
@@ -22,6 +23,9 @@ from mailassist.drafting.rendering import template_folder
 from mailassist.errors import BudgetReached, ModelError
 from mailassist.store import drafts
 from mailassist.store.drafts import NewText
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 _TEMPLATES = ("system.j2", "conversation.j2", "reply.j2", "triage_system.j2", "triage.j2")
 _GAP = re.compile(r"\[([^\[\]\n]{1,120})\](?!\()")  # not a link's
@@ -54,12 +58,14 @@ def draft(run: Run) -> None:
     config = parts.config_of(box)
     info = parts.calls.info(box.name)
     try:
-        with parts.calls.writer(box.name, run.prompt.tokens + output_tokens(config, info)) as writer:
-            counter = counter_for(writer.info.tokenizer, None)
+        tokens = run.prompt.tokens + output_tokens(config, info)
+        with parts.calls.writer(box.name, tokens, run.stopped) as writing:
+            counter = counter_for(writing.writer.info.tokenizer, None)
             made = write(
-                run.request, run.prompt, writer, parts.store, config, counter, _ignored, run.stopped, parts.now,
+                run.request, run.prompt, writing.writer, parts.store, config, counter, _ignored, run.stopped, parts.now,
                 account_budget=box.policy.daily_budget,
             )  # fmt: skip
+            writing.usage = made.usage
     except BudgetReached as reached:
         raise Waits(_tomorrow(run), str(reached)) from reached
     parts.mark("draft:asked")
@@ -86,34 +92,23 @@ def finish(run: Run, made: Draft) -> None:
         cost=made.cost,
     )
     now = run.parts.now()
-    kept = drafts.may_take(run.parts.store, new)
-    if not kept:
-        run.record(
-            state="theirs",
-            reason="a person works on the draft of this conversation",
-            case={"state": "theirs", "reason": "a newer message came; the draft is a person's"},
-            also=lambda connection: drafts.offer(connection, new, now=now),
-        )
-    elif missing:
-        run.record(
-            state="missing",
-            reason="information is missing",
-            case={"state": "missing", "reason": "nothing says what belongs here", "missing": "\n".join(missing)},
-            also=lambda connection: drafts.put(connection, new, now=now),
-        )
-        if not run.parts.shadow:
-            run.parts.tell(row.mailbox, row.case_id, "daily", "information is missing")
-    else:
-        run.record(
-            state="drafted",
-            reason="",
-            case={"state": "drafted", "reason": "", "missing": ""},
-            also=lambda connection: drafts.put(connection, new, now=now),
-        )
-    run.parts.record(
-        "drafted", who="daemon", mailbox=row.mailbox, case_id=row.case_id, written=made.text,
-        details={"model": made.model, "prompt": row.prompt_version, "missing": len(missing)},
-    )  # fmt: skip
+    theirs = not drafts.may_take(run.parts.store, new)
+    state = "theirs" if theirs else "missing" if missing else "drafted"
+
+    def also(connection: sa.Connection) -> None:
+        (drafts.offer if theirs else drafts.put)(connection, new, now=now)
+        if state == "missing":
+            run.tell(connection, "information is missing")
+        details = {"model": made.model, "prompt": row.prompt_version, "state": state}
+        run.keep(connection, "drafted", written=made.text, details=details)
+
+    reasons = {
+        "theirs": "a newer message came; the draft is a person's",
+        "missing": "nothing that was read says what belongs into the gaps",
+        "drafted": "",
+    }
+    about = {"state": state, "reason": reasons[state], "missing": "\n".join(missing) if state == "missing" else ""}
+    run.record(state=state, reason=reasons[state], case=about, also=also)
 
 
 def gaps(text: str, asked: str) -> list[str]:

@@ -34,7 +34,6 @@ def place(run: Run) -> None:
         _theirs(run, outcome)
         return
     run.finish("delivered", "", case="drafted")
-    parts.record("placed", who="daemon", mailbox=box.name, case_id=run.row.case_id)
 
 
 def withdraw(run: Run) -> None:
@@ -47,7 +46,6 @@ def withdraw(run: Run) -> None:
             with parts.connections.borrowed(run.mailbox.name) as source:
                 remove_untouched(_work(run), source, row)
             parts.mark("withdraw:removed")
-        parts.record("withdrawn", who="daemon", mailbox=run.mailbox.name, case_id=run.row.case_id)
     run.finish("answered", run.row.reason or "somebody of the team has answered")
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mailassist.mail.recipients import ReplyPlan
 
 
+_ACTIONS = {"delivered": "placed", "answered": "withdrawn", "none": "no reply needed", "person": "given to a person"}
+
+
 class Waits(Exception):
     """The step can go on at `until` (seconds since 1970)."""
 
@@ -94,9 +97,32 @@ class Run:
             self.parts.store, self.row, now=self.parts.now(), case=case, also=also, **values
         )  # fmt: skip
 
-    def finish(self, state: str, reason: str, *, case: str = "", tell: str = "", **about: Any) -> None:
-        """The arrival is at an end; `case`: the state of its case; `tell`: when a person hears of it."""
+    def finish(
+        self, state: str, reason: str, *, case: str = "", tell: bool = False, blocked: bool = False, **about: Any
+    ) -> None:
+        """The arrival is at an end; `case`: the state of its case; `tell`: people hear of it, `blocked`: at once."""
         changes = {"state": case, "reason": reason, **about} if case else None
-        self.record(state=state, reason=reason, case=changes)
-        if tell and not self.parts.shadow:
-            self.parts.tell(self.row.mailbox, self.row.case_id, tell, reason)
+
+        def also(connection: sa.Connection) -> None:
+            if tell:
+                self.tell(connection, reason, blocked=blocked, **about)
+            self.keep(connection, _ACTIONS.get(state, state))
+
+        self.record(state=state, reason=reason, case=changes, also=also)
+
+    def tell(
+        self, connection: sa.Connection, reason: str, *, blocked: bool = False, category: str = "", urgency: str = "",
+        **_: Any,
+    ) -> None:  # fmt: skip
+        """People hear of this case, in the transaction of the step."""
+        if self.row.case_id is not None and not self.parts.shadow:
+            self.parts.people.case(
+                connection, self.row.mailbox, self.row.case_id, reason,
+                category=category, urgency=urgency, blocked=blocked,
+            )  # fmt: skip
+
+    def keep(self, connection: sa.Connection, action: str, **about: Any) -> None:
+        """An entry of the audit trail, in the transaction of the step."""
+        self.parts.trail.record_in(
+            connection, action, who="daemon", mailbox=self.row.mailbox, case_id=self.row.case_id, **about
+        )

@@ -66,16 +66,18 @@ def triage(run: Run) -> None:
         raise NotDraftable(f"A person has to choose who gets the reply ({reasons})")
     policy = run.mailbox.policy
     verdict = _asked(run) if policy.triage == "model" else _by_rules(run)
-    about = {"category": verdict.category, "urgency": verdict.urgency, "language": verdict.language}
+    about: dict[str, Any] = {"category": verdict.category, "urgency": verdict.urgency, "language": verdict.language}
     if not verdict.needs_reply:
         run.finish("none", verdict.reason, case="none", **about)
     elif verdict.category in policy.no_draft:
         reason = f"{verdict.category}: this mailbox leaves it to a person"
-        run.finish("person", reason, case="person", tell="at once", **about)
+        run.finish("person", reason, case="person", tell=True, **about)
     else:
-        run.record(state="triaged", reason=verdict.reason, case={**about, "reason": ""})
-        if verdict.urgency == "high" and not run.parts.shadow:
-            run.parts.tell(run.row.mailbox, run.row.case_id, "at once", "urgent")
+        urgent = verdict.urgency == "high"
+        run.record(
+            state="triaged", reason=verdict.reason, case={**about, "reason": ""},
+            also=(lambda connection: run.tell(connection, "urgent", **about)) if urgent else None,
+        )  # fmt: skip
 
 
 def _limits(run: Run) -> None:
@@ -115,9 +117,9 @@ def _asked(run: Run) -> Verdict:
     instructions = render("triage_system.j2", values, parts.overrides)
     asked = render("triage.j2", values, parts.overrides)
     tokens = counter.count(instructions) + counter.count(asked) + _FRAME
-    with parts.calls.writer(box.name, tokens + _OUTPUT) as writer:
+    with parts.calls.writer(box.name, tokens + _OUTPUT, run.stopped) as writing:
         paid = paid_write(
-            writer,
+            writing.writer,
             parts.store,
             Payer(box.name, box.account.address, config.model.daily_budget, "triage", box.policy.daily_budget),
             instructions=instructions,
@@ -132,6 +134,7 @@ def _asked(run: Run) -> Verdict:
             now=parts.now,
             schema=SCHEMA,
         )
+        writing.usage = paid.usage
     parts.mark("triage:asked")
     if not paid.answer.complete:
         raise ModelError(f"The model gave no whole answer: {paid.answer.reason}")
