@@ -24,6 +24,8 @@ COMMANDS = {
     "parse": "Show what mailassist reads in a message.",
     "threads": "Show the conversations of an mbox or Maildir.",
     "pack": "Show what the model would see of a conversation.",
+    "status": "Show how each team mailbox is.",
+    "team": "Stop or go on drafting for a team mailbox.",
     "cost": "Show what the model cost, by day, account and model.",
     "privacy": "Show what left this machine, when and whereto.",
     "models": "Show the models that mailassist knows.",

@@ -1,0 +1,55 @@
+"""`mailassist team`: let the daemon stop and go on drafting for a team mailbox."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from mailassist.cli.context import config_option, open_desk
+from mailassist.cli.output import say
+from mailassist.errors import InputError
+
+if TYPE_CHECKING:
+    from mailassist.config import Account
+
+
+@click.group()
+@config_option
+def command() -> None:
+    """Stop the drafts of a team mailbox, or go on with them."""
+
+
+@command.command()
+@click.argument("mailbox")
+@click.option("--reason", default="paused by hand", show_default=True, metavar="TEXT", help="Shown in `status`.")
+@config_option
+def pause(mailbox: str, reason: str) -> None:
+    """Make no more drafts for MAILBOX: mail is read and queued, a running daemon stops with the next message."""
+    from mailassist.store import mailboxes
+
+    desk = open_desk()
+    name = _checked(mailbox, desk.config.accounts)
+    done = mailboxes.pause(desk.store, name, reason, now=time.time())
+    say(f"No more drafts are made for {name}." if done else f"{name} is paused already.")
+
+
+@command.command()
+@click.argument("mailbox")
+@config_option
+def resume(mailbox: str) -> None:
+    """Make drafts for MAILBOX again."""
+    from mailassist.store import mailboxes
+
+    desk = open_desk()
+    name = _checked(mailbox, desk.config.accounts)
+    done = mailboxes.resume(desk.store, name)
+    say(f"Drafts are made for {name} again." if done else f"{name} was not paused.")
+
+
+def _checked(name: str, accounts: dict[str, Account]) -> str:
+    if name not in accounts or accounts[name].team is None:
+        teams = ", ".join(one for one, account in accounts.items() if account.team is not None) or "none"
+        raise InputError(f"There is no team mailbox {name!r}", cure=f"They are: {teams}.")
+    return name
