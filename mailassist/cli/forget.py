@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from mailassist.cli.output import dump_json, say
 from mailassist.errors import InputError
 
 if TYPE_CHECKING:
+    from mailassist.desk import Desk
     from mailassist.store.forgotten import Removed
 
 
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 def command(address: str, undo: bool, as_json: bool) -> None:
     """Remove what is stored on this machine of the person with ADDRESS.
 
-    Headers, texts and drafts go, in all accounts, and their bytes leave the file. What arrived until now is not
-    indexed again, which takes a keyed hash of the address; mail that comes later is. The mailbox on the server is not
-    touched, nor is an approved reply that is not through yet.
+    Headers, texts and drafts go, in all accounts, with what a team wrote about them, and their bytes leave the file.
+    What arrived until now is not indexed again, which takes a keyed hash of the address; mail that comes later is. The
+    mailbox on the server is not touched, nor is an approved reply that is not through yet. What else cannot be reached
+    from here is listed.
     """
     from mailassist.store import forgotten
 
@@ -41,18 +44,47 @@ def command(address: str, undo: bool, as_json: bool) -> None:
         return
     removed = forgotten.forget(desk.store, address, now=time.time())
     if as_json:
-        dump_json(_described(removed))
+        dump_json(_described(removed) | {"out_of_reach": _out_of_reach(desk, removed)})
     else:
-        _report(address, removed)
+        _report(address, removed, _out_of_reach(desk, removed))
 
 
-def _report(address: str, removed: Removed) -> None:
+def _report(address: str, removed: Removed, out_of_reach: Sequence[str]) -> None:
     say(f"Removed what was stored of {address}:")
     for name, count in _counts(removed).items():
         say(f"  {name}: {count:,}")
+    for name, count in _team_counts(removed).items():
+        if count:
+            say(f"  {name.replace('_', ' ')}: {count:,}")
     for number, state, subject in removed.kept_replies:
         say(f"  kept: the reply {number} ({state}), {subject!r}: see `mailassist outbox`, then run this again")
-    say("Their mail still lies in the mailbox on the server. What is there now is not indexed again; what comes is.")
+    for number in removed.team.kept_cases:
+        say(f"  kept: case {number}, whose reply is on its way: run this again once it is through")
+    if removed.team.unsealed:
+        say(f"  kept: {removed.team.unsealed} entries that are not in the audit trail yet: run this again")
+    say("What this cannot reach:")
+    for line in out_of_reach:
+        say(f"  {line}")
+    say("Their mail that is in the mailbox now is not indexed again; what comes is.")
+
+
+def _out_of_reach(desk: Desk, removed: Removed) -> list[str]:
+    """Where more of the person may lie, one line each."""
+    from mailassist.store.ledger import entries
+    from mailassist.team.status import team_mailboxes
+
+    lines = ["the mailbox on the server: their mail, replies to it, drafts in its Drafts folder"]
+    hosts = sorted({call.host for call in entries(desk.store) if call.left_machine})
+    if hosts:
+        lines.append(f"the model's provider, for as long as it keeps what it was sent: {', '.join(hosts)}")
+    for batch in removed.team.batches:
+        lines.append(f"the files of the provider's batch {batch}, which the daemon deletes once it is matched")
+    lines.append(
+        "backups and snapshots that others made of this machine or its database, and the log where it shows content"
+    )
+    if team_mailboxes(desk.config):
+        lines.append("what reviewers keep on their own machines: run `mailassist forget` there, too")
+    return lines
 
 
 def _counts(removed: Removed) -> dict[str, int]:
@@ -65,6 +97,11 @@ def _counts(removed: Removed) -> dict[str, int]:
     }
 
 
+def _team_counts(removed: Removed) -> dict[str, int]:
+    names = ("arrivals", "cases", "notes", "approvals", "texts_of_the_trail", "prompts", "feedback", "notices")
+    return {name: getattr(removed.team, name) for name in names}
+
+
 def _described(removed: Removed) -> dict[str, object]:
     return {
         "messages": removed.messages,
@@ -73,4 +110,5 @@ def _described(removed: Removed) -> dict[str, object]:
         "conversations": removed.conversations,
         "replies": removed.replies,
         "kept_replies": [{"id": one[0], "state": one[1], "subject": one[2]} for one in removed.kept_replies],
+        "team": _team_counts(removed) | {"kept_cases": list(removed.team.kept_cases)},
     }

@@ -170,13 +170,7 @@ def set_up(*, key: bytes, log_content: bool = False, level: int = logging.INFO, 
     process is logged, too.
     """
     _redaction.key, _redaction.log_content = key, log_content
-    target = stream or sys.stderr
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _line],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Lines(target),
-        cache_logger_on_first_use=False,
-    )
+    _configure(level, stream)
     root = logging.getLogger()
     root.handlers = [_OtherLibraries()]
     root.setLevel(logging.WARNING)
@@ -230,6 +224,15 @@ def error_text(error: BaseException) -> str:
     return _redaction.error(error)
 
 
+def _configure(level: int, stream: TextIO | None) -> None:
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _line],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Lines(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
 def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     fields = dict(event)
     error = _raised(fields.pop("exc_info", None))
@@ -260,13 +263,14 @@ class _Lines:
 
     _writing = threading.Lock()
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def msg(self, line: str) -> None:
         with self._writing, suppress(OSError, ValueError, OutputFailed):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            stream = self._stream or sys.stderr
+            stream.write(line + "\n")
+            stream.flush()
 
     debug = info = warning = error = critical = exception = log = msg
 
@@ -293,3 +297,6 @@ def _ended(event: str, error: BaseException | None) -> None:
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return
     structlog.get_logger(part="daemon").critical(event, exc_info=error)
+
+
+_configure(logging.WARNING, None)  # parts that are used without the daemon: never structlog's own way, which shows all

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from mailassist.mail.message import Address
 from mailassist.store import audit, backup, links, schema
 from mailassist.store.database import Store
+from mailassist.store.forgotten_team import TeamRemoved, forget_team
 from mailassist.store.index import IndexRow
 
 _ADDRESS = re.compile(rb"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
@@ -34,6 +35,7 @@ class Removed:
     conversations: int = 0
     replies: int = 0  # outbox rows that were done
     kept_replies: tuple[tuple[int, str, str], ...] = ()  # (outbox id, state, subject) of replies not through yet
+    team: TeamRemoved = field(default_factory=TeamRemoved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,9 @@ class _Removal:
         """Remove, and count."""
         audit.forget_texts(self._connection, self._names)
         ids, related = self._messages()
+        messages = len(ids)
+        team = forget_team(self._connection, self._spellings, self._names, ids)
+        ids |= team.message_ids
         texts = self._texts(ids)
         drafts = self._delete(
             schema.drafts,
@@ -131,7 +136,7 @@ class _Removal:
         done = self._delete(schema.outbox, replies - {row[0] for row in kept})
         conversations = self._conversations(ids | related)
         links.drop_unused(self._connection)
-        return Removed(len(ids), texts, drafts, conversations, done, kept)
+        return Removed(messages, texts, drafts, conversations, done, kept, team)
 
     def _messages(self) -> tuple[set[str], set[str]]:
         """Remove index rows; the Message-IDs removed, and those that they refer to."""
