@@ -50,6 +50,7 @@ def _minute(text: str) -> int | None:
 
 Zone = Annotated[str, AfterValidator(_checked_zone)]
 Hours = Annotated[str, AfterValidator(_checked_hours)]
+PersonOrGroup = Annotated[str, Field(pattern=r"^@?[^\s@:,]+$")]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -131,9 +132,21 @@ class DaemonSettings(_Section):
     notices: Notices = Notices()
     health: str = "127.0.0.1:9464"  # host:port on this machine, or the path of a Unix socket; empty: none
     review_socket: Path | None = None  # where reviewers on this machine reach the queue
+    review_group: Annotated[str, Field(min_length=1)] = "mailassist"  # whose members may connect to it
     log_content: bool = False  # subjects and addresses in the log, for a while and on purpose
     first_start_days: Annotated[float, Field(ge=0, le=3650)] = 0.0  # mail from before the first start that is drafted
     keep_prompts: bool = False  # for the retention time of the mailbox
+
+
+class TeamRoles(_Section):
+    """`[team.roles]`: what people on the daemon's machine may do. Users of the system, `@group` for all of a group.
+
+    A role includes the ones before it; who is named nowhere gets in nowhere.
+    """
+
+    see: list[PersonOrGroup] = []
+    draft: list[PersonOrGroup] = []
+    approve: list[PersonOrGroup] = []
 
 
 class TeamSettings(_Section):
@@ -145,3 +158,4 @@ class TeamSettings(_Section):
     claim_minutes: Annotated[float, Field(gt=0, le=1440)] = 15.0  # a claim without a sign of life ends
     bulk_limit: Annotated[int, Field(ge=1, le=500)] = 50
     undo_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None  # None: that of the account
+    roles: TeamRoles = TeamRoles()  # for the Unix socket; in PostgreSQL the database's roles say it

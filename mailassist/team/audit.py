@@ -160,17 +160,22 @@ class InboxTrail:
         self,
         action: str,
         *,
+        who: str = "",
         mailbox: str = "",
         case_id: int | None = None,
         written: str = "",
         sent: str = "",
         details: Mapping[str, object] = _NOTHING,
     ) -> int:
-        """Add an entry to be sealed, and commit it; 0, since it has no number yet. Raises StoreError."""
+        """Add an entry to be sealed, and commit it; 0, since it has no number yet. Raises StoreError.
+
+        `who` is what PostgreSQL says, whatever is told here.
+        """
         with self._store.write() as connection:
             self.record_in(
-                connection, action, mailbox=mailbox, case_id=case_id, written=written, sent=sent, details=details
-            )
+                connection, action, who=who, mailbox=mailbox, case_id=case_id, written=written, sent=sent,
+                details=details,
+            )  # fmt: skip
         return 0
 
     def record_in(
@@ -178,6 +183,7 @@ class InboxTrail:
         connection: sa.Connection,
         action: str,
         *,
+        who: str = "",
         mailbox: str = "",
         case_id: int | None = None,
         written: str = "",
@@ -187,7 +193,7 @@ class InboxTrail:
         """As `record`, in a transaction of `Store.write`."""
         values = {
             "at": self._now(),
-            "who": sa.literal_column("session_user") if connection.dialect.name == "postgresql" else "",
+            "who": sa.literal_column("session_user") if connection.dialect.name == "postgresql" else who,
             "action": table.storable(action),
             "mailbox": table.storable(mailbox),
             "case_id": case_id,
