@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from servers import dovecot as dovecot_server
 from servers import gmail
+from servers import postgres as postgres_server
 from servers import pymap_server as pymap_servers
 from servers import smtp as smtp_servers
 from servers.model_api import model_server
 from skipping import unavailable
+
+from mailassist.store.database import Store
 
 __all__ = ["model_server"]  # a fixture
 
@@ -68,3 +72,37 @@ def gmail_server() -> Iterator[gmail.GmailServer]:
     """A server with Gmail's ways: `deliver`, `file_sent`, `messages`, `commands`, and where it is."""
     with gmail.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Postgres]:
+    """A real PostgreSQL on loopback; `postgres.database()` gives a fresh database, `postgres.role()` a fresh role.
+
+    Nothing is synced to disk: a test that restarts it takes one of its own (`servers.postgres.running(fast=False)`).
+    """
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres_server.running())
+        except postgres_server.CannotStart as error:
+            unavailable(str(error))
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    """Opens the test's store, once more with each call: in SQLite and in PostgreSQL."""
+    opened: list[Store] = []
+    database: list[postgres_server.Database] = []
+
+    def another() -> Store:
+        if request.param == "sqlite":
+            opened.append(Store(tmp_path / "store.sqlite"))
+        else:
+            if not database:
+                database.append(request.getfixturevalue("postgres").database(postgres_server.with_tables))
+            opened.append(Store.on_postgres(database[0].url()))
+        return opened[-1]
+
+    yield another
+    for store in opened:
+        store.close()

@@ -10,6 +10,7 @@ need gnome-keyring-daemon gnome-keyring
 need dbus-run-session dbus-daemon
 need tmux tmux
 need openssl openssl
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
 
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -17,6 +18,10 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
+# The tests start a PostgreSQL of their own: the package is not to start one.
+mkdir -p /etc/postgresql-common
+grep -qs create_main_cluster /etc/postgresql-common/createcluster.conf ||
+    echo 'create_main_cluster = false' >>/etc/postgresql-common/createcluster.conf
 # A failed installation is told by the tests that need the server, by name.
 apt-get update -qq || true
 # shellcheck disable=SC2086

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets as random_source
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from mailassist.store.database import Store
+from mailassist.store.dialect import put, serialise
 from mailassist.store.schema import conversations
 
 
@@ -23,26 +23,20 @@ def delimiter(store: Store, account: str, conversation: str) -> str:
     """
     mine = (conversations.c.account == account) & (conversations.c.conversation == conversation)
     with store.write() as connection:
+        serialise(connection, "delimiter", account)
         found = connection.scalar(sa.select(conversations.c.delimiter).where(mine))
         if found:
             return str(found)
         drawn = draw_delimiter()
-        connection.execute(
-            insert(conversations)
-            .values(account=account, conversation=conversation, delimiter=drawn)
-            .on_conflict_do_update(index_elements=["account", "conversation"], set_={"delimiter": drawn})
-        )
+        put(connection, conversations, {"account": account, "conversation": conversation, "delimiter": drawn})
         return drawn
 
 
 def skip(store: Store, account: str, conversation: str, message_id: str) -> None:
     """Take a conversation off the list until something newer than `message_id` comes; "" puts it back."""
     with store.write() as connection:
-        connection.execute(
-            insert(conversations)
-            .values(account=account, conversation=conversation, skipped_at_message=message_id)
-            .on_conflict_do_update(index_elements=["account", "conversation"], set_={"skipped_at_message": message_id})
-        )
+        values = {"account": account, "conversation": conversation, "skipped_at_message": message_id}
+        put(connection, conversations, values)
 
 
 def skipped(store: Store, account: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from mailassist.errors import DeliveryError
 from mailassist.store import schema, versions
 from mailassist.store.database import Store
+from mailassist.store.dialect import serialise
 
 _drafts = schema.drafts
 
@@ -107,7 +108,8 @@ def save_text(
     """
     values = {"text": text, "written_by": written_by, "changed_at": now, **about}
     with store.write() as connection:
-        found = connection.execute(sa.select(*_COLUMNS).where(*_key(account, answers))).first()
+        serialise(connection, "replies", account)
+        found = connection.execute(sa.select(*_COLUMNS).where(*_key(account, answers)).with_for_update()).first()
         if found is None:
             fresh = {
                 "account": account,

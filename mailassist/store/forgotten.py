@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from mailassist.mail.message import Address
 from mailassist.store import audit, backup, links, schema
 from mailassist.store.database import Store
+from mailassist.store.dialect import is_postgres, put, serialise
 from mailassist.store.forgotten_team import TeamRemoved, forget_team
 from mailassist.store.index import IndexRow
 
@@ -80,10 +81,13 @@ def forget(store: Store, address: str, *, now: float) -> Removed:
     """
     key = store.key()
     with store.write() as connection:
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        if is_postgres(connection):
+            serialise(connection, "index")  # no message may come in that a dropped link would have joined
+        else:
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
         removed = _Removal(connection, _spellings(address)).run()
         values = {"address_hash": _hash(key, address), "until": now}
-        connection.execute(schema.forgotten.insert().prefix_with("OR REPLACE").values(**values))
+        put(connection, schema.forgotten, values)
     if store.path is not None:
         backup.remove(store.path)
     store.compact()
@@ -179,13 +183,21 @@ class _Removal:
 
     def _matching(self, table: sa.Table, names: tuple[str, ...]) -> set[int]:
         """Ids of rows in which one of the columns contains the address as a whole."""
-        columns = [sa.cast(table.c[name], sa.Text) for name in names]
-        near = sa.or_(
-            *(sa.func.instr(sa.func.lower(column), spelling) > 0 for column in columns for spelling in self._spellings)
-        )
+        near = sa.or_(*(self._near(table.c[name], spelling) for name in names for spelling in self._spellings))
         raw = [table.c[name] for name in names]
         found = self._connection.execute(sa.select(table.c.id, *raw).where(near))
         return {row[0] for row in found if any(self._names(value) for value in row[1:])}
+
+    def _near(self, column: sa.Column[Any], spelling: str) -> sa.ColumnElement[bool]:
+        """Whether the column contains the spelling, in any case: a first, quick look in the database."""
+        if not is_postgres(self._connection):
+            return sa.func.instr(sa.func.lower(sa.cast(column, sa.Text)), spelling) > 0
+        if isinstance(column.type, sa.LargeBinary):  # as text in ASCII, each other byte as \ and three octal digits
+            octal = "".join(
+                chr(one) if one < 128 else f"\\{one:03o}" for one in spelling.encode().replace(b"\\", b"\\\\")
+            )
+            return sa.func.strpos(sa.func.lower(sa.func.encode(column, "escape")), octal) > 0
+        return sa.func.strpos(sa.func.lower(column), spelling) > 0
 
     def _names(self, value: str | bytes) -> bool:
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -6,7 +6,6 @@ they are.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from mailassist.store import links
 from mailassist.store.database import Store
+from mailassist.store.dialect import among, put, put_rows, serialise
 from mailassist.store.schema import folders, messages
 
 
@@ -57,9 +57,7 @@ class Cursor:
 
 
 _COLUMNS = [messages.c[name] for name in IndexRow._fields if name != "headers"]
-_INSERT = "INSERT OR REPLACE INTO messages ({}) VALUES ({})".format(
-    ", ".join(IndexRow._fields), ", ".join("?" * len(IndexRow._fields))
-)
+_KEY = ("account", "folder", "uidvalidity", "uid")
 
 
 def cursors(store: Store, account: str) -> dict[str, Cursor]:
@@ -83,16 +81,18 @@ def save(store: Store, account: str, cursor: Cursor, rows: Sequence[IndexRow] = 
     Rows need no `conversation`; it is given here. Raises StoreError.
     """
     with store.write() as connection:
+        serialise(connection, "index", account)
         if rows:
             numbers = links.assign(connection, account, [_linked(row) for row in rows])
             given = [row._replace(conversation=number) for row, number in zip(rows, numbers, strict=True)]
-            connection.exec_driver_sql(_INSERT, given)
+            put_rows(connection, messages, IndexRow._fields, given, _KEY)
         _put(connection, account, cursor)
 
 
 def start_folder(store: Store, account: str, cursor: Cursor) -> None:
     """Forget what was indexed of a folder (new, or its UIDVALIDITY changed) and begin with `cursor`."""
     with store.write() as connection:
+        serialise(connection, "index", account)
         connection.execute(messages.delete().where(*_in_folder(account, cursor.folder)))
         _put(connection, account, cursor)
 
@@ -103,6 +103,7 @@ def drop_folders(store: Store, account: str, kept: Collection[str]) -> None:
     if not gone:
         return
     with store.write() as connection:
+        serialise(connection, "index", account)
         for name in gone:
             connection.execute(messages.delete().where(*_in_folder(account, name)))
             connection.execute(folders.delete().where(folders.c.account == account, folders.c.folder == name))
@@ -129,20 +130,23 @@ def recent_flags(store: Store, account: str, folder: str, since: float, most: in
 
 def change_flags(store: Store, account: str, folder: str, changed: Mapping[int, tuple[str, str]]) -> None:
     """Write new (flags, labels) of messages, by UID."""
-    rows = [(flags, labels, account, folder, uid) for uid, (flags, labels) in changed.items()]
+    rows = [{"one": uid, "flags": flags, "labels": labels} for uid, (flags, labels) in changed.items()]
     if rows:
-        query = "UPDATE messages SET flags = ?, labels = ? WHERE account = ? AND folder = ? AND uid = ?"
+        one = messages.update().where(*_in_folder(account, folder), messages.c.uid == sa.bindparam("one"))
         with store.write() as connection:
-            connection.exec_driver_sql(query, rows)
+            serialise(connection, "index", account)
+            connection.execute(one.values(flags=sa.bindparam("flags"), labels=sa.bindparam("labels")), rows)
 
 
 def remove(store: Store, account: str, folder: str, gone: Iterable[int]) -> int:
     """Forget messages that were expunged; how many there were."""
-    rows = [(account, folder, uid) for uid in gone]
-    if rows:
+    numbers = [*gone]
+    if numbers:
         with store.write() as connection:
-            connection.exec_driver_sql("DELETE FROM messages WHERE account = ? AND folder = ? AND uid = ?", rows)
-    return len(rows)
+            serialise(connection, "index", account)
+            mine = *_in_folder(account, folder), among(connection, messages.c.uid, numbers)
+            connection.execute(messages.delete().where(*mine))
+    return len(numbers)
 
 
 def conversation_of(store: Store, account: str, message_id: str) -> list[IndexRow]:
@@ -169,11 +173,9 @@ def active_conversations(store: Store, account: str, since: float) -> dict[int, 
 
 def headers_of(store: Store, account: str, message_ids: Collection[str]) -> dict[str, bytes]:
     """The stored header fields of messages, by Message-ID."""
-    query = (
-        "SELECT message_id, headers FROM messages WHERE account = ? AND message_id IN (SELECT value FROM json_each(?))"
-    )
+    query = sa.select(messages.c.message_id, messages.c.headers).where(messages.c.account == account)
     with store.read() as connection:
-        rows = connection.exec_driver_sql(query, (account, json.dumps(list(message_ids))))
+        rows = connection.execute(query.where(among(connection, messages.c.message_id, message_ids)))
         return {message_id: bytes(headers) for message_id, headers in rows}
 
 
@@ -224,7 +226,7 @@ def _put(connection: sa.Connection, account: str, cursor: Cursor) -> None:
         "message_count": cursor.message_count,
         "synced_at": cursor.synced_at,
     }
-    connection.execute(folders.insert().prefix_with("OR REPLACE").values(**values))
+    put(connection, folders, values)
 
 
 def _cursor(row: sa.Row[tuple[object, ...]]) -> Cursor:

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from mailassist.errors import BudgetReached, StoreError
 from mailassist.store.database import Store
+from mailassist.store.dialect import serialise
 from mailassist.store.schema import ledger
 
 THIS_MACHINE = "this machine"
@@ -77,17 +78,30 @@ class Entry:
         return self.sent and not is_this_machine(self.host)
 
 
-def reserve(store: Store, call: Call, bound: Spent, *, now: float, daily_budget: float | None, day: float) -> int:
+def reserve(
+    store: Store,
+    call: Call,
+    bound: Spent,
+    *,
+    now: float,
+    daily_budget: float | None,
+    day: float,
+    account_budget: float | None = None,
+) -> int:
     """Commit `call` with its upper bound and return its number, to be settled.
 
     `day`: when the user's day began (`day_start`). Raises BudgetReached, with nothing written, when the day's calls and
-    this one could come to more than `daily_budget` US dollars; one transaction, so two processes cannot both take what
-    is left. Calls that cost nothing are never refused.
+    this one could come to more than `daily_budget` US dollars, or those of the call's account to more than
+    `account_budget`; one transaction, so two processes cannot both take what is left. Calls that cost nothing are never
+    refused.
     """
     with store.write() as connection:
-        spent = _total(connection, day)
-        if daily_budget is not None and bound.cost > 0 and spent + bound.cost > daily_budget:
-            raise _reached(daily_budget, spent, bound.cost)
+        serialise(connection, "ledger")
+        if bound.cost > 0:
+            if daily_budget is not None:
+                _check(daily_budget, _total(connection, day), bound.cost, "")
+            if account_budget is not None:
+                _check(account_budget, _total(connection, day, call.account), bound.cost, call.account)
         row = {"at": now, "state": "reserved", **_of_call(call), **_of_spent(bound), "estimated": True}
         return int(connection.execute(ledger.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
 
@@ -182,15 +196,22 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def _total(connection: sa.Connection, since: float) -> float:
-    return float(connection.scalar(sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= since)) or 0.0)
+def _total(connection: sa.Connection, since: float, account: str | None = None) -> float:
+    query = sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= since)
+    if account is not None:
+        query = query.where(ledger.c.account == account)
+    return float(connection.scalar(query) or 0.0)
 
 
-def _reached(daily_budget: float, spent: float, bound: float) -> BudgetReached:
-    return BudgetReached(
-        f"Today's budget of ${daily_budget:.2f} does not allow this call: ${spent:.4f} is spent or reserved, and it "
-        f"can cost up to ${bound:.4f}; it was not made",
-        cure="Raise model.daily_budget, lower model.context_tokens, wait until tomorrow, or use a local model.",
+def _check(budget: float, spent: float, bound: float, account: str) -> None:
+    """Raises BudgetReached where a call of up to `bound` is too much; `account`: whose budget it is, "": of all."""
+    if spent + bound <= budget:
+        return
+    setting = f"accounts.{account}.team.daily_budget" if account else "model.daily_budget"
+    raise BudgetReached(
+        f"Today's budget of ${budget:.2f}{f' for {account}' * bool(account)} does not allow this call: ${spent:.4f} is "
+        f"spent or reserved, and it can cost up to ${bound:.4f}; it was not made",
+        cure=f"Raise {setting}, lower model.context_tokens, wait until tomorrow, or use a local model.",
     )
 
 

@@ -9,7 +9,6 @@ conversation, which one query finds; what is a conversation is decided from its 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from hashlib import blake2b
 import sqlalchemy as sa
 
 from mailassist.store import schema
+from mailassist.store.dialect import among, is_postgres, put, put_rows, serialise
 
 _NEXT = "next conversation"
 _MOST_REFERENCES = 500  # of a message: the first ones and the last; more is not somebody's conversation
@@ -35,6 +35,7 @@ class Linked:
 
 def assign(connection: sa.Connection, account: str, batch: Sequence[Linked]) -> list[int]:
     """The conversation of each message of `batch`; merges conversations that turn out to be one."""
+    serialise(connection, "index", account)
     carried = [_links(account, message) for message in batch]
     known = _conversations_of(connection, {link for links in carried for link in links})
     sets = _Sets(known)
@@ -109,9 +110,9 @@ def _some(references: Sequence[str]) -> Sequence[str]:
 
 
 def _conversations_of(connection: sa.Connection, links: Iterable[int]) -> dict[int, int]:
-    query = "SELECT link, conversation FROM links WHERE link IN (SELECT value FROM json_each(?))"
-    rows = connection.exec_driver_sql(query, (json.dumps(list(links)),))
-    return {row[0]: row[1] for row in rows}
+    table = schema.links
+    query = sa.select(table.c.link, table.c.conversation)
+    return {row[0]: row[1] for row in connection.execute(query.where(among(connection, table.c.link, [*links])))}
 
 
 def _numbers(
@@ -123,19 +124,20 @@ def _numbers(
         numbers[root] = _merged(connection, account, there, known) if len(there) > 1 else there[0]
     fresh = [root for root in dict.fromkeys(map(sets.find, places)) if root not in numbers]
     if fresh:
-        first = _reserve(connection, len(fresh))
-        numbers.update((root, first + offset) for offset, root in enumerate(fresh))
+        numbers.update(zip(fresh, _reserve(connection, len(fresh)), strict=True))
     return numbers
 
 
-def _reserve(connection: sa.Connection, count: int) -> int:
-    """The first of `count` numbers that no conversation ever had."""
+def _reserve(connection: sa.Connection, count: int) -> Sequence[int]:
+    """`count` numbers that no conversation ever had."""
     facts = schema.facts
+    if is_postgres(connection):  # a sequence: accounts do not wait for each other
+        each = sa.func.generate_series(1, count).table_valued("number")
+        return connection.scalars(sa.select(schema.conversation_numbers.next_value()).select_from(each)).all()
     found = connection.scalar(sa.select(facts.c.value).where(facts.c.name == _NEXT))
     first = int(found) if found else 1
-    value = {"name": _NEXT, "value": str(first + count).encode()}
-    connection.execute(facts.insert().prefix_with("OR REPLACE").values(**value))
-    return first
+    put(connection, facts, {"name": _NEXT, "value": str(first + count).encode()})
+    return range(first, first + count)
 
 
 def _merged(connection: sa.Connection, account: str, there: list[int], known: dict[int, int]) -> int:
@@ -163,5 +165,4 @@ def _keep(connection: sa.Connection, found: Iterable[tuple[list[int], int]], kno
 
 
 def _write(connection: sa.Connection, rows: list[tuple[int, int]]) -> None:
-    if rows:
-        connection.exec_driver_sql("INSERT OR REPLACE INTO links (link, conversation) VALUES (?, ?)", rows)
+    put_rows(connection, schema.links, ("link", "conversation"), rows, key=("link",))

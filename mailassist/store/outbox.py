@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from mailassist.errors import DeliveryError
 from mailassist.store import schema, versions
 from mailassist.store.database import Store
+from mailassist.store.dialect import serialise
 
 _outbox = schema.outbox
 WORKABLE = ("approved", "sending", "sent", "filed", "unknown")  # states in which something is left to do
@@ -80,6 +81,7 @@ def insert(store: Store, values: Mapping[str, Any], *, now: float) -> int:
     AnotherReply while a different reply to that message is open; StoreError.
     """
     with store.write() as connection:
+        serialise(connection, "replies", values["account"])
         same = _outbox.c.account == values["account"], _outbox.c.answers == values["answers"]
         rows = connection.execute(sa.select(*_COLUMNS).where(*same, _outbox.c.state.not_in(("cancelled", "refused"))))
         for row in map(_row, rows):
@@ -150,7 +152,12 @@ def lease(
             if row.leased_until > now and row.owner != "" and alive(row.owner):
                 continue
             held = {"fence": row.fence + 1, "leased_until": now + seconds, "owner": owner}
-            connection.execute(_outbox.update().where(_outbox.c.id == row.id).values(**held))
+            same = (
+                _outbox.c.id == row.id, _outbox.c.fence == row.fence, _outbox.c.state == row.state,
+                _outbox.c.leased_until == row.leased_until,
+            )  # fmt: skip
+            if connection.execute(_outbox.update().where(*same).values(**held)).rowcount != 1:
+                continue  # on PostgreSQL another process was quicker
             return _row(connection.execute(sa.select(*_COLUMNS).where(_outbox.c.id == row.id)).one())
     return None
 
@@ -164,6 +171,7 @@ def advance(store: Store, row: OutboxRow, *, now: float, **changes: Any) -> Outb
 def return_text(store: Store, row: OutboxRow, *, now: float, **changes: Any) -> OutboxRow:
     """`advance`, and give the approved text back to the drafts in the same transaction."""
     with store.write() as connection:
+        serialise(connection, "replies", row.account)
         changed = _advance(connection, row, now, changes)
         _give_back(connection, row, now)
         return changed
@@ -184,12 +192,11 @@ def record_sent(store: Store, row: OutboxRow, *, now: float, **changes: Any) -> 
 
 def decide(store: Store, row_id: int, states: tuple[str, ...], *, now: float, give_back: bool, **changes: Any) -> bool:
     """A person's decision about a row in one of `states` that nobody works on; False when it is not in them."""
+    mine = _outbox.c.id == row_id, _outbox.c.state.in_(states), _outbox.c.leased_until <= now
     with store.write() as connection:
-        found = connection.execute(
-            sa.select(*_COLUMNS).where(
-                _outbox.c.id == row_id, _outbox.c.state.in_(states), _outbox.c.leased_until <= now
-            )
-        ).first()
+        account = connection.scalar(sa.select(_outbox.c.account).where(_outbox.c.id == row_id))
+        serialise(connection, "replies", account or "")
+        found = connection.execute(sa.select(*_COLUMNS).where(*mine).with_for_update()).first()
         if found is None:
             return False
         row = _row(found)
@@ -228,7 +235,7 @@ def _give_back(connection: sa.Connection, row: OutboxRow, now: float) -> None:
     """
     drafts = schema.drafts
     mine = drafts.c.account == row.account, drafts.c.answers == row.answers
-    found = connection.execute(sa.select(drafts).where(*mine)).first()
+    found = connection.execute(sa.select(drafts).where(*mine).with_for_update()).first()
     if found is None:
         again = {"account": row.account, "answers": row.answers, "conversation": row.conversation, "text": row.text}
         fresh = {"written_by": "person", "state": "kept", "created_at": now, "changed_at": now}

@@ -1,9 +1,10 @@
 """The tables. Times are seconds since 1970 (UTC, float); ids of mail are msg-ids with angle brackets.
 
-`SCHEMA_VERSION` is kept in SQLite's user_version; a file written by a newer mailassist is refused.
+What changes here is a new revision in `migrations/`; a database at an older one is upgraded, at a newer one refused.
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -11,15 +12,21 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+REVISION = 2  # the newest in migrations/; SQLite's user_version is one more: schema 1 had none
 
 metadata = MetaData()
+
+Number = BigInteger().with_variant(Integer, "sqlite")  # 64 bits; only INTEGER counts up by itself in SQLite
+
+# Numbers of conversations on PostgreSQL; on SQLite a fact counts them.
+conversation_numbers = Sequence("conversation_numbers", metadata=metadata)
 
 # Small facts of this store: the HMAC key, what was learnt of a server.
 facts = Table("facts", metadata, Column("name", String, primary_key=True), Column("value", LargeBinary, nullable=False))
@@ -32,11 +39,11 @@ folders = Table(
     Column("account", String, primary_key=True),
     Column("folder", String, primary_key=True),
     Column("role", String, nullable=False),
-    Column("uidvalidity", Integer, nullable=False),
-    Column("highest_uid", Integer, nullable=False, default=0),
-    Column("lowest_uid", Integer, nullable=False, default=0),
+    Column("uidvalidity", Number, nullable=False),
+    Column("highest_uid", Number, nullable=False, default=0),
+    Column("lowest_uid", Number, nullable=False, default=0),
     Column("complete", Boolean, nullable=False, default=False),  # the backfill has reached the age limit
-    Column("message_count", Integer, nullable=False, default=0),  # EXISTS then: tells whether something was expunged
+    Column("message_count", Number, nullable=False, default=0),  # EXISTS then: tells whether something was expunged
     Column("synced_at", Float),
 )
 
@@ -44,25 +51,23 @@ folders = Table(
 messages = Table(
     "messages",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("account", String, nullable=False),
     Column("folder", String, nullable=False),
-    Column("uidvalidity", Integer, nullable=False),
-    Column("uid", Integer, nullable=False),
+    Column("uidvalidity", Number, nullable=False),
+    Column("uid", Number, nullable=False),
     Column("message_id", String, nullable=False),
     Column("in_reply_to", Text, nullable=False, default=""),  # msg-ids, one space between
     Column("reference_ids", Text, nullable=False, default=""),
     Column("thread_id", String, nullable=False, default=""),  # the server's: X-GM-THRID, THREADID
-    Column(
-        "conversation", Integer, nullable=False
-    ),  # ours: equal for all that may belong together (see store/links.py)
+    Column("conversation", Number, nullable=False),  # ours: equal for all that may belong together (see store/links.py)
     Column("subject", Text, nullable=False, default=""),
     Column("sender_name", Text, nullable=False, default=""),  # From, decoded
     Column("sender_address", Text, nullable=False, default=""),
     Column("recipients", Text, nullable=False, default=""),  # addresses of To and Cc, lower case, one space between
     Column("date", Float, nullable=False),  # Date, else INTERNALDATE
     Column("received", Float, nullable=False),  # INTERNALDATE, else Date
-    Column("size", Integer, nullable=False, default=0),
+    Column("size", Number, nullable=False, default=0),
     Column("flags", String, nullable=False, default=""),  # IMAP flags, sorted, one space between
     Column("labels", Text, nullable=False, default=""),  # Gmail's, one a line
     Column("headers", LargeBinary, nullable=False, default=b""),  # as sent, for the decision who waits
@@ -76,8 +81,8 @@ messages = Table(
 links = Table(
     "links",
     metadata,
-    Column("link", Integer, primary_key=True, autoincrement=False),  # a 63-bit hash
-    Column("conversation", Integer, nullable=False),
+    Column("link", Number, primary_key=True, autoincrement=False),  # a 63-bit hash
+    Column("conversation", Number, nullable=False),
 )
 
 # People whose mail up to a moment is not to be indexed again: a keyed hash of the address (`mailassist forget`).
@@ -112,7 +117,7 @@ conversations = Table(
 drafts = Table(
     "drafts",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("account", String, nullable=False),
     Column("answers", String, nullable=False),  # Message-ID of the message answered
     Column("conversation", String, nullable=False, default=""),
@@ -137,26 +142,27 @@ drafts = Table(
     Column("own_id", String, nullable=False, default=""),  # its own header
     Column("fingerprint", String, nullable=False, default=""),  # of its text
     Column("folder", String, nullable=False, default=""),
-    Column("uidvalidity", Integer),
-    Column("uid", Integer),
+    Column("uidvalidity", Number),
+    Column("uid", Number),
     Column("old_own_id", String, nullable=False, default=""),  # the revision that the one on its way replaces
     Column("old_fingerprint", String, nullable=False, default=""),
     Column("old_folder", String, nullable=False, default=""),
-    Column("old_uidvalidity", Integer),
-    Column("old_uid", Integer),
+    Column("old_uidvalidity", Number),
+    Column("old_uid", Number),
     Column("error", Text, nullable=False, default=""),
-    Column("case_id", Integer, unique=True),  # of a team mailbox: its one current draft; see team_schema.py
+    Column("case_id", Number),  # of a team mailbox: its one current draft; see team_schema.py
     Column("placed_for", String, nullable=False, default="", server_default=""),  # what its revision in Drafts answers
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("account", "answers"),
+    Index("drafts_case", "case_id", unique=True),
 )
 
 # Texts of replies that gave way to others: to a model's, to another window's, to a second thought. Never overwritten.
 versions = Table(
     "versions",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("account", String, nullable=False),
     Column("answers", String, nullable=False),
     Column("text", Text, nullable=False),
@@ -170,7 +176,7 @@ versions = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("account", String, nullable=False),
     Column("answers", String, nullable=False),
     Column("conversation", String, nullable=False, default=""),
@@ -196,8 +202,8 @@ outbox = Table(
     Column("data_started", Boolean, nullable=False, default=False),
     Column("filing_started", Boolean, nullable=False, default=False),  # an APPEND to Sent may have happened
     Column("answered_folder", String, nullable=False, default=""),
-    Column("answered_uidvalidity", Integer),
-    Column("answered_uid", Integer),
+    Column("answered_uidvalidity", Number),
+    Column("answered_uid", Number),
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
 )
@@ -206,7 +212,7 @@ outbox = Table(
 ledger = Table(
     "ledger",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("at", Float, nullable=False),
     Column("account", String, nullable=False, default=""),
     Column("mailbox", String, nullable=False, default=""),

@@ -20,9 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from mailassist.store.schema import metadata
-
-Number = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up by itself in SQLite
+from mailassist.store.schema import Number, metadata
 
 # One row a team mailbox: what the watcher last saw, and why nothing is drafted, where that is so.
 mailboxes = Table(

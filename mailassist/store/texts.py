@@ -5,12 +5,12 @@ An empty one stands for a text that was not to be had, so that it is not asked f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
 from mailassist.store.database import Store
+from mailassist.store.dialect import among, put_rows, serialise
 from mailassist.store.schema import texts
 
 
@@ -18,19 +18,18 @@ def put(store: Store, account: str, raw: Mapping[str, bytes], *, until: float) -
     """Keep messages, by Message-ID, until `until` (seconds since 1970)."""
     rows = [(account, message_id, body, until) for message_id, body in raw.items()]
     if rows:
-        query = "INSERT OR REPLACE INTO texts (account, message_id, raw, until) VALUES (?, ?, ?, ?)"
         with store.write() as connection:
-            connection.exec_driver_sql(query, rows)
+            serialise(connection, "texts", account)
+            put_rows(connection, texts, ("account", "message_id", "raw", "until"), rows, key=("account", "message_id"))
 
 
 def get(store: Store, account: str, message_ids: Collection[str], *, now: float) -> dict[str, bytes]:
     """What is kept of these messages, by Message-ID; nothing past its time."""
-    query = (
-        "SELECT message_id, raw FROM texts"
-        " WHERE account = ? AND until > ? AND length(raw) > 0 AND message_id IN (SELECT value FROM json_each(?))"
+    query = sa.select(texts.c.message_id, texts.c.raw).where(
+        texts.c.account == account, texts.c.until > now, sa.func.length(texts.c.raw) > 0
     )
     with store.read() as connection:
-        rows = connection.exec_driver_sql(query, (account, now, json.dumps(list(message_ids))))
+        rows = connection.execute(query.where(among(connection, texts.c.message_id, message_ids)))
         return {message_id: bytes(raw) for message_id, raw in rows}
 
 
@@ -44,11 +43,11 @@ def expire(store: Store, account: str, *, now: float, needed: Collection[str] | 
     """Delete what is past its time, and what is not in `needed` (None: whatever is in time is needed)."""
     mine = texts.c.account == account
     with store.write() as connection:
+        serialise(connection, "texts", account)
         gone = connection.execute(texts.delete().where(mine, texts.c.until <= now)).rowcount
         if needed is not None:
             unneeded = set(connection.scalars(sa.select(texts.c.message_id).where(mine))) - set(needed)
-            rows = [(account, message_id) for message_id in unneeded]
-            if rows:
-                connection.exec_driver_sql("DELETE FROM texts WHERE account = ? AND message_id = ?", rows)
-            gone += len(rows)
+            if unneeded:
+                connection.execute(texts.delete().where(mine, among(connection, texts.c.message_id, unneeded)))
+            gone += len(unneeded)
     return gone

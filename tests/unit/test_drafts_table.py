@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ TO = "<question@test>"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store.sqlite")
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
 
 
 def save(store: Store, text: str, by: str = "person", **more: object) -> drafts.Kept:
@@ -37,8 +38,8 @@ def test_typing_on_makes_no_versions_and_a_model_over_a_person_does(store: Store
     assert replaced(store) == [("Dear Anna", "person"), ("Hello", "model")]
 
 
-def test_of_two_windows_neither_loses_what_it_wrote(tmp_path: Path) -> None:
-    one, two = Store(tmp_path / "s.sqlite"), Store(tmp_path / "s.sqlite")
+def test_of_two_windows_neither_loses_what_it_wrote(open_store: Callable[[], Store]) -> None:
+    one, two = open_store(), open_store()
     first = save(one, "Mine.", base=0)
     assert not first.overtaken
     theirs = save(two, "Theirs.", base=0)
@@ -124,8 +125,9 @@ def test_a_file_of_the_first_schema_keeps_its_drafts(tmp_path: Path) -> None:
     first.close()
     with sqlite3.connect(path) as old:
         old.execute("DROP TABLE versions")
+        old.execute("DROP INDEX drafts_case")
         old.execute("ALTER TABLE drafts ADD COLUMN previous TEXT NOT NULL DEFAULT 'Before'")
-        for column in ("version", "reply_all"):
+        for column in ("version", "reply_all", "case_id"):
             old.execute(f"ALTER TABLE drafts DROP COLUMN {column}")
         old.execute("PRAGMA user_version = 1")
     store = Store(path)

@@ -1,8 +1,8 @@
 """The ledger: reserved before, settled after, summed up by the user's day."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,14 +33,15 @@ def spent(cost: float, **values: object) -> Spent:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "store.sqlite")
-    yield opened
-    opened.close()
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
 
 
-def book(store: Store, cost: float, *, budget: float | None = 1.0, now: float = NOON, call: Call = CALL) -> int:
-    return reserve(store, call, spent(cost), now=now, daily_budget=budget, day=day_start(now, UTC))
+def book(
+    store: Store, cost: float, *, budget: float | None = 1.0, now: float = NOON, call: Call = CALL, **more: float
+) -> int:
+    day = day_start(now, UTC)
+    return reserve(store, call, spent(cost), now=now, daily_budget=budget, day=day, **more)
 
 
 def test_a_call_is_in_the_ledger_before_it_is_made_and_settled_after(store: Store) -> None:
@@ -53,15 +54,16 @@ def test_a_call_is_in_the_ledger_before_it_is_made_and_settled_after(store: Stor
     assert (after.account, after.mailbox, after.host) == ("work", "ann@example.org", "api.openai.com")
 
 
-def test_a_call_that_crashed_stays_visible_and_counts_with_its_upper_bound(store: Store, tmp_path: Path) -> None:
+def test_a_call_that_crashed_stays_visible_and_counts_with_its_upper_bound(
+    store: Store, open_store: Callable[[], Store]
+) -> None:
     book(store, 0.7)
     store.close()
-    again = Store(tmp_path / "store.sqlite")
+    again = open_store()
     assert [entry.state for entry in entries(again)] == ["reserved"]
     assert spent_since(again, day_start(NOON, UTC)) == pytest.approx(0.7)
     with pytest.raises(BudgetReached):
         book(again, 0.4)
-    again.close()
 
 
 def test_the_daily_budget_stops_a_call_before_anything_is_written(store: Store) -> None:
@@ -71,6 +73,31 @@ def test_the_daily_budget_stops_a_call_before_anything_is_written(store: Store) 
     assert "model.daily_budget" in caught.value.cure
     assert len(entries(store)) == 1
     book(store, 0.1)  # exactly up to the limit
+
+
+def test_an_accounts_own_budget_stops_its_calls_and_no_others(store: Store) -> None:
+    book(store, 0.3, account_budget=0.4)
+    with pytest.raises(BudgetReached, match=r"\$0\.40 for work .*accounts\.work\.team\.daily_budget"):
+        book(store, 0.2, account_budget=0.4)
+    book(store, 0.2, account_budget=0.4, call=Call("home", "a@example.net", "gpt-4o", "api.openai.com", 1))
+    assert [entry.account for entry in entries(store)] == ["work", "home"]
+
+
+def test_two_processes_do_not_take_the_same_rest_of_the_budget(open_store: Callable[[], Store]) -> None:
+    stores = [open_store() for _ in range(4)]
+
+    def tried(store: Store) -> int:
+        taken = 0
+        for _ in range(10):
+            try:
+                book(store, 0.1)
+            except BudgetReached:
+                continue
+            taken += 1
+        return taken
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(tried, stores)) == 10
 
 
 def test_calls_that_cost_nothing_are_never_stopped(store: Store) -> None:
