@@ -14,6 +14,7 @@ from hypothesis import settings
 from servers import dovecot as dovecot_server
 from servers import gmail
 from servers import postgres as postgres_server
+from servers import exchange, gmail
 from servers import pymap_server as pymap_servers
 from servers import smtp as smtp_servers
 from servers.model_api import model_server
@@ -106,3 +107,8 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
     yield another
     for store in opened:
         store.close()
+@pytest.fixture
+def exchange_server() -> Iterator[exchange.ExchangeServer]:
+    """A server with Exchange's ways: `deliver`, `send`, `throttle`, `folders`, `commands`, and where it is."""
+    with exchange.running() as server:
+        yield server

@@ -89,6 +89,13 @@ def items(names: Iterable[str]) -> Argument:
     return Argument(b"(%s)" % b" ".join(keyword(name) for name in names))
 
 
+def group(*parts: Argument) -> Argument:
+    """The parts in parentheses. Raises UnsafeArgument for a literal, which cannot stand in the middle of one."""
+    if any(not isinstance(part, Argument) for part in parts):
+        raise UnsafeArgument("A literal cannot be part of a group")
+    return Argument(b"(%s)" % b" ".join(parts))
+
+
 def flags(names: Iterable[str]) -> Argument:
     """A parenthesised list of flags. Raises UnsafeArgument."""
     for name in (names := list(names)):

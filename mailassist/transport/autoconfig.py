@@ -23,6 +23,7 @@ from mailassist.config import LoginMethod, Security, ServerSettings
 Fetch = Callable[[str], bytes | None]
 LookUpMx = Callable[[str], list[str]]
 
+DEFAULT_CONNECTIONS = 10  # what Dovecot gives a user at one address, unless it is told otherwise
 _MAX_DOCUMENT = 256 * 1024
 _SECURITY: dict[str, Security] = {"SSL": "tls", "STARTTLS": "starttls"}
 _METHODS: dict[str, LoginMethod] = {
@@ -81,6 +82,17 @@ def advice_for_host(host: str) -> str:
         if host.casefold() in (entry["imap"]["host"], entry["smtp"]["host"]) and host != "127.0.0.1":
             return str(entry["advice"])
     return ""
+
+
+def connection_limit(host: str) -> int:
+    """How many IMAP connections the provider that owns `host` lets one account have, all its programs together.
+
+    DEFAULT_CONNECTIONS when unknown.
+    """
+    for entry in _table().values():
+        if host.casefold() == entry["imap"]["host"] and "connections" in entry:
+            return int(entry["connections"])
+    return DEFAULT_CONNECTIONS
 
 
 def parse_config(document: bytes, address: str, origin: str) -> Proposal | None:

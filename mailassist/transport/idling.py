@@ -18,12 +18,13 @@ _BYE = re.compile(rb"\* BYE", re.IGNORECASE)
 class Idling:
     """IDLE in the folder that is open. Whoever begins it ends it, or leaves the connection."""
 
-    __slots__ = ("_session", "_tag", "untagged")
+    __slots__ = ("_ended", "_session", "_tag", "untagged")
 
     def __init__(self, session: Session) -> None:
         """Nothing is sent before `begin`."""
         self._session = session
         self._tag = b""
+        self._ended = False  # by the server
         # What came since the last command and before the server's go-ahead, then what came up to the end.
         self.untagged: dict[str, list[bytes]] = {}
 
@@ -47,7 +48,7 @@ class Idling:
             if not session._imap.reader.ready(seconds):
                 return None
             line: bytes = session._imap._get_line()
-            _refuse_bye(line)
+            self._note(line)
             return line
 
     def lines_there(self) -> list[bytes]:
@@ -56,8 +57,13 @@ class Idling:
         with session._connection_errors():
             lines: list[bytes] = session._imap.reader.there()
             for line in lines:
-                _refuse_bye(line)
+                self._note(line)
         return lines
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server has ended IDLE by itself."""
+        return self._ended
 
     def end(self) -> None:
         """DONE, and read up to the end of IDLE. Raises BrokenConnection, ConnectionFailed when no answer comes."""
@@ -66,11 +72,18 @@ class Idling:
         with session._connection_errors():
             imap.sock.settimeout(session.settings.read_timeout)
             imap.untagged_responses.clear()
-            imap.send(b"DONE\r\n")
-            while imap.tagged_commands[self._tag] is None:
-                session._next_response()
+            session._begin_answer()
+            if not self._ended:
+                imap.send(b"DONE\r\n")
+                while imap.tagged_commands[self._tag] is None:
+                    session._next_response()
             imap.tagged_commands.pop(self._tag)
             self.untagged = dict(imap.untagged_responses)
+
+    def _note(self, line: bytes) -> None:
+        if _BYE.match(line):
+            raise imaplib.IMAP4.abort(line[6:].decode("utf-8", "replace"))
+        self._ended = self._ended or line.startswith(self._tag + b" ")
 
     def has_news(self) -> bool:
         """Whether `untagged` tells of a change in the open folder."""
@@ -86,8 +99,3 @@ def idling(session: Session) -> Iterator[Idling]:
     yield one
     one.end()
     session.news = session.news or one.has_news()
-
-
-def _refuse_bye(line: bytes) -> None:
-    if _BYE.match(line):
-        raise imaplib.IMAP4.abort(line[6:].decode("utf-8", "replace"))

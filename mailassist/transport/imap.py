@@ -89,6 +89,31 @@ class ImapSource:
             else:
                 return
 
+    def on_session(self, read: Callable[[Session], Result]) -> Result:
+        """Do `read` once, in the connection that there is (else a new one): for what watches it."""
+        return self._read(read, again=False)
+
+    @property
+    def session(self) -> Session | None:
+        """The connection, if there is one now."""
+        return self._session
+
+    def limit_time(self, seconds: float | None) -> None:
+        """How long all reading of this connection may take from now on, and of each that replaces it; None: no end."""
+        self._time_limit = seconds
+        if self._session is not None:
+            self._session.limit_time(seconds)
+
+    def cut(self) -> None:
+        """End the connection under whoever reads from it in another thread; never raises."""
+        session = self._session
+        if session is not None:
+            session.cut()
+
+    def abandon(self) -> None:
+        """Leave the connection without a word; never raises."""
+        self._drop()
+
     @property
     def gmail(self) -> bool:
         """Whether the server has Gmail's extensions."""

@@ -6,6 +6,7 @@ Shared by IMAP and SMTP. A socket from here has Nagle's algorithm off, since com
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
 import socket
@@ -24,6 +25,8 @@ _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _UNVERIFIABLE, _NOT_YET, _EXPIR
 _WRONG_NAMES = (62, 64)  # hostname, IP address
 _END_OF_HEADER = b"\r\n\r\n"
 _LONGEST_HEADER = 65_536
+# Seconds without a byte until the first probe, between two, and how many are left unanswered before it is the end.
+_PROBES = (("TCP_KEEPIDLE", 120), ("TCP_KEEPALIVE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
 
 
 def open_socket(settings: ServerSettings, *, environment: Mapping[str, str] = os.environ) -> socket.socket:
@@ -37,7 +40,7 @@ def open_socket(settings: ServerSettings, *, environment: Mapping[str, str] = os
         plain = _through(proxy, settings) if proxy else _directly(settings)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _keep_alive(plain)
             plain.settimeout(settings.connect_timeout)
             opened = context.wrap_socket(plain, server_hostname=settings.host) if context else plain
         except BaseException:
@@ -47,23 +50,45 @@ def open_socket(settings: ServerSettings, *, environment: Mapping[str, str] = os
     return opened
 
 
+def _keep_alive(plain: socket.socket) -> None:
+    """A connection whose other end is gone without a word is found within minutes, not after the system's two hours."""
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _PROBES:
+        option = getattr(socket, name, None)  # which of them there are depends on the system
+        if option is not None:
+            plain.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def tls_context(settings: ServerSettings) -> ssl.SSLContext:
-    """A context that verifies certificate and host name, against the system's CAs or `cafile`. Raises ConfigError."""
+    """A context that verifies certificate and host name, against the system's CAs or `cafile`. Raises ConfigError.
+
+    Connections with the same files share one: the system's CAs take half a megabyte of memory.
+    """
+    paths = (settings.cafile, settings.client_certificate, settings.client_key)
+    files = tuple(None if path is None else path.expanduser() for path in paths)
     try:
-        context = ssl.create_default_context(cafile=_file(settings.cafile))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if settings.cafile:
-            # Python 3.13 refuses CAs that are not made to its taste (Proton Bridge's, many home-made ones). Who signed,
-            # and for which host, is verified all the same.
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if settings.client_certificate:
-            context.load_cert_chain(str(_file(settings.client_certificate)), _file(settings.client_key))
+        return _context(*files, tuple(path.stat().st_mtime_ns for path in files if path is not None))
     except OSError as error:  # an ssl.SSLError is one too
         named = ", ".join(str(path) for path in (settings.cafile, settings.client_certificate) if path)
         raise ConfigError(
             f"The certificate files of {settings.host} cannot be used ({named}): {error.strerror or error}",
             cure="They must be PEM files that you can read; check cafile, client_certificate and client_key.",
         ) from error
+
+
+@functools.lru_cache(maxsize=16)
+def _context(
+    cafile: Path | None, certificate: Path | None, key: Path | None, changed: tuple[int, ...]
+) -> ssl.SSLContext:
+    """A context with these files as they are since `changed`."""
+    context = ssl.create_default_context(cafile=cafile)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if cafile:
+        # Python 3.13 refuses CAs that are not made to its taste (Proton Bridge's, many home-made ones). Who signed,
+        # and for which host, is verified all the same.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if certificate:
+        context.load_cert_chain(str(certificate), None if key is None else str(key))
     return context
 
 
@@ -251,7 +276,3 @@ def _certificate_cure(code: int, settings: ServerSettings) -> str:
     if code in (_SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _UNVERIFIABLE) and settings.cafile:
         return f"It was not issued by the CA in {settings.cafile}; somebody may be listening in."
     return "If the server is your own, name its CA certificate as `cafile`; otherwise somebody may be listening in."
-
-
-def _file(path: Path | None) -> str | None:
-    return str(path.expanduser()) if path else None

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 Answer = dict[str, list[Any]]  # untagged responses by name, as imaplib keeps them
 
-_LONGEST_ANSWER = 64 * 1024 * 1024  # to one command, apart from what is taken as it comes
+# Of an answer to one command, apart from what is taken as it comes: bytes, and responses.
+_LONGEST_ANSWER = 32 * 1024 * 1024
+_MOST_RESPONSES = 300_000
 _LOGIN_LIMIT = 180.0  # seconds for greeting and login, however alive a server looks
 _NO_IMAP = "unexpected response: "  # what imaplib says of a first line that is not IMAP
 _LONGEST_NUMBER = 20  # digits: 64 bits
@@ -109,9 +111,11 @@ class Session(IMAPClient):  # type: ignore[misc]
         self.writable = False
         self.names_as_sent: Mapping[str, bytes] = {}  # of folders whose names are no modified UTF-7
         self.news = False  # what the last IDLE brought
+        self._answer_begun = self._responses = 0
         self.secrets: Sequence[str] = ()  # never to be repeated in an error
         self.keeps_status = False  # with NOTIFY, STATUS comes unasked with any answer
         self.statuses: list[bytes] = []  # these, while they are kept
+        self.overflowed = False  # the server has given NOTIFY up (RFC 5465, 5.8)
         with self._connection_errors():
             super().__init__(settings.host, settings.port, ssl=False, timeout=None)
             self._imap.debug = 0  # imapclient logs every line; ours hold passwords and mail
@@ -180,13 +184,12 @@ class Session(IMAPClient):  # type: ignore[misc]
         with self._connection_errors():
             tag = self._send(name, parts)
             imap = self._imap
-            begun = imap.reader.taken
             while imap.tagged_commands[tag] is None:
                 imap._check_bye()
-                self._next_response(begun)
+                self._next_response()
                 if wanted and wanted in imap.untagged_responses:
                     yield imap.untagged_responses.pop(wanted)
-                    begun = imap.reader.taken
+                    self._begin_answer()
             kind, data = imap.tagged_commands.pop(tag)
         if kind != "OK":
             self._refuse(name, kind, data[0])
@@ -224,6 +227,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         imap._check_bye()
         self._keep_statuses()
         imap.untagged_responses.clear()
+        self._begin_answer()
         tag: bytes = imap._new_tag()
         line = tag + b" " + keyword(name)
         for part in parts:
@@ -238,6 +242,7 @@ class Session(IMAPClient):  # type: ignore[misc]
 
     def _keep_statuses(self) -> None:
         if self.keeps_status:
+            self.overflowed = self.overflowed or "NOTIFICATIONOVERFLOW" in self._imap.untagged_responses
             told = [line for line in self._imap.untagged_responses.get("STATUS", []) if isinstance(line, bytes)]
             self.statuses = [*self.statuses, *told][-_MOST_STATUSES:]
 
@@ -252,15 +257,18 @@ class Session(IMAPClient):  # type: ignore[misc]
         """From now on, reading may take so long in all: a server could send a byte a minute for ever; None: no end."""
         self._imap.reader.until = None if seconds is None else time.monotonic() + seconds
 
-    def _next_response(self, begun: int | None = None) -> Any:
+    def _begin_answer(self) -> None:
+        self._answer_begun, self._responses = self._imap.reader.taken, 0
+
+    def _next_response(self) -> Any:
         """One response, as imaplib's parser gives it: None for a continuation. Raises its abort, TimeoutError.
 
-        `begun`: how many bytes had come when this answer began. What is kept of one has an end.
+        What it keeps of an answer has an end: a server that has lost its way must not take all memory.
         """
-        imap = self._imap
-        if begun is not None and imap.reader.taken - begun > _LONGEST_ANSWER:
+        self._responses += 1
+        if self._responses > _MOST_RESPONSES or self._imap.reader.taken - self._answer_begun > _LONGEST_ANSWER:
             raise imaplib.IMAP4.abort("an answer without end")
-        return imap._get_response()
+        return self._imap._get_response()
 
     def _send_literal(self, tag: bytes, line: bytes, literal: bytes) -> bytes:
         """Send what there is and the announcement; what is left to send is the literal itself (RFC 7888)."""
@@ -400,6 +408,13 @@ class Session(IMAPClient):  # type: ignore[misc]
             pass
         finally:
             self.abandon()
+
+    def cut(self) -> None:
+        """Shut the socket down, from any thread: whoever reads from it sees its end; never raises."""
+        try:
+            socket.socket.shutdown(self._imap.sock, socket.SHUT_RDWR)  # not TLS's own, which another thread uses now
+        except OSError:
+            pass
 
     def abandon(self) -> None:
         """Close the socket without a word; never raises."""

@@ -156,6 +156,8 @@ def _shows(stored: Stored, label: str) -> bool:
 class _Connection:
     """One client."""
 
+    greeting = "Gimap ready for requests from 127.0.0.1"
+
     def __init__(
         self,
         server: GmailServer,
@@ -169,7 +171,7 @@ class _Connection:
 
     def serve(self) -> None:
         try:
-            self.say("* OK Gimap ready for requests from 127.0.0.1")
+            self.say(f"* OK {self.greeting}")
             while (words := self.command()) is not None:
                 tag, name, *arguments = words
                 self.server.commands.append(b" ".join(words[1:]).decode("utf-8", "replace"))
@@ -263,11 +265,29 @@ class _Connection:
         return "OK 73 good day (Success)"
 
     def do_list(self, words: list[bytes]) -> str:
+        asked = [word.decode() for word in words]
+        if "RETURN" in asked and "STATUS" in asked:
+            for folder in self.server.labels:
+                if folder in asked[: asked.index("RETURN")]:
+                    self.say(f'* LIST (\\HasNoChildren) "/" "{folder}"')
+                    self.tell_status(folder)
+            return "OK Success"
         self.say('* LIST (\\HasChildren \\Noselect) "/" "[Gmail]"')
         for folder, label in self.server.labels.items():
             use = f" {label}" if label.startswith("\\") and label != "\\Inbox" else ""
             self.say(f'* LIST (\\HasNoChildren{use}) "/" "{folder}"')
         return "OK Success"
+
+    def do_status(self, words: list[bytes]) -> str:
+        folder = words[0].decode()
+        if folder not in self.server.labels:
+            return "NO [NONEXISTENT] Unknown Mailbox: " + folder + " (Failure)"
+        self.tell_status(folder)
+        return "OK Success"
+
+    def tell_status(self, folder: str) -> None:
+        count, following = len(self.server.in_folder(folder)), self.server.next_uid(folder)
+        self.say(f'* STATUS "{folder}" (MESSAGES {count} UIDNEXT {following} UIDVALIDITY 7)')
 
     def do_create(self, words: list[bytes]) -> str:
         self.server.labels[words[0].decode()] = words[0].decode()

@@ -1,0 +1,1 @@
+"""Watching many mailboxes from one process: which one has news (`hub.Hub`)."""
