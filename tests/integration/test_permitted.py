@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from servers.dovecot import Dovecot, Mailbox
+from servers.exchange import ExchangeServer
 from servers.proxy import CutProxy
 from servers.scene import Ends, Scene, question, words
 
@@ -18,6 +19,7 @@ from mailassist.delivery.drafts import remove_untouched
 from mailassist.delivery.saving import save_draft
 from mailassist.delivery.work import Route, Work
 from mailassist.errors import MailboxError
+from mailassist.mail.parse import parse_message
 from mailassist.store import drafts
 from mailassist.transport.arguments import flags, folder, items, keyword, number, span
 from mailassist.transport.imap import ImapSource, connect
@@ -88,6 +90,29 @@ def test_on_the_wire_the_daemon_writes_nothing_but_its_drafts(
         assert done, line
         assert {uid for uid in done.groups() if uid} <= appended
     assert len([line for line in written if line.startswith("APPEND")]) == 3
+
+
+def test_a_draft_on_exchange_is_replaced_and_then_sent_by_a_colleague(
+    exchange_server: ExchangeServer, tmp_path: Path
+) -> None:
+    exchange_server.deliver(question(1))
+    scene = Scene(Ends(str(tmp_path / "store.db"), exchange_server.port, 0, exchange_server.user))
+    route = Route("work", lambda: reach(exchange_server.port, exchange_server.user, DraftsOnly()))
+    for text in ("First.", "Second."):
+        save_draft(scene.store, route, scene.reply(text=text), around=scene.around)
+    (draft,) = exchange_server.folders["Drafts"]
+    assert b"Second." in draft.raw and draft.flags == {"\\Draft", "\\Seen"}
+    assert [b"First." in one.raw for one in exchange_server.folders["Deleted Items"]] == [True]
+
+    sent = parse_message(exchange_server.send(draft))
+    assert sent.message_id != draft.message_id and sent.in_reply_to == ("<q1@customer.example>",)
+    (filed,) = exchange_server.folders["Sent Items"]
+    assert filed.message_id == sent.message_id
+    assert save_draft(scene.store, route, scene.reply(text="Third."), around=scene.around).state == "gone"
+    assert exchange_server.folders["Drafts"] == []
+    exchange_server.keeps_sent = False
+    exchange_server.send(exchange_server.deliver(draft.raw, "Drafts"))
+    assert len(exchange_server.folders["Sent Items"]) == 1
 
 
 def test_what_is_not_a_draft_of_ours_is_not_written_to(dovecot: Dovecot, mailbox: Mailbox) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import socket
 import threading
@@ -9,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
@@ -20,6 +23,7 @@ from servers.proxy import CutProxy
 from servers.scene import question
 from servers.scripted_imap import mailbox as usual
 from servers.scripted_imap import scripted
+from skipping import unavailable
 
 from mailassist.config import FolderSettings, ServerSettings
 from mailassist.daemon.watching.budget import budget
@@ -27,6 +31,7 @@ from mailassist.daemon.watching.hub import Hub
 from mailassist.daemon.watching.mailbox import PATIENCE, Report, Timing, Watched
 from mailassist.errors import MailboxError, StoreError
 from mailassist.transport.imap import ImapSource, connect
+from mailassist.transport.maildir import MaildirSource
 from mailassist.transport.permitted import ReadOnly
 from mailassist.transport.source import MailSource
 
@@ -42,6 +47,8 @@ class Team:
     timing: Timing = QUICK
     password: str = "secret"
     read_timeout: float = 5.0
+    cafile: Path | None = None
+    maildirs: dict[str, Path] = field(default_factory=dict)
     found: list[tuple[str, str, int]] = field(default_factory=list)  # mailbox, folder, UID: as a cursor would
     looks: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     told: list[tuple[str, Report]] = field(default_factory=list)
@@ -49,10 +56,17 @@ class Team:
     cursors: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def opened(self, name: str) -> ImapSource:
+    def opened(self, name: str) -> MailSource:
+        if name in self.maildirs:
+            return MaildirSource(self.maildirs[name], FolderSettings(), self.maildirs[name])
         port, login = self.places[name]
         settings = ServerSettings(
-            host="127.0.0.1", port=port, security="none", login=login, read_timeout=self.read_timeout
+            host="127.0.0.1",
+            port=port,
+            security="tls" if self.cafile else "none",
+            cafile=self.cafile,
+            login=login,
+            read_timeout=self.read_timeout,
         )
         secret = lambda: SecretStr(self.password)  # noqa: E731
         return connect(settings, login, secret, FolderSettings(), patience=PATIENCE, permitted=ReadOnly())
@@ -97,6 +111,7 @@ class Team:
     @contextmanager
     def watched(self, watchers: int = 4) -> Iterator[Hub]:
         mailboxes = [Watched(name, f"{port}") for name, (port, _) in self.places.items()]
+        mailboxes += [Watched(name, "this machine") for name in self.maildirs]
         hub = Hub(mailboxes, opened=self.opened, look=self.look, tell=self.tell, watchers=watchers, timing=self.timing)
         over = threading.Event()
         thread = threading.Thread(target=hub.run, args=(over.is_set,))
@@ -153,6 +168,52 @@ def test_new_mail_is_noticed_in_every_folder(dovecot: Dovecot, box: Mailbox, kin
     assert len(team.found) == len(set(team.found))
 
 
+def test_what_lies_in_tls_already_is_heard(dovecot: Dovecot, box: Mailbox) -> None:
+    if dovecot.cafile is None:
+        unavailable("There is no openssl to make certificates with")
+    team = Team({"a": (dovecot.tls_port, box.name)}, cafile=dovecot.cafile)
+    with team.watched(), client(dovecot, box) as other:
+        team.until(lambda: team.listens("a"))
+        for uid in range(1, 6):
+            other.append("INBOX", question(uid))
+            other.append("Sent", question(uid))
+            team.until(lambda uid=uid: team.has("a", "INBOX", uid) and team.has("a", "Sent", uid))
+
+
+def test_mail_on_a_disk_of_this_machine_is_polled(tmp_path: Path) -> None:
+    box = Mailbox("disk", tmp_path / "Maildir", (os.getuid(), os.getgid()))
+    box.deliver(question(1))
+    team = Team({}, replace(QUICK, poll=0.2), maildirs={"a": box.folder})
+    with team.watched():
+        team.until(lambda: team.has("a", "INBOX", 1))
+        box.deliver(question(2))
+        team.until(lambda: team.has("a", "INBOX", 2))
+
+
+@pytest.mark.parametrize(
+    ("notify", "idle"),
+    [
+        pytest.param(["BAD [BADEVENT (MessageNew)] no"], ["+ idling", ""], id="refused"),
+        pytest.param(["OK done"], ["+ idling", "* OK [NOTIFICATIONOVERFLOW] too much", ""], id="given up"),
+        pytest.param(["* OK [NOTIFICATIONOVERFLOW] too much", "OK done"], ["+ idling", ""], id="given up at once"),
+    ],
+)
+def test_without_notify_the_other_folders_are_asked_for(notify: list[str], idle: list[str]) -> None:
+    following = itertools.count(1)
+
+    def answer(command: str) -> list[str] | None:
+        if command.startswith("STATUS"):
+            return [f"* STATUS Sent (MESSAGES 1 UIDNEXT {1 + next(following) // 4} UIDVALIDITY 5)", "OK done"]
+        return usual(command, {"NOTIFY": notify, "IDLE": idle})
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 IDLE NOTIFY] ready") as server:
+        team = Team({"a": (server.port, "me")}, replace(QUICK, others=0.5))
+        with team.watched():
+            team.until(lambda: team.listens("a") and team.told[-1][1].connection == "idle")
+            before = len(team.looks)
+            team.until(lambda: sum(folders == {"Sent"} for _, folders in team.looks[before:]) >= 2)
+
+
 def test_what_a_colleague_takes_away_or_answers_is_a_reason_to_look(dovecot: Dovecot, box: Mailbox) -> None:
     box.deliver(question(1))
     team = Team({"a": (dovecot.port, box.name)})
@@ -176,9 +237,9 @@ def test_mail_between_a_look_and_idle_is_noticed(dovecot: Dovecot, box: Mailbox)
     late = iter(range(1, 4))
 
     class Late(Team):
-        def opened(self, name: str) -> ImapSource:
+        def opened(self, name: str) -> MailSource:
             source = super().opened(name)
-            assert source.session is not None
+            assert isinstance(source, ImapSource) and source.session is not None
             send = source.session._imap.send
 
             def interrupted(data: bytes) -> None:
@@ -418,7 +479,7 @@ def test_at_a_host_that_is_down_one_login_at_a_time_is_tried(dovecot: Dovecot) -
         under_way = 0
 
         class Counting(Team):
-            def opened(self, name: str) -> ImapSource:
+            def opened(self, name: str) -> MailSource:
                 nonlocal under_way
                 with self.changed:
                     under_way += 1

@@ -34,10 +34,14 @@ def scripted(answer: Answer, greeting: str = GREETING) -> Iterator[ScriptedServe
         def handle(self) -> None:
             state.connections += 1
             self.send(greeting)
+            idle_tag = ""
             while line := self.rfile.readline():
                 state.received += line
                 line = self.with_literals(line)
                 tag, _, command = line.decode("utf-8", "surrogateescape").rstrip("\r\n").partition(" ")
+                if tag == "DONE":
+                    tag, command = idle_tag, "DONE"  # it ends IDLE and has no tag of its own
+                idle_tag = tag if command == "IDLE" else ""
                 state.commands.append(command)
                 lines = answer(command)
                 if lines is None:
