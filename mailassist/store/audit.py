@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
+from mailassist.store import dialect
 from mailassist.store.team_schema import audit, audit_inbox, audit_texts, cases
 
 KEY_BYTES = 32  # the least
 NO_SEAL = bytes(32)  # stands before the first entry
 _FORM = b"mailassist audit entry 1"  # of the bytes that are sealed
-_LOCK = 0x6D61_7564_6974  # PostgreSQL's advisory lock of the trail's writers: "maudit"
 _BATCH = 500
 
 Value = int | float | str | bytes | None
@@ -111,12 +111,8 @@ def as_json(details: Mapping[str, object]) -> str:
 
 
 def serialise(connection: sa.Connection) -> None:
-    """Let no other writer of the trail in until this transaction ends.
-
-    A transaction of `Store.write` on SQLite is alone already.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    """Let no other writer of the trail in until this transaction ends."""
+    dialect.serialise(connection, "audit")
 
 
 def append(

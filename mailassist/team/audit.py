@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from mailassist.store import audit as table
 from mailassist.store.database import Store
+from mailassist.store.dialect import is_postgres
 from mailassist.store.team_schema import audit_inbox
 
 DAY = 86_400.0  # seconds
@@ -193,7 +194,7 @@ class InboxTrail:
         """As `record`, in a transaction of `Store.write`."""
         values = {
             "at": self._now(),
-            "who": sa.literal_column("session_user") if connection.dialect.name == "postgresql" else who,
+            "who": sa.literal_column("session_user") if is_postgres(connection) else who,
             "action": table.storable(action),
             "mailbox": table.storable(mailbox),
             "case_id": case_id,

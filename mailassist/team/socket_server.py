@@ -291,7 +291,11 @@ class SocketServer:
         while (job := self._work.get()) is not None:
             connection, line = job
             uid = connection.uid
-            answer, stays = self._answers.greeting(uid) if line is None else self._answers.answer(uid, line)
+            try:
+                answer, stays = self._answers.greeting(uid) if line is None else self._answers.answer(uid, line)
+            except Exception as error:  # noqa: BLE001 -- this thread is everybody's
+                _log.error("a line of user %d over the review socket failed: %s", uid, type(error).__name__)
+                answer, stays = b"", False
             self._done.append((connection, answer, stays))
             self._wake()
 

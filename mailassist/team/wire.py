@@ -98,13 +98,20 @@ class _Discard(_Case):
     reason: Words
 
 
+def _small(details: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for what is no JSON or long."""
+    if len(json.dumps(details, allow_nan=False)) > 10_000:
+        raise ValueError("too long")
+    return details
+
+
 class _Record(_Arguments):
     action: Annotated[str, Field(pattern=r"^[a-z][a-z _.-]{0,60}$")]
     mailbox: Line = ""
     case_id: Number | None = None
     written: Words = ""
     sent: Words = ""
-    details: dict[str, Any] = {}
+    details: Annotated[dict[str, Any], AfterValidator(_small)] = {}
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,7 @@ GARBAGE = [b"\n", b"\xff\xfe\n", b"null\n", b"[]\n", b"{}\n", b"[" * 100_000 + b
            b'{"id":"1","call":"__class__"}\n', b'{"id":"1","call":"claim","arguments":{"case_id":1e999}}\n',
            b'{"id":"1","call":"claim","arguments":{"case_id":' + b"9" * 10_000 + b"}}\n",
            b'{"id":"1","call":"add_note","arguments":{"case_id":1,"text":"\\ud800"}}\n',
+           b'{"id":"1","call":"record","arguments":{"action":"sent","details":{"a":NaN}}}\n',
            b'{"id":"1","call":"record","arguments":{"action":"a\\u001b[2J"}}\n']  # fmt: skip
 
 

@@ -56,6 +56,8 @@ def by_hand(store: Store, *statements: str) -> None:
     """What somebody with the file and without the key can do."""
     assert store.path is not None
     with closing(sqlite3.connect(store.path)) as connection, connection:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
         for statement in statements:
             connection.execute(statement)
 
