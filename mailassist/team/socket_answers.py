@@ -151,8 +151,8 @@ class Answers:
         queue = self._queue_for(who, role)
         if request.again:
             found = _looked_up(queue, request.call, arguments)
-            if found is not None:
-                return found
+            if found:
+                return found[0]
         return getattr(queue, request.call)(**arguments)
 
 
@@ -165,14 +165,16 @@ def _thin_out(kept: OrderedDict[str, tuple[bytes, Future[bytes]]]) -> None:
             del kept[one]
 
 
-def _looked_up(queue: TeamQueue, call: str, arguments: Mapping[str, Any]) -> object:
-    """What a daemon that is gone did for the same request, where that can be seen; None where it did nothing."""
+def _looked_up(queue: TeamQueue, call: str, arguments: Mapping[str, Any]) -> list[Any]:
+    """What a daemon that is gone did for the same request, where that can be seen; empty where it did nothing."""
     if call == "begin_approval":
-        wanted = arguments["case_id"], arguments["text"], "claimed"  # nothing of it can have left yet
-        mine = queue.mine_open()
-        return next((one for one in mine if (one.case_id, one.text, one.state) == wanted), None)
+        begun = arguments["case_id"], arguments["text"], "claimed"  # nothing of it can have left yet
+        return [one for one in queue.mine_open() if (one.case_id, one.text, one.state) == begun]
     if call == "save_text":
-        now = queue.texts([arguments["case_id"]]).get(arguments["case_id"])
-        if now is not None and now.text == arguments["text"] and now.version == arguments["base"] + 1:
-            return now
-    return None
+        saved = arguments["case_id"], arguments["text"], arguments["base"] + 1
+        texts = queue.texts([arguments["case_id"]])
+        return [one for case_id, one in texts.items() if (case_id, one.text, one.version) == saved]
+    if call == "discard":
+        ended = arguments["case_id"], "none", arguments["reason"].strip()
+        return [None for one in queue.items(through=True) if (one.case_id, one.state, one.reason) == ended]
+    return []

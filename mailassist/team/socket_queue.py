@@ -2,9 +2,9 @@
 
 The connection is made when it is needed and made again when it broke. A request whose answer was lost is repeated under
 its number: the same daemon gives the answer that it had. A daemon that was restarted in between does not know it. Then
-calls that read, and claim, release, checked, close_approval, and discard, are made again, since twice is as good as
-once; begin_approval and save_text after the daemon looked for what the first try did; hand_over, add_note, and record
-are not repeated, and the person is told.
+calls that read, and claim, release, checked, and close_approval, are made again, since twice is as good as once;
+begin_approval, save_text, and discard after the daemon looked for what the first try did; hand_over, add_note, and
+record are not repeated, and the person is told.
 """
 
 from __future__ import annotations
@@ -25,6 +25,14 @@ from mailassist.team.queue import Approval, Item, Note, Role, Text
 _NOTHING: Mapping[str, Any] = {}
 
 
+class _Busy(OSError):
+    """The daemon has no room at present; the error says so."""
+
+    def __init__(self, said: MailassistError) -> None:
+        super().__init__(str(said))
+        self.said = said
+
+
 class _Line:
     """One connection that was greeted."""
 
@@ -37,7 +45,8 @@ class _Line:
             self._reader = self._socket.makefile("rb")
             greeting = self.read()
             if "error" in greeting:
-                raise wire.raised(greeting["error"])
+                refused = wire.raised(greeting["error"])
+                raise _Busy(refused) if isinstance(refused, ConnectionFailed) else refused
             if greeting.get("mailassist") != "review" or greeting.get("protocol") != wire.PROTOCOL:
                 raise ConfigError(
                     f"The daemon at {path} speaks another version", cure="Run the same mailassist as the daemon."
@@ -210,7 +219,7 @@ class SocketQueue:
             except OSError as error:
                 self._hang_up()
                 if time.monotonic() > until:
-                    raise (_unclear(request["call"]) if asked and call.changes else self._absent(error)) from error
+                    raise self._given_up(error, request["call"] if asked and call.changes else "") from error
                 time.sleep(pause)
                 pause = min(pause * 2, 0.5)
             except MailassistError:
@@ -233,7 +242,12 @@ class SocketQueue:
             self._line.close()
             self._line = None
 
-    def _absent(self, error: OSError) -> ConnectionFailed:
+    def _given_up(self, error: OSError, unclear: str) -> MailassistError:
+        """What to tell where `error` lasts; `unclear`: the call that may have been done."""
+        if unclear:
+            return _unclear(unclear)
+        if isinstance(error, _Busy):
+            return error.said
         if isinstance(error, PermissionError):
             cure = "You need to be in the group of the socket: ask whoever runs the daemon."
         else:

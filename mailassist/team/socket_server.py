@@ -122,15 +122,18 @@ class SocketServer:
     def _serve(self) -> None:
         stopping_until = _FOREVER
         while True:
+            knocked = False
             for key, mask in self._selector.select(self._pause()):
                 if key.fileobj is self._file.listener:
-                    self._accept()
+                    knocked = True
                 elif key.fileobj is self._woken:
                     with suppress(BlockingIOError):
                         while self._woken.recv(_PIECE):
                             pass
                 elif isinstance(key.data, _Connection):
                     self._move(key.data, mask)
+            if knocked:  # when those who have left have made room
+                self._accept()
             self._take_answers()
             self._expire()
             self._hand_out()

@@ -159,7 +159,7 @@ CALLS: Mapping[str, Call] = {
     "begin_approval": Call(_Note, Approval, again="looked up"),
     "checked": Call(_Approval),
     "close_approval": Call(_Close),
-    "discard": Call(_Discard),
+    "discard": Call(_Discard, again="looked up"),
     "hand_over": Call(_HandOver, again="no"),
     "add_note": Call(_Note, again="no"),
     "record": Call(_Record, int, again="no", role=Role.DRAFT),
