@@ -1,24 +1,27 @@
-"""`mailassist team`: let the daemon stop and go on drafting for a team mailbox."""
+"""`mailassist team`: let the daemon stop and go on drafting for a team mailbox; who you are to the team."""
 
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, open_desk
-from mailassist.cli.output import say
-from mailassist.errors import InputError
+from mailassist.cli.context import config_option, load_config, open_desk
+from mailassist.cli.output import dump_json, say
+from mailassist.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from mailassist.config import Account
+
+_MAY = {1: "see the queue", 2: "see the queue and draft", 3: "see the queue, draft and approve"}  # by role
 
 
 @click.group()
 @config_option
 def command() -> None:
-    """Stop the drafts of a team mailbox, or go on with them."""
+    """Stop the drafts of a team mailbox, or go on with them; show who you are to the team."""
 
 
 @command.command()
@@ -46,6 +49,24 @@ def resume(mailbox: str) -> None:
     name = _checked(mailbox, desk.config.accounts)
     done = mailboxes.resume(desk.store, name)
     say(f"Drafts are made for {name} again." if done else f"{name} was not paused.")
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@config_option
+def whoami(as_json: bool) -> None:
+    """Show who the daemon on this machine says you are, and what you may do in the review queue."""
+    from mailassist.team.socket_queue import SocketQueue
+
+    path = load_config().team.socket
+    if path is None:
+        raise ConfigError("No socket of the daemon is configured", cure="Name it in [team] socket.")
+    with closing(SocketQueue(path)) as queue:
+        who, role = queue.who()
+    if as_json:
+        dump_json({"who": who, "role": role.name.lower()})
+    else:
+        say(f"You are {who}, and may {_MAY[role]}.")
 
 
 def _checked(name: str, accounts: dict[str, Account]) -> str:

@@ -19,10 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from servers.review_daemon import BUG, KEY, STUCK, Scene, serve, server_of
 from skipping import unavailable
 from team_store import queue_of
 
+from mailassist.cli import group
 from mailassist.errors import ConfigError, ConnectionFailed, InputError, MailassistError
 from mailassist.store import audit
 from mailassist.team.audit_proof import verify
@@ -203,6 +205,15 @@ def test_a_role_that_is_taken_away_ends_at_once(scene: Scene, folder: Path) -> N
         server.set_roles(TeamRoles())
         with pytest.raises(NotAllowed):
             mine.who()
+
+
+def test_whoami_says_who_the_daemon_takes_you_for(scene: Scene) -> None:
+    config = scene.folder / "config.toml"
+    config.write_text(f'[team]\nsocket = "{scene.socket}"\n')
+    words = ["team", "whoami", "--json", "--config", str(config)]
+    with running(replace(scene, roles=TeamRoles(draft=[ME]))):
+        done = CliRunner().invoke(group, words, standalone_mode=False)
+    assert json.loads(done.output) == {"who": ME, "role": "draft"}
 
 
 # --- hostile ones ---
