@@ -11,6 +11,7 @@ need dbus-run-session dbus-daemon
 need tmux tmux
 need openssl openssl
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
+need systemd-analyze systemd
 
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
