@@ -126,4 +126,6 @@ def _insert_missing(connection: sa.Connection, mailbox: str, cutoff: float = 0.0
 def put_missing(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
     """Insert a row, unless one is there that a unique key forbids it beside; whether it was inserted."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    query = insert(table).values(**values).on_conflict_do_nothing()
+    # Without the option, PostgreSQL's driver does not tell how many rows an INSERT made.
+    return connection.execute(query, execution_options={"preserve_rowcount": True}).rowcount == 1
