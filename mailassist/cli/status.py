@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,12 @@ import click
 
 from mailassist.cli.context import config_option, open_desk
 from mailassist.cli.output import dump_json, say, table
-from mailassist.errors import ConfigError, InputError
+from mailassist.errors import ConfigError, InputError, StoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mailassist.desk import Desk
-    from mailassist.store.database import Store
 
 _HEADER = ("Mailbox", "State", "Connection", "Last look", "Backlog", "In queue", "Overdue", "Used", "Today")
 _UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
@@ -40,7 +42,7 @@ def command(mailboxes: Sequence[str], as_json: bool) -> None:
     for name in mailboxes:
         if name not in names:
             raise InputError(f"There is no team mailbox {name!r}", cure=f"They are: {', '.join(names)}.")
-    record = status.as_record(status.look(_store(desk), desk.config, now=time.time()))
+    record = _record(desk)
     if mailboxes:
         record["mailboxes"] = [one for one in _mailboxes(record) if one["mailbox"] in mailboxes]
     if as_json:
@@ -49,14 +51,36 @@ def command(mailboxes: Sequence[str], as_json: bool) -> None:
         _show(record)
 
 
-def _store(desk: Desk) -> Store:
-    """The team's store; where there is no file yet, an empty one that is not kept: a look makes nothing."""
+def _record(desk: Desk) -> dict[str, Any]:
+    """From the store where we may open it, else over the daemon's socket. Raises StoreError, ConnectionFailed."""
     from mailassist.desk import STORE_FILE
     from mailassist.store.database import Store
+    from mailassist.team.socket_queue import SocketQueue
+    from mailassist.team.status import as_record, look
 
-    if not desk.config.team.database and not (desk.data_folder / STORE_FILE).exists():
-        return Store.in_memory()
-    return desk.store
+    config, now = desk.config, time.time()
+    file = desk.data_folder / STORE_FILE
+    socket = config.team.socket or config.daemon.review_socket
+    if config.team.database or os.access(file, os.R_OK | os.W_OK):
+        return as_record(look(desk.store, config, now=now))
+    if socket is not None:
+        asked = SocketQueue(socket, patience=1.0)
+        try:
+            return dict(asked.status())
+        finally:
+            asked.close()
+    if _is_missing(file):
+        return as_record(look(Store.in_memory(), config, now=now))  # the daemon has not run yet; a look makes nothing
+    raise StoreError(
+        f"{file} may be opened by the daemon's user only", cure="Run: sudo -u mailassist mailassist status."
+    )
+
+
+def _is_missing(file: Path) -> bool:
+    try:
+        return not file.exists()
+    except PermissionError:
+        return False
 
 
 def _mailboxes(record: Record) -> list[Record]:

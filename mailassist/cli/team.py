@@ -47,7 +47,7 @@ def resume(mailbox: str) -> None:
 
     desk = open_desk()
     name = _checked(mailbox, desk.config.accounts)
-    done = mailboxes.resume(desk.store, name)
+    done = mailboxes.resume(desk.store, name, now=time.time())
     say(f"Drafts are made for {name} again." if done else f"{name} was not paused.")
 
 

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mailassist import __version__
 from mailassist.errors import MailassistError
-from mailassist.store.team_numbers import ON_THE_WAY
+from mailassist.store.arrivals import ON_THE_WAY
 from mailassist.team.status import MailboxStatus, Overview
 
 FRESH = 5.0  # seconds: within them, another reader gets the same numbers

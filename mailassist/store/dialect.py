@@ -44,7 +44,8 @@ def put(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -
 def put_missing(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
     """Insert a row, unless one is there that a unique key forbids it beside; whether it was inserted."""
     query = _insert(connection, table).values(**values).on_conflict_do_nothing()
-    return connection.execute(query).rowcount == 1
+    # Without the option, PostgreSQL's driver does not tell how many rows an INSERT made.
+    return connection.execute(query, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
 def put_rows(

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailassist.mail.message import Address
-from mailassist.store import audit, backup, links, schema
+from mailassist.store import backup, links, schema
 from mailassist.store.database import Store
 from mailassist.store.dialect import is_postgres, put, serialise
 from mailassist.store.forgotten_team import TeamRemoved, forget_team
@@ -119,7 +119,6 @@ class _Removal:
 
     def run(self) -> Removed:
         """Remove, and count."""
-        audit.forget_texts(self._connection, self._names)
         ids, related = self._messages()
         messages = len(ids)
         team = forget_team(self._connection, self._spellings, self._names, ids)

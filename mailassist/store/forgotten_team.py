@@ -13,9 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mailassist.store import team_schema
+from mailassist.store import audit, team_schema
+from mailassist.store.arrivals import ON_THE_WAY
 
-UNDER_WAY = ("seen", "triaged", "packed", "drafted")  # of arrivals
 REASON = "forgotten"
 _PART = 500
 
@@ -120,11 +120,12 @@ class _TeamRemoval:
         return self._delete(table, arrivals | self._matching(table, ("body",), table.c.arrival_id), table.c.arrival_id)
 
     def _trail(self, cases: set[int]) -> int:
+        named = audit.forget_texts(self._connection, self._names)
         entries, texts = team_schema.audit, team_schema.audit_texts
-        found = self._matching(texts, ("written", "sent"), texts.c.number)
+        found: set[int] = set()
         for part in _parts(cases):
             found |= set(self._connection.scalars(sa.select(entries.c.number).where(entries.c.case_id.in_(part))))
-        return self._delete(texts, found, texts.c.number)
+        return named + self._delete(texts, found, texts.c.number)
 
     def _notes(self, cases: set[int]) -> int:
         table = team_schema.case_notes
@@ -165,7 +166,7 @@ class _TeamRemoval:
             self._connection.execute(copies.delete().where(copies.c.key.in_(keys)))
         emptied = {"message_id": "", "sender": "", "error": "", "prompt_hash": "", "reason": REASON}
         ended = {"state": "none", "fence": table.c.fence + 1, "owner": "", "leased_until": 0.0}
-        self._update(table, arrivals, ended, table.c.state.in_(UNDER_WAY))
+        self._update(table, arrivals, ended, table.c.state.in_(ON_THE_WAY))
         self._update(table, arrivals, emptied | {"batch": ""}, sa.true())
 
     def _empty_cases(self, cases: set[int]) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mailassist.errors import InputError
 from mailassist.store.database import Store
+from mailassist.store.dialect import put_missing
 from mailassist.store.team_schema import mailboxes
 
 _FIRST = {"cutoff": 0.0, "paused": "", "resumed_at": 0.0, "watcher": "", "connection": "", "error": ""}
@@ -121,11 +120,3 @@ def _change(store: Store, mailbox: str, **values: Any) -> None:
 
 def _insert_missing(connection: sa.Connection, mailbox: str, cutoff: float = 0.0) -> None:
     put_missing(connection, mailboxes, _FIRST | {"mailbox": mailbox, "cutoff": cutoff})
-
-
-def put_missing(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
-    """Insert a row, unless one is there that a unique key forbids it beside; whether it was inserted."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    query = insert(table).values(**values).on_conflict_do_nothing()
-    # Without the option, PostgreSQL's driver does not tell how many rows an INSERT made.
-    return connection.execute(query, execution_options={"preserve_rowcount": True}).rowcount == 1

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from mailassist.store.database import Store
-from mailassist.store.mailboxes import put_missing
+from mailassist.store.dialect import put_missing
 from mailassist.store.schema import facts
 from mailassist.store.team_schema import cases, people_notices
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mailassist.store.arrivals import ON_THE_WAY
 from mailassist.store.database import Store
 from mailassist.store.schema import ledger
 from mailassist.store.team_schema import arrivals, cases, feedback, model_use
 
-ON_THE_WAY = ("seen", "triaged", "packed", "drafted")  # of arrivals: the daemon has work to do
 WAITING = ("open", "drafted", "person", "missing", "failed")  # of cases: no answer is on its way
 PEOPLES_TURN = ("drafted", "person", "missing", "failed")  # of those: nothing happens until a person does something
 

@@ -8,7 +8,7 @@ import ssl
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -84,10 +84,9 @@ def post(tmp_path: Path) -> Post:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "store.sqlite")
-    yield opened
-    opened.close()
+def store(open_store: Callable[[], Store]) -> Store:
+    """In SQLite, and in PostgreSQL."""
+    return open_store()
 
 
 def by_mail(post: Post) -> Notices:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from mailassist.config import Config
 from mailassist.config_file import load
 from mailassist.daemon.health import LARGEST, Health
 from mailassist.desk import STORE_FILE
-from mailassist.errors import ConfigError, StoreError
+from mailassist.errors import ConfigError, ConnectionFailed, StoreError
 from mailassist.store import mailboxes, notices, team_schema
 from mailassist.store.database import Store
 from mailassist.store.ledger import Call, Spent, reserve, settle
 from mailassist.team import status
+from mailassist.team.socket_server import SocketServer
+from mailassist.team_settings import TeamRoles
 
 NOW = 1_795_600_000.0
 ACCOUNT = """
@@ -303,6 +306,30 @@ def test_status_makes_nothing_and_names_what_there_is_not(folder: Path) -> None:
     assert "never" in said.output
     assert not (folder / STORE_FILE).exists()
     assert "support, sales" in str(run(folder, "status", "other").exception)
+
+
+def test_a_reviewer_asks_the_daemon_whose_file_they_may_not_open(
+    folder: Path, store: Store, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    work(store)
+    monkeypatch.setattr("time.time", lambda: NOW)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    where = tmp_path / "review.sock"
+    server = SocketServer(
+        where, lambda who, role: pytest.fail("no queue is asked"), TeamRoles(see=[me]), record=lambda *_, **__: 0,
+        status=lambda: status.as_record(status.look(store, config, now=NOW)), group="",
+    )  # fmt: skip
+    file = folder / "config.toml"
+    mine = file.read_text(encoding="utf-8").replace(f'"{folder}"', f'"{folder / "mine"}"')
+    file.write_text(f'{mine}\n[team]\nsocket = "{where}"\n', encoding="utf-8")
+    server.start()
+    try:
+        record = json.loads(run(folder, "status", "--json").output)
+        assert [one["backlog"] for one in record["mailboxes"]] == [2, 0]
+        assert run(folder, "status").exit_code == 0
+    finally:
+        server.stop()
+    assert isinstance(run(folder, "status").exception, ConnectionFailed)
 
 
 def test_a_watcher_that_is_gone_is_told(folder: Path, store: Store) -> None:

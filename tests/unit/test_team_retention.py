@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,9 @@ security = "none"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / STORE_FILE)
-    yield opened
-    opened.close()
+def store(open_store: Callable[[], Store]) -> Store:
+    """In SQLite, and in PostgreSQL."""
+    return open_store()
 
 
 def insert(store: Store, table: sa.Table, **values: Any) -> int:
@@ -118,7 +117,7 @@ def everything(store: Store) -> bytes:
         connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.exec_driver_sql("BEGIN")
-    return b"".join(path.read_bytes() for path in store.path.parent.glob(f"{STORE_FILE}*")).lower()
+    return b"".join(path.read_bytes() for path in store.path.parent.glob(f"{store.path.name}*")).lower()
 
 
 def counts(store: Store) -> dict[str, int]:
@@ -222,7 +221,8 @@ def test_a_case_whose_reply_is_on_its_way_is_kept_and_named(store: Store) -> Non
     assert row.subject == "words of eve"
 
 
-def test_the_command_says_what_it_removed_and_what_it_cannot_reach(store: Store, tmp_path: Path) -> None:
+def test_the_command_says_what_it_removed_and_what_it_cannot_reach(tmp_path: Path) -> None:
+    store = Store(tmp_path / STORE_FILE)
     (tmp_path / "config.toml").write_text(CONFIG.format(folder=tmp_path), encoding="utf-8")
     put(store, "eve", sender=PERSON)
     words = ["--config", str(tmp_path / "config.toml"), "forget", PERSON]
@@ -232,3 +232,4 @@ def test_the_command_says_what_it_removed_and_what_it_cannot_reach(store: Store,
     record = json.loads(CliRunner().invoke(group, [*words, "--json"]).output)
     assert record["team"]["cases"] == 0
     assert record["out_of_reach"]
+    store.close()
