@@ -37,8 +37,8 @@ _IDLE = 60.0  # seconds that a connection is kept for the next call
 _watch = StopWatch()
 # The library adds the operating system, the versions of everything, and what OPENAI_* variables say: none of it leaves.
 _HEADERS = frozenset(
-    {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "transfer-encoding"}
-    | {"authorization", "api-key", "user-agent"}
+    {b"host", b"accept", b"accept-encoding", b"connection", b"content-type", b"content-length", b"transfer-encoding"}
+    | {b"authorization", b"api-key", b"user-agent"}
 )
 
 
@@ -218,11 +218,12 @@ class Connection:
 
     def _prepare(self, request: httpx2.Request) -> None:
         """Before each request: only the allowed headers, and a hand on the socket."""
+        import httpx2
+
         from mailassist import __version__
 
-        for name in list(request.headers):
-            if name.lower() not in _HEADERS:
-                del request.headers[name]
+        allowed = [(name, value) for name, value in request.headers.raw if name.lower() in _HEADERS]
+        request.headers = httpx2.Headers(allowed)
         request.headers["user-agent"] = f"mailassist/{__version__}"
         if self._endpoint.key is None:
             request.headers.pop("authorization", None)

@@ -33,7 +33,11 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 def encodable(text: str) -> str:
     """`text` with what UTF-8 cannot say (a lone surrogate, from broken mail) replaced by U+FFFD."""
-    return _LONE_SURROGATE.sub("\ufffd", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _LONE_SURROGATE.sub("\ufffd", text)
+    return text
 
 
 @dataclass(frozen=True, slots=True)

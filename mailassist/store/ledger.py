@@ -9,7 +9,7 @@ call that crashed stays visible as reserved and counts with its upper bound.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from ipaddress import ip_address
@@ -23,6 +23,17 @@ from mailassist.store.dialect import serialise
 from mailassist.store.schema import ledger
 
 THIS_MACHINE = "this machine"
+
+# Made once: they run for every call, and making them costs more than running them.
+_SPENT = ("model", "input_tokens", "cached_tokens", "output_tokens", "cost", "estimated", "sent", "error")
+_RESERVE = ledger.insert()
+_SETTLE = (
+    ledger.update()
+    .where((ledger.c.id == sa.bindparam("number")) & (ledger.c.state == "reserved"))
+    .values({name: sa.bindparam(name) for name in ("state", *_SPENT)})
+)
+_TOTAL = sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= sa.bindparam("since"))
+_TOTAL_OF_ACCOUNT = _TOTAL.where(ledger.c.account == sa.bindparam("account_name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +107,43 @@ def reserve(
     refused.
     """
     with store.write() as connection:
-        serialise(connection, "ledger")
-        if bound.cost > 0:
-            if daily_budget is not None:
-                _check(daily_budget, _total(connection, day), bound.cost, "")
-            if account_budget is not None:
-                _check(account_budget, _total(connection, day, call.account), bound.cost, call.account)
-        row = {"at": now, "state": "reserved", **_of_call(call), **_of_spent(bound), "estimated": True}
-        return int(connection.execute(ledger.insert().values(row)).inserted_primary_key[0])  # type: ignore[index]
+        return reserve_in(
+            connection, call, bound, now=now, daily_budget=daily_budget, account_budget=account_budget, day=day
+        )
+
+
+def reserve_in(
+    connection: sa.Connection,
+    call: Call,
+    bound: Spent,
+    *,
+    now: float,
+    daily_budget: float | None,
+    day: float,
+    account_budget: float | None = None,
+) -> int:
+    """`reserve` as part of the caller's transaction."""
+    serialise(connection, "ledger")
+    if bound.cost > 0:
+        if daily_budget is not None:
+            _check(daily_budget, _total(connection, day), bound.cost, "")
+        if account_budget is not None:
+            _check(account_budget, _total(connection, day, call.account), bound.cost, call.account)
+    row = {"at": now, "state": "reserved", **_of_call(call), **_of_spent(bound), "estimated": True}
+    return int(connection.execute(_RESERVE, row).inserted_primary_key[0])  # type: ignore[index]
 
 
 def settle(store: Store, number: int, spent: Spent, *, failed: bool = False) -> None:
     """Replace the upper bound of a reserved call by what it came to. Raises StoreError when it is not reserved."""
-    state = "failed" if failed else "done"
     with store.write() as connection:
-        reserved = (ledger.c.id == number) & (ledger.c.state == "reserved")
-        changed = connection.execute(ledger.update().where(reserved).values(state=state, **_of_spent(spent)))
-        if changed.rowcount != 1:
+        if not settle_in(connection, number, spent, failed=failed):
             raise StoreError(f"The ledger has no reserved call {number}")
+
+
+def settle_in(connection: sa.Connection, number: int, spent: Spent, *, failed: bool = False) -> bool:
+    """`settle` as part of the caller's transaction; whether the call was reserved."""
+    values = {"number": number, "state": "failed" if failed else "done", **_of_spent(spent)}
+    return connection.execute(_SETTLE, values).rowcount == 1
 
 
 def entries(store: Store, *, since: float = 0.0) -> list[Entry]:
@@ -197,10 +227,9 @@ def is_this_machine(host: str) -> bool:
 
 
 def _total(connection: sa.Connection, since: float, account: str | None = None) -> float:
-    query = sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= since)
-    if account is not None:
-        query = query.where(ledger.c.account == account)
-    return float(connection.scalar(query) or 0.0)
+    if account is None:
+        return float(connection.scalar(_TOTAL, {"since": since}) or 0.0)
+    return float(connection.scalar(_TOTAL_OF_ACCOUNT, {"since": since, "account_name": account}) or 0.0)
 
 
 def _check(budget: float, spent: float, bound: float, account: str) -> None:
@@ -221,9 +250,4 @@ def _of_call(call: Call) -> dict[str, object]:
 
 
 def _of_spent(spent: Spent) -> dict[str, object]:
-    return dict(_fields(spent))
-
-
-def _fields(spent: Spent) -> Iterator[tuple[str, object]]:
-    for name in ("model", "input_tokens", "cached_tokens", "output_tokens", "cost", "estimated", "sent", "error"):
-        yield name, getattr(spent, name)
+    return {name: getattr(spent, name) for name in _SPENT}

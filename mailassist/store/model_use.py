@@ -23,6 +23,15 @@ class Use:
     failures: int = 0  # in a row
 
 
+# Made once: they run for every call.
+_ROW = sa.select(model_use).where(model_use.c.name == sa.bindparam("of")).with_for_update()
+_CHANGE = (
+    model_use.update()
+    .where(model_use.c.name == sa.bindparam("of"))
+    .values({field: sa.bindparam(field) for field in Use.__slots__})
+)
+
+
 def change(store: Store, name: str, to: Callable[[Use], Use]) -> Use:
     """Replace the row `name` by `to` of it, in one transaction; gives what it is now. `to` is called once."""
     with store.write() as connection:
@@ -35,11 +44,10 @@ def change(store: Store, name: str, to: Callable[[Use], Use]) -> Use:
         before = Use(row.requests, row.tokens, row.at, row.not_before, row.failures)
         after = to(before)
         if after != before:
-            values = {field: getattr(after, field) for field in Use.__slots__}
-            connection.execute(model_use.update().where(model_use.c.name == name).values(**values))
+            connection.execute(_CHANGE, {"of": name, **{field: getattr(after, field) for field in Use.__slots__}})
         return after
 
 
 def _locked(connection: sa.Connection, name: str) -> sa.Row[tuple[object, ...]] | None:
     """The row, for nobody else until the end of the transaction; a writer of SQLite is alone anyway."""
-    return connection.execute(sa.select(model_use).where(model_use.c.name == name).with_for_update()).one_or_none()
+    return connection.execute(_ROW, {"of": name}).one_or_none()
