@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from mailassist.model import errors, events, request
+from mailassist.model.answers import Answer, broken, judged
 from mailassist.model.connection import Connection, Endpoint, ReadFailed, Sent, warm_up
 from mailassist.model.learnt import Known, Learnt
 from mailassist.model.registry import ModelInfo, Usage, is_loopback
@@ -34,18 +35,6 @@ _FENCED = re.compile(r"\s*```(?:json)?\s*\n(?P<json>.*?)\n?\s*```\s*", re.S)
 
 OnText = Callable[[str], None]
 Stopped = Callable[[], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model wrote. Not `complete`: `reason` says why, in words for people; the text so far is kept."""
-
-    text: str
-    usage: Usage | None  # None: the server did not say
-    model: str  # the registry's name of the model that wrote
-    complete: bool
-    reason: str = ""
-    notices: tuple[str, ...] = ()
 
 
 Attempt = Callable[[], Answer]
@@ -242,14 +231,14 @@ class Writer:
             with closing(self._connection.read(lambda: self._events(prompt, known), stopped)) as received:
                 for event in received:
                     if isinstance(event, events.End):
-                        return self._answer(event, "".join(pieces), prompt)
+                        return judged(event, "".join(pieces), self._called(), prompt.max_output)
                     pieces.append(event.text)
                     on_text(event.text)
                     length += len(event.text)
                     if length > _LONGEST_TOKEN * prompt.max_output:  # a server that knows no limit
-                        return self._answer(events.End("cut"), "".join(pieces), prompt)
+                        return judged(events.End("cut"), "".join(pieces), self._called(), prompt.max_output)
         except ReadFailed as failed:
-            return self._broken(self._failure(failed, prompt), "".join(pieces))
+            return broken(self._failure(failed, prompt), "".join(pieces), self.info.name)
         if not pieces:
             raise self._as_sent(errors.Stopped())
         return self._incomplete("".join(pieces), "stopped")
@@ -273,7 +262,7 @@ class Writer:
             raise self._failure(failed, prompt) from None
         if text:
             on_text(text)
-        return self._answer(end, text, prompt)
+        return judged(end, text, self._called(), prompt.max_output)
 
     def _failure(self, failed: ReadFailed, prompt: request.Prompt) -> errors.ModelCallFailed:
         explained = self._as_sent(errors.explain(failed.error, self._called()))
@@ -304,33 +293,8 @@ class Writer:
         with cast(Any, resource.create)(**self._body(prompt, known)) as stream:
             yield from (events.of_responses if known.api == "responses" else events.of_chat)(stream)
 
-    def _answer(self, end: events.End, text: str, prompt: request.Prompt) -> Answer:
-        if end.how == "completed" and text.strip():
-            return Answer(text, end.usage, self.info.name, complete=True)
-        if end.how == "refused":
-            failed: errors.ModelCallFailed = errors.refused(self._called(), end.text, text)
-        elif end.how == "failed":
-            failed = errors.explain_failure(end.code, end.text, self._called())
-        elif end.how == "cut":
-            failed = errors.OutputCutOff(
-                f"{self.info.name} reached the limit of {prompt.max_output} tokens before the end",
-                cure="Raise model.output_tokens, or ask for a shorter reply.",
-            )
-        else:
-            how = "with no text" if end.how == "completed" else "before the answer was whole"
-            failed = errors.BrokenAnswer(f"{self.host} ended {how}", cure="Try again; check base_url and model.api.")
-        failed.usage = end.usage
-        return self._broken(failed, text)
-
-    def _broken(self, failed: errors.ModelCallFailed, text: str) -> Answer:
-        """What came is kept: as an answer that is not complete; where nothing came, or it was refused, in the error."""
-        failed.partial = text
-        if not text or isinstance(failed, errors.ContentRefused):
-            raise failed from None
-        return self._incomplete(text, str(failed), failed.usage)
-
-    def _incomplete(self, text: str, reason: str, usage: Usage | None = None) -> Answer:
-        return Answer(text, usage, self.info.name, complete=False, reason=reason)
+    def _incomplete(self, text: str, reason: str) -> Answer:
+        return Answer(text, None, self.info.name, complete=False, reason=reason)
 
     def _called(self) -> errors.Called:
         key = self.endpoint.key.get_secret_value() if self.endpoint.key else ""

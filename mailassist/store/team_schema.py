@@ -107,7 +107,8 @@ arrivals = Table(
     Column("prompt_tokens", Integer, nullable=False, default=0),
     Column("prompt_hash", String, nullable=False, default=""),
     Column("prompt_version", String, nullable=False, default=""),  # of templates and instructions
-    Column("batch", String, nullable=False, default=""),  # the provider's batch in which its draft waits
+    # The row of `batches` in which its draft waits, "waiting" until there is one: nobody else works on it meanwhile.
+    Column("batch", String, nullable=False, default=""),
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     Index("arrivals_by_state", "state", "not_before"),
@@ -220,15 +221,18 @@ prompts = Table(
     Column("arrival_id", Number, ForeignKey("arrivals.id"), primary_key=True),
     Column("body", Text, nullable=False),  # JSON
     Column("until", Float, nullable=False),
+    Column("ledger_id", Integer),  # the call that is reserved for it, while it waits for a batch
 )
 
 # Jobs at the provider's Batch API.
 batches = Table(
     "batches",
     metadata,
-    Column("id", String, primary_key=True),  # the provider's
+    Column("id", String, primary_key=True),  # the provider's; `new-` and our key until it is known
+    Column("key", String, nullable=False, default=""),  # ours, by which it is found at the provider
     Column("model", String, nullable=False),
-    Column("state", String, nullable=False),  # submitted | done | expired | failed
+    # submitting (perhaps the provider has it) | submitted | cancelling | done | expired | failed | cancelled
+    Column("state", String, nullable=False),
     Column("input_file", String, nullable=False, default=""),
     Column("output_file", String, nullable=False, default=""),
     Column("error_file", String, nullable=False, default=""),

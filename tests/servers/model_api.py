@@ -91,6 +91,7 @@ class ModelServer:
         self.answers: list[Script] = list(answers)
         self.lacks, self.gone, self.models, self.key = tuple(lacks), set(gone), tuple(models), key
         self.requests: list[Request] = []
+        self.on_request: Callable[[], None] = lambda: None  # before one is read
         self.clients: set[tuple[str, int]] = set()  # each connection's other end
         self.batches = model_batches.Batches(self.take_in_batch)
         self.hung_up = threading.Event()  # a client closed its connection before the end
@@ -153,6 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
+        self.server.owner.on_request()
         owner = self.server.owner
         owner.requests.append(Request("GET", self.path, dict(self.headers), {}))
         if self._key_refused() or self._batch_answered("GET", b""):
@@ -164,6 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, {"object": "list", "data": entries})
 
     def do_DELETE(self) -> None:
+        self.server.owner.on_request()
         self.server.owner.requests.append(Request("DELETE", self.path, dict(self.headers), {}))
         if not self._key_refused() and not self._batch_answered("DELETE", b""):
             self._json(404, {"error": _error_of(404, "unknown_url", "Unknown request URL")})
@@ -181,6 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def do_POST(self) -> None:
+        self.server.owner.on_request()
         owner = self.server.owner
         owner.clients.add(self.client_address)
         data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
