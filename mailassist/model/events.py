@@ -82,10 +82,7 @@ def whole_response(answer: object) -> tuple[str, End]:
     ]
     text = "".join(_string(part.text) for part in parts if part.type == "output_text")
     refusal = "".join(_string(part.refusal) for part in parts if part.type == "refusal")
-    kind = f"response.{_string(response.status)}"
-    if kind not in ("response.completed", "response.incomplete", "response.failed"):
-        return text, End("unfinished", _usage(response, "input", "output"), _string(response.status))
-    return text, _response_end(kind, response, refusal)
+    return text, _response_end(f"response.{_string(response.status)}", response, refusal)
 
 
 def whole_chat(answer: object) -> tuple[str, End]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,18 @@ def test_what_one_writer_learns_of_the_server_the_others_know(pool_for: Callable
     assert pool.info.name == "gpt-6-luna"
     assert asked.count(("completions", "gpt-6-luna")) == 2 and len(asked) <= 5
     assert asked[-1] == ("completions", "gpt-6-luna") != asked[-3]
+
+
+def test_two_calls_that_find_the_same_out_at_once_say_it_once(pool_for: Callable[..., WriterPool]) -> None:
+    def reply(request: Request) -> Reply:
+        refused = "service_tier" in request.body
+        return Reply(status=400, message="Unknown parameter: 'service_tier'.", before=0.5) if refused else Reply(TEXT)
+
+    with ModelServer([reply]) as server, ThreadPoolExecutor(2) as threads:
+        pool = pool_for(server, flex=True)
+        answers = list(threads.map(lambda _: write(pool), range(2)))
+    assert [answer.text for answer in answers] == [TEXT] * 2 and len(server.requests) == 4
+    assert sum("service_tier" in notice for answer in answers for notice in answer.notices) == 1
 
 
 def test_an_answer_by_a_schema(api: str, pool_for: Callable[..., WriterPool]) -> None:
