@@ -66,7 +66,7 @@ class Batches:
         info_of: Callable[[str], ModelInfo] = registry.find,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`finish` gets each arrival's id and answer, in the state "packed", perhaps twice after a crash.
+        """`finish` gets each arrival's id and whole answer, in the state "packed", perhaps twice after a crash.
 
         It looks whether the draft is still wanted; what it raises is tried again with the next `work`.
         """
@@ -90,7 +90,8 @@ class Batches:
         call = ledger.Call(payer.account, payer.mailbox, info.name, self._api.host, messages, payer.purpose)
         day = ledger.day_start(now, payer.zone)
         item = Aside(arrival_id, fence, body, until)
-        return kept.put_aside(self._store, item, call, bound, now=now, budget=payer.daily_budget, day=day)
+        budgets = {"daily_budget": payer.daily_budget, "account_budget": payer.account_budget}
+        return kept.put_aside(self._store, item, call, bound, now=now, day=day, **budgets)
 
     def work(self) -> None:
         """Submit what was collected, look at what was submitted, hand on what is there. Raises StoreError."""
@@ -231,7 +232,7 @@ class Batches:
             if member is None:
                 continue
             try:
-                if result.answer is not None and member.state == kept.STATE:
+                if result.answer is not None and result.answer.complete and member.state == kept.STATE:
                     self._finish(member.arrival_id, result.answer)
             except Exception as failed:  # noqa: BLE001  (one that fails never stops the ones after it)
                 _log.warning("arrival %d of batch %s: %s", member.arrival_id, batch.key, type(failed).__name__)

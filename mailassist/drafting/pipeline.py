@@ -32,6 +32,7 @@ from mailassist.mail.threads import Conversation
 from mailassist.model.errors import ModelCallFailed
 from mailassist.model.registry import ModelInfo, Usage
 from mailassist.model.request import Image
+from mailassist.model.request import Prompt as Asked
 from mailassist.store import conversations, ledger
 from mailassist.store.database import Store
 
@@ -161,10 +162,15 @@ def write(
     Raises ModelError, BudgetReached.
     """
     paid = _written(request, prompt, writer, store, config, counter, on_text, stopped, now, account_budget)
+    return made_of(request, paid, prompt, prompt.packed.delimiter)
+
+
+def made_of(request: DraftRequest, paid: Paid, prompt: Prompt | None, delimiter: str) -> Draft:
+    """The draft from a model's answer; `delimiter`: what the prompt's data stood between."""
     answer = paid.answer
     cut = () if answer.complete else (f"The draft is not complete: {answer.reason or 'the model stopped early'}",)
     return Draft(
-        cleaned(answer.text, delimiter=prompt.packed.delimiter, signature=request.identity.signature),
+        cleaned(answer.text, delimiter=delimiter, signature=request.identity.signature),
         answer.model,
         paid.usage,
         paid.cost,
@@ -172,6 +178,25 @@ def write(
         answer.complete,
         (*cut, *answer.notices, *notices(request)),
     )
+
+
+def asked_of(request: DraftRequest, prompt: Prompt, info: ModelInfo, store: Store, config: Config) -> Asked:
+    """What a model is given for `prompt`."""
+    return Asked(
+        prompt.instructions,
+        prompt.input,
+        output_tokens(config, info),
+        cache_key(store, request.account_name, request.conversation.key),
+        tuple(Image(one.picture.content_type, one.picture.data, one.detail) for one in prompt.images),
+        tuple(prompt.message_ends),
+    )
+
+
+def payer_of(request: DraftRequest, config: Config, account_budget: float | None = None) -> Payer:
+    """Who pays for a draft."""
+    account = config.accounts.get(request.account_name)
+    mailbox = account.address if account else request.identity.address
+    return Payer(request.account_name, mailbox, config.model.daily_budget, account_budget=account_budget)
 
 
 def _written(
@@ -186,20 +211,19 @@ def _written(
     now: Callable[[], float],
     account_budget: float | None,
 ) -> Paid:
-    account = config.accounts.get(request.account_name)
-    mailbox = account.address if account else request.identity.address
+    asked = asked_of(request, prompt, writer.info, store, config)
     return paid_write(
         writer,
         store,
-        Payer(request.account_name, mailbox, config.model.daily_budget, account_budget=account_budget),
-        instructions=prompt.instructions,
-        input=prompt.input,
-        images=[Image(one.picture.content_type, one.picture.data, one.detail) for one in prompt.images],
+        payer_of(request, config, account_budget),
+        instructions=asked.instructions,
+        input=asked.input,
+        images=asked.images,
         input_tokens=prompt.tokens,
         messages=len(prompt.packed.messages),
-        max_output=output_tokens(config, writer.info),
-        cache_key=cache_key(store, request.account_name, request.conversation.key),
-        marks=prompt.message_ends,
+        max_output=asked.max_output,
+        cache_key=asked.cache_key,
+        marks=asked.marks,
         count=counter.count,
         on_text=on_text,
         stopped=stopped,

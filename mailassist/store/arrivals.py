@@ -53,6 +53,7 @@ class ArrivalRow:
     prompt_hash: str
     prompt_version: str
     batch: str
+    batched: bool
     created_at: float
     changed_at: float
 
@@ -249,8 +250,13 @@ def next_due(store: Store) -> float | None:
     return None if found is None else float(found)
 
 
-def lease(store: Store, arrival_id: int, owner: str, *, now: float, seconds: float) -> ArrivalRow | None:
-    """Take a row that is due; None where it is not, or it or another of its case is being worked on."""
+def lease(
+    store: Store, arrival_id: int, owner: str, *, now: float, seconds: float, batch: str = ""
+) -> ArrivalRow | None:
+    """Take a row that is due; None where it is not, or it or another of its case is being worked on.
+
+    `batch`: the one that it waits in; nobody else takes it there.
+    """
     busy = _arrivals.alias("busy")
     taken = sa.exists().where(
         busy.c.case_id == _arrivals.c.case_id,
@@ -262,6 +268,7 @@ def lease(store: Store, arrival_id: int, owner: str, *, now: float, seconds: flo
         (_arrivals.c.id == arrival_id)
         & _arrivals.c.state.in_(ON_THE_WAY)
         & (_arrivals.c.not_before <= now)
+        & (_arrivals.c.batch == batch)
         & ((_arrivals.c.owner == "") | (_arrivals.c.leased_until <= now))
         & sa.not_(taken)
     )

@@ -57,18 +57,28 @@ class Batch:
 
 
 def put_aside(
-    store: Store, item: Aside, call: ledger.Call, bound: ledger.Spent, *, now: float, budget: float | None, day: float
+    store: Store,
+    item: Aside,
+    call: ledger.Call,
+    bound: ledger.Spent,
+    *,
+    now: float,
+    daily_budget: float | None,
+    account_budget: float | None,
+    day: float,
 ) -> bool:
     """Reserve the cost, keep the prompt and end the lease, all or nothing; False where the lease was lost.
 
-    `bound`, `budget`, `day` as in `ledger.reserve`, which may raise BudgetReached.
+    Budgets and `day` as in `ledger.reserve`, which may raise BudgetReached.
     """
     with store.write() as connection:
         mine = (arrivals.c.id == item.arrival_id) & (arrivals.c.fence == item.fence) & (arrivals.c.batch == "")
-        values = {"batch": WAITING, "owner": "", "leased_until": 0.0, "changed_at": now}
+        values = {"batch": WAITING, "batched": True, "owner": "", "leased_until": 0.0, "changed_at": now}
         if connection.execute(arrivals.update().where(mine, arrivals.c.state == STATE).values(values)).rowcount != 1:
             return False
-        number = ledger.reserve_in(connection, call, bound, now=now, daily_budget=budget, day=day)
+        number = ledger.reserve_in(
+            connection, call, bound, now=now, daily_budget=daily_budget, account_budget=account_budget, day=day
+        )
         connection.execute(prompts.delete().where(prompts.c.arrival_id == item.arrival_id))
         row = {"arrival_id": item.arrival_id, "body": item.body, "until": item.until, "ledger_id": number}
         connection.execute(prompts.insert().values(row))

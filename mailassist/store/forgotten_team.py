@@ -110,7 +110,7 @@ class _TeamRemoval:
         table, batches = team_schema.arrivals, team_schema.batches
         found: set[str] = set()
         for part in _parts(arrivals):
-            query = sa.select(table.c.batch).where(table.c.id.in_(part), table.c.batch != "")
+            query = sa.select(table.c.batch).where(table.c.id.in_(part), table.c.batch.not_in(("", "waiting")))
             found |= set(self._connection.scalars(query))
         gone = self._connection.scalars(sa.select(batches.c.id).where(batches.c.files_deleted))
         return tuple(sorted(found - set(gone)))

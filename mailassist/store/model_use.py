@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mailassist.store.database import Store
+from mailassist.store.dialect import put_missing
 from mailassist.store.team_schema import model_use
 
 
@@ -37,8 +37,7 @@ def change(store: Store, name: str, to: Callable[[Use], Use]) -> Use:
     with store.write() as connection:
         row = _locked(connection, name)
         if row is None:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            connection.execute(insert(model_use).values(name=name).on_conflict_do_nothing())
+            put_missing(connection, model_use, {"name": name})
             row = _locked(connection, name)
             assert row is not None
         before = Use(row.requests, row.tokens, row.at, row.not_before, row.failures)

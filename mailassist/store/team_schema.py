@@ -109,6 +109,7 @@ arrivals = Table(
     Column("prompt_version", String, nullable=False, default=""),  # of templates and instructions
     # The row of `batches` in which its draft waits, "waiting" until there is one: nobody else works on it meanwhile.
     Column("batch", String, nullable=False, default=""),
+    Column("batched", Boolean, nullable=False, default=False),  # it waited once: from then on it is asked directly
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     Index("arrivals_by_state", "state", "not_before"),

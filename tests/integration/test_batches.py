@@ -96,13 +96,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    store = Store(tmp_path / "team.sqlite")
+def desk(open_store: Callable[[], Store]) -> Iterator[Desk]:
     with ModelServer([answer_to]) as server:
-        desk = Desk(store, server)
+        desk = Desk(open_store(), server)
         yield desk
         desk.batches.close()
-    store.close()
 
 
 @pytest.fixture
@@ -224,6 +222,14 @@ def test_nothing_is_put_aside_beyond_the_budget_or_under_a_lost_lease(desk: Desk
     assert len(entries(desk.store)) == 1
 
 
+@pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
+def test_what_was_put_aside_once_is_asked_directly_from_then_on(submitted: Desk) -> None:
+    submitted.provider.ends = "failed"
+    submitted.work(after=1 * MINUTES)
+    with submitted.store.read() as connection:
+        assert set(connection.scalars(sa.select(arrivals.c.batched))) == {True}
+
+
 @pytest.mark.parametrize(
     ("kinds", "mail", "waits"),
     [
@@ -241,12 +247,13 @@ def test_what_can_wait(kinds: list[str], mail: dict[str, object], waits: bool) -
     assert rule(kinds, **mail) is waits
 
 
-def test_killed_at_every_request_nothing_is_lost_or_paid_for_twice(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
+def test_killed_at_every_request_nothing_is_lost_or_paid_for_twice(desk: Desk) -> None:
     """A process of its own, killed when its n-th request has arrived at the provider, for each n; then a last one."""
     numbers = desk.arrive(3)
     for arrival_id in numbers:
         desk.add(arrival_id)
-    command = [sys.executable, "-m", "servers.batch_worker", str(tmp_path / "team.sqlite"), desk.server.base_url]
+    command = [sys.executable, "-m", "servers.batch_worker", str(desk.store.path), desk.server.base_url]
     where = Path(__file__).parent.parent
     killed = 0
     for number in range(1, 7):

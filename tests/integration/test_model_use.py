@@ -2,9 +2,8 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from servers import model_load
@@ -36,14 +35,9 @@ def never() -> bool:
     return False
 
 
-@pytest.fixture(params=["memory", "store"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
-    if request.param == "memory":
-        yield InMemory()
-        return
-    store = Store(tmp_path / "team.sqlite")
-    yield InStore(store, "api.example gpt")
-    store.close()
+@pytest.fixture
+def state(open_store: Callable[[], Store]) -> State:
+    return InStore(open_store(), "api.example gpt")
 
 
 def model_use(state: State, time: Time, **limits: int) -> ModelUse:

@@ -109,7 +109,7 @@ class Steps:
 
     def _left(self, arrival_id: int) -> float | None:
         row = arrivals.get(self.parts.store, arrival_id)
-        if row is None or row.state not in _STEPS:
+        if row is None or row.state not in _STEPS or row.batch:
             return None
         return max(row.not_before, row.leased_until, self.parts.now())
 

@@ -48,8 +48,6 @@ def pack(run: Run) -> None:
 def draft(run: Run) -> None:
     """`packed -> drafted`, or `missing`; a batch takes it where it can wait."""
     parts, box = run.parts, run.mailbox
-    if parts.defer(run):
-        return
     if run.prompt is None:
         if not freshness.check(run):
             return
@@ -58,6 +56,8 @@ def draft(run: Run) -> None:
     config = parts.config_of(box)
     info = parts.calls.info(box.name)
     try:
+        if parts.defer(run):
+            return
         tokens = run.prompt.tokens + output_tokens(config, info)
         with parts.calls.writer(box.name, tokens, run.stopped) as writing:
             counter = counter_for(writing.writer.info.tokenizer, None)
