@@ -191,7 +191,7 @@ def test_every_order_of_two_reviewers_and_a_mail_program(
     second = "eli" if first == "dana" else "dana"
     if order[0] == "third":
         assert team.smtp.accepted == []
-        assert {outcome for outcome, _ in ended.values()} == {"Stopped"}
+        assert ended[first][0] == "Stopped" and ended[second][0] == "Taken"  # the first one has it in hand still
         assert team.drafts() == [] or what == "edits"  # a person's text stays
     else:
         assert len(team.smtp.accepted) == 1
@@ -253,11 +253,10 @@ def test_a_reviewer_whose_process_dies_at_any_step_and_a_colleague_who_goes_on(
         later = 3600.0
         assert eli.does(team, "approve", later=later)[0] == "done"
         eli.does(team, "deliver", later=later)
-    elif step == "send:bytes-written":
-        assert team.state == "approved"
     assert len(team.smtp.accepted) == 1
-    assert team.state == "answered"
-    assert eli.does(team, "approve", later=7200.0)[0] == "Stopped"
+    unknown = step == "send:answered"  # nobody has written down what the server said
+    assert team.state == ("approved" if unknown else "answered")
+    assert eli.does(team, "approve", later=7200.0)[0] == ("Taken" if unknown else "Stopped")
 
 
 def test_a_newer_message_stops_an_approval_before_and_after_the_undo_time(
