@@ -120,6 +120,72 @@ class ModelStatus:
     notice: str = ""  # e.g. that the model leaves the API, and which one follows
 
 
+@dataclass(frozen=True, slots=True)
+class TeamMark:
+    """What a team's queue says of a conversation; safe to read, not safe to print."""
+
+    state: str = "drafted"  # as in store/team_schema.py
+    reason: str = ""
+    missing: tuple[str, ...] = ()
+    category: str = ""
+    urgency: str = ""
+    left: float | None = None  # office seconds until the reply target; negative: overdue by so many
+    held_by: str = ""  # the colleague who has it in hand; "" where nobody has, or you have
+    assigned_to: str = ""
+    notes: int = 0
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it has failed or is held: no draft comes by itself, or what was approved did not leave."""
+        return self.state in ("failed", "person", "missing", "theirs") or bool(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class TeamNote:
+    """What a colleague wrote about a conversation."""
+
+    at: float  # seconds since 1970
+    who: str
+    text: str
+
+
+class TeamWork(Protocol):
+    """What people who share a queue do beside reading and writing. As for `ReviewDesk`: every method may block."""
+
+    @property
+    def bulk_limit(self) -> int:
+        """How many replies may be approved at once."""
+        ...
+
+    def marks(self, account: str) -> Mapping[str, TeamMark]:
+        """What the queue says of each conversation, by its key; as `ReviewDesk.waiting` found it last."""
+        ...
+
+    def take(self, account: str, conversation: str) -> None:
+        """Claim it, or keep the claim. Raises Taken, NotAllowed, Stopped."""
+        ...
+
+    def leave(self, account: str, conversation: str) -> None:
+        """Give the claim up."""
+        ...
+
+    def notes(self, account: str, conversation: str) -> Sequence[TeamNote]:
+        """What colleagues wrote, oldest first; never part of a prompt."""
+        ...
+
+    def add_note(self, account: str, conversation: str, text: str) -> None:
+        """Write a note."""
+        ...
+
+    def hand_over(self, account: str, conversation: str, to: str, note: str) -> None:
+        """Give it to a named colleague."""
+        ...
+
+    def discard(self, account: str, conversation: str, reason: str) -> None:
+        """No reply is needed."""
+        ...
+
+
 class ReviewDesk(Protocol):
     """The desk as the terminal UI sees it.
 
@@ -129,6 +195,11 @@ class ReviewDesk(Protocol):
 
     def tell(self, listener: Callable[[str], object]) -> None:
         """Warnings (a server asks to wait, a secret lies badly) go to `listener`, one line each, from any thread."""
+        ...
+
+    @property
+    def team(self) -> TeamWork | None:
+        """The queue that several people work on; None for a person's own mailboxes."""
         ...
 
     @property

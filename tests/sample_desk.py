@@ -18,7 +18,7 @@ from mailassist.context.asks import Ask
 from mailassist.context.packed import LeftOut, Packed, PackedMessage
 from mailassist.drafting.pipeline import Draft
 from mailassist.drafting.prompt import AttachedText, Prompt
-from mailassist.errors import MailassistError, ModelError
+from mailassist.errors import MailassistError, ModelError, Taken
 from mailassist.intake.pull import Pulled
 from mailassist.intake.sync import SyncProgress, SyncResult
 from mailassist.intake.waiting import Waiting
@@ -27,7 +27,18 @@ from mailassist.mail.recipients import ReplyPlan
 from mailassist.mail.threads import Conversation, Entry
 from mailassist.model.registry import Usage
 from mailassist.transport.source import Location
-from mailassist.worklist import Approved, Kept, ModelStatus, OutboxEntry, Preview, SavedDraft, Spending, Version
+from mailassist.worklist import (
+    Approved,
+    Kept,
+    ModelStatus,
+    OutboxEntry,
+    Preview,
+    SavedDraft,
+    Spending,
+    TeamMark,
+    TeamNote,
+    Version,
+)
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 ME = Address("Max Muster", "max@muster.example")
@@ -85,8 +96,57 @@ ANSWER = (
 )
 
 
+class SampleTeam:
+    """Everything `TeamWork` asks for, beside a `SampleDesk`."""
+
+    bulk_limit = 3
+
+    def __init__(self, desk: SampleDesk) -> None:
+        self.desk = desk
+        desk.team = self
+        self.kept: dict[str, TeamMark] = {
+            key: TeamMark(left=(number - 1) * 5400.0 + 600) for number, key in enumerate(desk.samples)
+        }
+        self.written: dict[str, list[TeamNote]] = {}
+        self.held: set[str] = set()  # by the person at the keyboard
+
+    def change(self, conversation: str, **changes: object) -> None:
+        self.kept[conversation] = replace(self.kept[conversation], **changes)  # type: ignore[arg-type]
+
+    def marks(self, account: str) -> Mapping[str, TeamMark]:
+        return dict(self.kept)
+
+    def take(self, account: str, conversation: str) -> None:
+        self.desk._enter("take", conversation)
+        if self.kept[conversation].held_by:
+            raise Taken(f"{self.kept[conversation].held_by} is replying")
+        self.held.add(conversation)
+
+    def leave(self, account: str, conversation: str) -> None:
+        self.desk._enter("leave", conversation)
+        self.held.discard(conversation)
+
+    def notes(self, account: str, conversation: str) -> list[TeamNote]:
+        return self.written.get(conversation, [])
+
+    def add_note(self, account: str, conversation: str, text: str) -> None:
+        self.desk._enter("add_note", conversation, text)
+        self.written.setdefault(conversation, []).append(TeamNote(self.desk.now(), "me", text))
+        self.change(conversation, notes=len(self.written[conversation]))
+
+    def hand_over(self, account: str, conversation: str, to: str, note: str) -> None:
+        self.desk._enter("hand_over", conversation, to, note)
+        self.change(conversation, held_by=to, assigned_to=to)
+
+    def discard(self, account: str, conversation: str, reason: str) -> None:
+        self.desk._enter("discard", conversation, reason)
+        del self.desk.samples[conversation]
+
+
 class SampleDesk:
     """Everything `ReviewDesk` asks for."""
+
+    team: object = None
 
     def __init__(self, *samples: Conversation, now: Callable[[], float] | None = None, delay: float = 0.0) -> None:
         self.now = now or NOW.timestamp
@@ -268,6 +328,7 @@ class SampleDesk:
         self, account: str, pulled: Pulled, plan: ReplyPlan, text: str, mode: str, *, anew: bool = False
     ) -> Approved:
         self._enter("approve", plan, text, mode)
+        self._enter(f"approve {pulled.conversation.key}")
         if mode == "drafts" and self.removed_drafts and not anew:
             return Approved(said="You have deleted the draft in your mailbox", theirs=True)
         if mode == "drafts":

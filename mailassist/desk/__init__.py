@@ -35,6 +35,7 @@ from mailassist.worklist import (
     Preview,
     SavedDraft,
     Spending,
+    TeamWork,
     Verdict,
     Version,
     never,
@@ -73,6 +74,8 @@ def say_on_stderr(line: str) -> None:
 
 class Desk:
     """Everything one run needs, opened late. Close it in the end."""
+
+    team: TeamWork | None = None  # a person's own mailboxes are nobody else's
 
     def __init__(
         self,

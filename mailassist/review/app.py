@@ -19,6 +19,7 @@ from textual.widgets import Input, TextArea
 from mailassist.review.screens.pages import help_page
 from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.screens.review import ReviewScreen
+from mailassist.review.screens.team import TeamScreen
 from mailassist.review.themes import DARK, LIGHT, palettes, preferred
 from mailassist.worklist import ReviewDesk
 
@@ -46,7 +47,8 @@ class ReviewApp(App[None]):
         for palette in palettes(os.environ):
             self.register_theme(palette)
         self.theme = theme or preferred(os.environ)
-        self.main = ReviewScreen(desk, now=now, zone=zone)
+        screen = ReviewScreen if desk.team is None else TeamScreen
+        self.main = screen(desk, now=now, zone=zone)
         self._leaving = False
 
     def get_default_screen(self) -> Screen[None]:
@@ -87,6 +89,7 @@ class ReviewApp(App[None]):
     async def _leave(self) -> None:
         try:
             if await self.main.decisions.may_leave():
+                await self.main.leaving()
                 self.exit()
         finally:
             self._leaving = False
@@ -97,11 +100,12 @@ class ReviewApp(App[None]):
 
     async def _save_and_end(self) -> None:
         await self.main.keeper.flush()
+        await self.main.leaving()
         self.exit()
 
     def action_help(self) -> None:
         """Every key."""
-        self.push_screen(help_page())
+        self.push_screen(help_page(team=isinstance(self.main, TeamScreen)))
 
     def action_toggle_theme(self) -> None:
         """Dark or light colours."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailassist.review.reply import Key, Reply
-from mailassist.worklist import OutboxEntry, SavedDraft
+from mailassist.worklist import OutboxEntry, SavedDraft, TeamMark
 
 if TYPE_CHECKING:
     from mailassist.intake.waiting import Waiting
@@ -28,6 +28,7 @@ class Board:
         """An empty list."""
         self._replies: dict[Key, Reply] = {}
         self.search = ""
+        self.held_only = False  # only what failed or is held
 
     def __len__(self) -> int:
         """How many wait, searched for or not; what has been sent does not wait."""
@@ -38,13 +39,25 @@ class Board:
         return self._replies.get(key) if key else None
 
     def all(self) -> list[Reply]:
-        """Newest first."""
-        return sorted(self._replies.values(), key=lambda reply: (-reply.waiting.date, reply.key))
+        """Newest first; a team's: the one with the least office time left first."""
+        return sorted(self._replies.values(), key=lambda reply: (reply.urgency, -reply.waiting.date, reply.key))
 
     def shown(self) -> list[Reply]:
-        """What the search leaves, newest first."""
+        """What the search leaves, in the order of the list."""
         words = self.search.casefold().split()
-        return [reply for reply in self.all() if _matches(reply.waiting, words)]
+        found = [reply for reply in self.all() if _matches(reply.waiting, words)]
+        return [reply for reply in found if reply.needs_somebody] if self.held_only else found
+
+    @property
+    def selected(self) -> list[Reply]:
+        """What is to be approved together."""
+        return [reply for reply in self.all() if reply.selected]
+
+    def mark(self, account: str, marks: Mapping[str, TeamMark]) -> None:
+        """What a team's queue says of the conversations of `account`."""
+        for (name, conversation), reply in self._replies.items():
+            if name == account and conversation in marks:
+                reply.team = marks[conversation]
 
     def neighbour(self, key: Key | None, step: int) -> Key | None:
         """The conversation `step` rows below `key` (above where negative); None at the ends."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mailassist.errors import MailassistError
 from mailassist.review.calls import Stopped
 from mailassist.review.keeping import Keeper
-from mailassist.review.messages import BoardChanged, ConnectionChanged, Noticed
+from mailassist.review.messages import BoardChanged, ConnectionChanged, Noticed, ReplyChanged
 from mailassist.review.phrases import counted, named
 from mailassist.review.session import Session, unexpected
 
@@ -41,11 +41,16 @@ class Mailbox:
     async def refresh(self, account: str) -> None:
         """Read one account's waiting conversations and saved drafts from the store."""
         session = self._session
-        found = await session.attempt(lambda _: (session.desk.waiting(account), session.desk.saved_drafts(account)))
+        desk = session.desk
+        found = await session.attempt(lambda _: (desk.waiting(account), desk.saved_drafts(account)))
         if found is None:
             return
         had_some = self.listed and len(session.board) > 0
         merged = session.board.merge(account, *found, keep=session.current)
+        if desk.team is not None:
+            session.board.mark(account, desk.team.marks(account))
+            if session.current is not None:
+                session.post(ReplyChanged(session.current))
         for reply in merged.overtaken:
             self._keeper.keep(reply)
         names = tuple(named(reply.waiting.correspondent) for reply in merged.new)

@@ -9,7 +9,7 @@ from textual.message import Message
 from mailassist.review.reply import Key
 
 Severity = Literal["information", "warning", "error"]
-Question = Literal["instruct", "search"]
+Question = Literal["instruct", "search", "note", "hand over", "discard"]
 
 
 class BoardChanged(Message):

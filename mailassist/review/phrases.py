@@ -45,6 +45,13 @@ def age(then: float, now: float) -> str:
     return f"{int(seconds // (365 * DAY))}y"
 
 
+def office_time(left: float) -> str:
+    """Until a reply target, in at most nine characters: `25m left`, `3h left`, `2h over`."""
+    seconds = abs(left)
+    text = f"{int(seconds // MINUTE)}m" if seconds < HOUR else f"{int(seconds // HOUR)}h"
+    return f"{text} {'left' if left >= 0 else 'over'}"
+
+
 def ago(then: float | None, now: float) -> str:
     """`3 minutes ago`, for a sentence."""
     if then is None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mailassist.mail.safe_text import SafeText
-from mailassist.worklist import Author, OutboxEntry, SavedDraft, Version
+from mailassist.worklist import Author, OutboxEntry, SavedDraft, TeamMark, Version
 
 if TYPE_CHECKING:
     from mailassist.drafting.pipeline import Draft
@@ -103,6 +103,35 @@ class Reply:
     overtaken: bool = False  # a newer message came in after the person wrote
     unsaved: bool = False
     editing: bool = False  # in place
+    team: TeamMark | None = None  # what the team's queue says of it; None in a person's own mailboxes
+    selected: bool = False  # to be approved with others
+
+    @property
+    def urgency(self) -> float:
+        """What a team's list is sorted by: office time left; elsewhere all are alike."""
+        if self.team is None or self.team.left is None:
+            return 0.0
+        return self.team.left
+
+    @property
+    def held_by(self) -> str:
+        """The colleague who has it in hand, or ""."""
+        return self.team.held_by if self.team is not None else ""
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it failed, or is held."""
+        failed = self.outbox is not None and self.outbox.state in ("refused", "unknown")
+        return failed or bool(self.problem) or (self.team is not None and self.team.needs_somebody)
+
+    @property
+    def why(self) -> str:
+        """Why it failed or is held, as far as that is known; else ""."""
+        if self.outbox is not None and self.outbox.state in ("refused", "unknown"):
+            return self.outbox.error
+        if self.problem or self.team is None:
+            return self.problem
+        return "; ".join(self.team.missing) or self.team.reason
 
     @property
     def key(self) -> Key:

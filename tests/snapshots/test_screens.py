@@ -8,7 +8,7 @@ from datetime import UTC
 
 import pytest
 import reviewer  # noqa: F401  (a patient pilot)
-from sample_desk import SampleDesk, hostile_conversation
+from sample_desk import SampleDesk, SampleTeam, hostile_conversation
 from textual.pilot import Pilot
 
 from mailassist.review.app import ReviewApp
@@ -117,6 +117,50 @@ def test_what_the_model_would_see(snap_compare: Compare, size: tuple[int, int]) 
         await turned_to_page(pilot, "p")
 
     assert snap_compare(app(SampleDesk()), terminal_size=size, run_before=viewed)
+
+
+def team_desk() -> SampleDesk:
+    """A queue with everything that a row can say."""
+    desk = SampleDesk()
+    team = SampleTeam(desk)
+    for key in ("offer", "meeting", "invoice", "garden"):
+        message_id = desk.samples[key].newest.message.message_id
+        desk.texts[message_id] = SavedDraft(message_id, f"A draft for {key}.", version=1)
+    team.change("lunch", held_by="dana")
+    team.change("meeting", assigned_to="eli", notes=2)
+    team.change("invoice", reason="A colleague has edited the draft in a mail program")
+    team.change("garden", left=-7300.0)
+    team.change("thesis", state="person", reason="complaint", notes=1)
+    return desk
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_teams_queue(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def selected(pilot: Pilot[None]) -> None:
+        main = pilot.app.main  # type: ignore[attr-defined]
+        await listed(pilot)
+        await pilot.press("x")
+        await settle(pilot, lambda: main.reply.waiting.conversation == "offer" and main._shown)
+
+    assert snap_compare(app(team_desk()), terminal_size=size, run_before=selected)
+
+
+def test_what_failed_or_is_held(snap_compare: Compare) -> None:
+    async def held(pilot: Pilot[None]) -> None:
+        main = pilot.app.main  # type: ignore[attr-defined]
+        await listed(pilot)
+        await pilot.press("F")
+        await settle(pilot, lambda: main.reply.waiting.conversation == "thesis" and main._shown)
+
+    assert snap_compare(app(team_desk()), terminal_size=(120, 40), run_before=held)
+
+
+def test_the_keys_of_a_team(snap_compare: Compare) -> None:
+    async def helped(pilot: Pilot[None]) -> None:
+        await listed(pilot)
+        await turned_to_page(pilot, "question_mark")
+
+    assert snap_compare(app(team_desk()), terminal_size=(120, 40), run_before=helped)
 
 
 def test_the_keys(snap_compare: Compare) -> None:

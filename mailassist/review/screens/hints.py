@@ -17,8 +17,17 @@ _EDITING = [
 ]
 
 
-def hints(reply: Reply | None, *, editing: bool, can_undo: bool, mode: Mode, list_only: bool) -> list[Hint]:
-    """`reply`: the one in hand; `list_only`: the narrow screen shows only the list."""
+def hints(
+    reply: Reply | None, *, editing: bool, can_undo: bool, mode: Mode, list_only: bool, selected: int | None = None
+) -> list[Hint]:
+    """`reply`: the one in hand; `list_only`: the narrow screen shows only the list.
+
+    `selected`: how many replies of a team's queue are to be approved together; None where there is no team.
+    """
+    if selected is not None and not editing:
+        return _for_team(
+            reply, hints(reply, editing=editing, can_undo=can_undo, mode=mode, list_only=list_only), selected
+        )
     if editing:
         return _EDITING
     offered = [Hint("u", "Undo", "screen.undo")] if can_undo else []
@@ -36,6 +45,23 @@ def hints(reply: Reply | None, *, editing: bool, can_undo: bool, mode: Mode, lis
     if reply.text and not reply.writing and not reply.on_its_way:
         offered.append(Hint("E", "$EDITOR", "screen.edit_outside"))
     return [*offered, _SYNC, _HELP]
+
+
+def _for_team(reply: Reply | None, offered: list[Hint], selected: int) -> list[Hint]:
+    """A team's keys beside the others, and without those that a team has no use for."""
+    first = [Hint("A", f"Approve {selected}", "screen.approve_selected")] if selected else []
+    offered = [hint for hint in offered if hint.key != "d"]
+    offered = [Hint("s", "No reply", "screen.skip") if hint.key == "s" else hint for hint in offered]
+    held = Hint("F", "Failed and held", "screen.show_held")
+    if reply is None:
+        return [*first, *offered[:-1], held, offered[-1]]
+    more = [Hint("n", "Notes", "screen.notes"), Hint("h", "Hand over", "screen.hand_over")]
+    select = Hint("x", "Select", "screen.select")
+    at = next((place for place, hint in enumerate(offered) if hint.key == "s"), len(offered) - 1) + 1
+    if reply.held_by:  # a colleague has it in hand: reading is what is left
+        kept = [hint for hint in offered if hint.key not in ("a", "e", "i", "r", "s", "E")]
+        return [*first, *kept[:-1], Hint("n", "Notes", "screen.notes"), held, kept[-1]]
+    return [*first, *offered[:at], *more, select, *offered[at:-1], held, offered[-1]]
 
 
 def _for_reply(reply: Reply, mode: Mode, list_only: bool) -> list[Hint]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from mailassist.review.phrases import joined, line, shown
-from mailassist.review.screens.reading import Part, ReadingScreen, pieces
+from mailassist.review.phrases import joined, line, moment, shown
+from mailassist.review.screens.reading import Part, ReadingScreen, gathered, pieces
 
 if TYPE_CHECKING:
-    from mailassist.worklist import Mode, Preview
+    from mailassist.worklist import Mode, Preview, TeamNote
 
-KEYS = (
+Keys = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]  # headings, each with keys and what they do
+
+KEYS: Keys = (
     (
         "Conversations",
         (
@@ -57,14 +61,50 @@ KEYS = (
 )
 
 
-def help_page() -> ReadingScreen:
-    """Every key."""
-    width = max(len(key) for _, keys in KEYS for key, _ in keys) + 2
+TEAM_KEYS: Keys = (
+    (
+        "Team",
+        (
+            ("n / N", "the notes of colleagues; write one. No model ever sees them"),
+            ("h", "hand over: “eli: you know this customer”"),
+            ("s", "no reply is needed; says why"),
+            ("x", "select for approval; A approves all that are selected, and reports each"),
+            ("F", "what failed or is held, and why; r and a try again. F shows all of it again"),
+        ),
+    ),
+)
+_NOT_IN_A_TEAM = ("s", "d")
+
+
+def help_page(*, team: bool = False) -> ReadingScreen:
+    """Every key; `team`: of a queue that several people work on."""
+    pages = KEYS
+    if team:
+        alone = tuple(
+            (heading, tuple(row for row in rows if row[0] not in _NOT_IN_A_TEAM)) for heading, rows in KEYS
+        )  # fmt: skip
+        pages = (*alone[:-1], *TEAM_KEYS, alone[-1])
+    width = max(len(key) for _, keys in pages for key, _ in keys) + 2
     parts = []
-    for heading, keys in KEYS:
+    for heading, keys in pages:
         rows = [joined(shown(key.ljust(width), "bold"), line(words)) for key, words in keys]
         parts.append(Part(heading, [Content("\n").join(rows)]))
     return ReadingScreen(("Keys", parts))
+
+
+def notes_page(notes: Sequence[TeamNote], now: float, zone: tzinfo | None) -> ReadingScreen:
+    """What colleagues wrote about a conversation, oldest first."""
+    parts = [
+        Part(f"{note.who}, {moment(datetime.fromtimestamp(note.at, UTC), now, zone)}", pieces(note.text))
+        for note in notes
+    ]
+    return ReadingScreen(("Notes", parts or [Part("", [line("Nobody has written a note: N writes one.")])]))
+
+
+def report_page(title: str, rows: Sequence[tuple[str, str]]) -> ReadingScreen:
+    """What came of each of many; `rows`: of what, and what."""
+    lines = [joined(line(what, "bold"), shown("  "), line(came)) for what, came in rows]
+    return ReadingScreen((title, [Part("", gathered(lines))]))
 
 
 def outgoing_page(preview: Preview, mode: Mode) -> ReadingScreen:

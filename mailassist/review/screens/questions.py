@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from mailassist.mail.recipients import ReplyPlan
-from mailassist.review.phrases import bare, counted
+from mailassist.review.phrases import bare, counted, named
 from mailassist.review.reply import Reply
 from mailassist.review.screens.confirm import Choice, ConfirmScreen
 from mailassist.worklist import Mode, OutboxEntry
@@ -38,6 +38,14 @@ def ask_approval(plan: ReplyPlan, reasons: Sequence[str], mode: Mode) -> Confirm
     title, words = ("Send this reply?", "send it") if mode == "send" else ("Save this reply to Drafts?", "save it")
     lines = [f"To {to}", "", *(f"! {reason}" for reason in reasons)]
     return ConfirmScreen(title, lines, [Choice("y", f"yes, {words}", "yes"), Choice("n", "no, back", "")])
+
+
+def ask_many(replies: Sequence[Reply]) -> ConfirmScreen:
+    """Whether these replies are to leave together; "yes" or ""."""
+    lines = [f"{named(reply.waiting.correspondent)}: {reply.waiting.subject or '(no subject)'}" for reply in replies]
+    note = "Each is looked at again before it leaves; what has changed, or is in doubt, is held."
+    choices = [Choice("y", "yes, send them", "yes"), Choice("n", "no, back", "")]
+    return ConfirmScreen(f"Send {len(replies)} replies?", [*lines, "", note], choices)
 
 
 def ask_new_draft(why: str) -> ConfirmScreen:

@@ -149,9 +149,17 @@ class ReadingRoom(Screen[None]):
     def _show_list(self) -> None:
         board, names = self.session.board, self.session.desk.account_names
         shown = board.shown()
-        self.query_one(ConversationList).show(shown, self.session.now(), with_account=len(names) > 1)
-        title = [line(f"{len(board)} waiting", "bold")]
-        if len(names) == 1 and not board.search:
+        self.query_one(ConversationList).show(
+            shown, self.session.now(), with_account=len(names) > 1, with_reason=board.held_only
+        )
+        words = f"{len(shown)} failed or held" if board.held_only else f"{len(board)} waiting"
+        title = [line(words, "bold")]
+        overdue = sum(reply.urgency < 0 and not reply.gone for reply in board.all())
+        if overdue and not board.held_only:
+            title.append(line(f", {overdue} overdue", "$text-error"))
+        if board.held_only:
+            title += [Content("  "), line("F shows all", "$text-accent")]
+        if len(names) == 1 and not board.search and not board.held_only:
             title += [Content("  "), line(self.session.desk.address(names[0]), "$text-muted")]
         if board.search:
             title += [Content("  "), line(f"{len(shown)} match “{board.search}”", "$text-accent")]
@@ -178,6 +186,7 @@ class ReadingRoom(Screen[None]):
                 can_undo=bool(self.outgoing.pending),
                 mode=self._mode(reply),
                 list_only=self.has_class("-narrow") and not self.has_class("-reading"),
+                selected=len(self.session.board.selected) if self.session.desk.team is not None else None,
             )
         )
 
@@ -235,10 +244,21 @@ class ReadingRoom(Screen[None]):
         if key == self.session.current and key is not None:
             return
         self._end_editing()
-        self.session.current = key
+        before, self.session.current = self.session.current, key
+        if before is not None:
+            self.left(before)
         self._show_current()
         self.query_one(DraftPane).scroll_to_top()
         self.start(self._show_thread, group="thread", exclusive=True)
+
+    def left(self, key: Key) -> None:
+        """Another conversation is in hand than `key`: nothing follows, for a person alone."""
+
+    def opened(self, reply: Reply) -> None:
+        """The person has opened a conversation, to work on it."""
+
+    async def leaving(self) -> None:
+        """The program ends, and everything is saved."""
 
     def _end_editing(self) -> None:
         pane = self.query_one(DraftPane)
@@ -337,7 +357,11 @@ class ReadingRoom(Screen[None]):
         elif event.final:
             self.set_focus(self.query_one("#draft-scroll"))
             if self.reply is not None and event.text.strip():
-                self.writing.write(self.reply, event.text.strip())
+                self.answered(event.question, self.reply, event.text.strip())
+
+    def answered(self, question: told.Question, reply: Reply, text: str) -> None:
+        """What was typed in the line at the bottom about a reply."""
+        self.writing.write(reply, text)
 
     @on(told.Dismissed)
     def _dismissed(self, event: told.Dismissed) -> None:
@@ -370,6 +394,7 @@ class ReadingRoom(Screen[None]):
         reply = self.reply
         if reply is None:
             return
+        self.opened(reply)
         self.add_class("-reading")
         self.set_focus(self.query_one(ThreadView))
         self.start(self._show_thread, group="thread", exclusive=True)

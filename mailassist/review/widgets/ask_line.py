@@ -15,6 +15,9 @@ from mailassist.review.messages import Answered, Dismissed, Question
 
 _LABELS: dict[Question, tuple[str, str]] = {
     "instruct": ("Instruct", "shorter; say no politely   (Enter writes the draft again, Esc leaves it)"),
+    "note": ("Note", "for colleagues only; no model sees it   (Enter keeps it, Esc leaves it)"),
+    "hand over": ("Hand over to", "name: what they should know   (Enter hands it over, Esc keeps it)"),
+    "discard": ("No reply, because", "a newsletter; answered by phone   (Enter takes it off the list, Esc keeps it)"),
     "search": ("Search", "name, address or subject   (Enter keeps the list, Esc shows all)"),
 }
 

@@ -29,10 +29,10 @@ class ConversationList(OptionList):
         index = self.highlighted
         return self._keys[index] if index is not None and index < len(self._keys) else None
 
-    def show(self, replies: Sequence[Reply], now: float, *, with_account: bool) -> None:
+    def show(self, replies: Sequence[Reply], now: float, *, with_account: bool, with_reason: bool = False) -> None:
         """Fill the list; cursor and scroll position stay where they were."""
         keys = [reply.key for reply in replies]
-        rows = [Row(reply, now, with_account=with_account) for reply in replies]
+        rows = [Row(reply, now, with_account=with_account, with_reason=with_reason) for reply in replies]
         if keys == self._keys:
             for index, row in enumerate(rows):
                 self.replace_option_prompt_at_index(index, row)

@@ -8,10 +8,11 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
 from mailassist.mail.recipients import ReplyPlan
-from mailassist.review.phrases import joined, line, shown
+from mailassist.review.phrases import counted, joined, line, shown
 from mailassist.review.reply import Reply, draft_text
 from mailassist.review.widgets.editor import Editor
 from mailassist.review.widgets.recipients import Recipients
+from mailassist.worklist import TeamMark
 
 
 class DraftPane(Vertical):
@@ -91,12 +92,32 @@ def _choice(reply: Reply) -> list[tuple[str, str]]:
     return [("to the sender", "$text-accent"), (f"R: to all {len(_people(everybody))}", "$text-muted")]
 
 
+def _team_states(team: TeamMark) -> list[tuple[str, str]]:
+    """What a colleague should know of it first."""
+    said = []
+    if team.held_by:
+        said.append((f"{team.held_by} has it in hand", "$text-warning"))
+    if team.state == "person":
+        said.append((f"a person is wanted{f': {team.reason}' if team.reason else ''}", "$text-warning"))
+    elif team.state == "missing":
+        said.append((f"missing information: {'; '.join(team.missing) or team.reason}", "$text-warning"))
+    elif team.reason:
+        said.append((team.reason, "$text-warning"))
+    if team.assigned_to:
+        said.append((f"for {team.assigned_to}", "$text-muted"))
+    if team.notes:
+        said.append((f"{counted(team.notes, 'note')}: n", "$text-accent"))
+    return said
+
+
 def _people(plan: ReplyPlan) -> list[str]:
     return [address.key for address in (*plan.to, *plan.cc)]
 
 
 def _states(reply: Reply) -> list[tuple[str, str]]:
     states: list[tuple[str, str]] = []
+    if reply.team is not None and not reply.on_its_way:
+        states += _team_states(reply.team)
     states += _choice(reply)
     if reply.writing:
         states.append(("being written: Esc stops it", "$text-accent"))
