@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import threading
 from collections.abc import Callable
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -18,8 +18,8 @@ from mailassist.team_settings import TeamMailbox
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store.sqlite")
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
 
 
 def reason(attempt: Callable[[], object]) -> str:
@@ -221,37 +221,31 @@ def test_a_draft_on_its_way_into_the_mailbox_is_waited_for(store: Store) -> None
     assert dana.begin_approval(case, "x").drafts[0].folder == ""
 
 
-def contend(path: Path, who: str, case: int, barrier: object, results: object) -> None:
-    queue = queue_of(Store(path), who)
-    for _ in range(20):
-        barrier.wait()  # type: ignore[attr-defined]
-        try:
-            results.put(("got", who, queue.begin_approval(case, f"By {who}").id))  # type: ignore[attr-defined]
-        except Taken as error:
-            results.put(("taken", who, str(error)))  # type: ignore[attr-defined]
-        barrier.wait()  # type: ignore[attr-defined]
-
-
-def test_of_processes_that_approve_at_the_same_moment_one_gets_it(store: Store, tmp_path: Path) -> None:
+def test_of_people_who_approve_at_the_same_moment_one_gets_it(open_store: Callable[[], Store]) -> None:
+    people = ["dana", "eli", "finn", "gina"]
+    queues = {who: queue_of(open_store(), who) for who in people}
+    store = open_store()
     case = add_case(store)
-    spawn = multiprocessing.get_context("spawn")
-    barrier, results = spawn.Barrier(4), spawn.Queue()
-    people = ["dana", "eli", "finn"]
-    arguments = [(tmp_path / "store.sqlite", who, case, barrier, results) for who in people]
-    processes = [spawn.Process(target=contend, args=one) for one in arguments]
-    for process in processes:
-        process.start()
-    for _ in range(20):
-        barrier.wait(60)
-        barrier.wait(60)
-        outcomes = [results.get(timeout=60) for _ in people]
-        winners = [one for one in outcomes if one[0] == "got"]
-        assert len(winners) == 1, outcomes
-        queue_of(store, winners[0][1]).close_approval(winners[0][2], "stopped", "")
-        with store.write() as connection:
-            connection.execute(team_schema.cases.update().values(claimed_by="", claimed_until=0.0))
-    for process in processes:
-        process.join(60)
+    for queue in queues.values():
+        assert queue.items()  # the connection is there
+    barrier = threading.Barrier(len(people))
+
+    def approve(who: str) -> int | None:
+        barrier.wait(30)
+        try:
+            return queues[who].begin_approval(case, f"By {who}").id
+        except Taken:
+            return None
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        for _ in range(20):
+            outcomes = dict(zip(people, pool.map(approve, people), strict=True))
+            winners = {who: number for who, number in outcomes.items() if number is not None}
+            assert len(winners) == 1, outcomes
+            ((who, number),) = winners.items()
+            assert queues[who].mine_open()[0].text == f"By {who}"
+            queues[who].close_approval(number, "stopped", "")
+            queues[who].release(case)
     with store.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(team_schema.approvals)) == 20
 
