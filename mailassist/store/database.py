@@ -11,7 +11,6 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from mailassist.store import backup, schema
-from mailassist.store import team_schema as team_schema  # its tables are in the same metadata
 from mailassist.store.dialect import put, put_missing
 from mailassist.store.sqlite_file import SqliteFile
 
@@ -35,6 +34,10 @@ class Backend(Protocol):
 
     def named_errors(self) -> AbstractContextManager[None]:
         """The database's errors as StoreError: one line with the cure."""
+        ...
+
+    def hold_schema(self) -> AbstractContextManager[None]:
+        """As `Store.hold_schema`."""
         ...
 
     def compact(self) -> None:
@@ -68,12 +71,15 @@ class Store:
     def on_postgres(cls, url: str, password: str | None = None) -> Store:
         """The store in a database of PostgreSQL: `url` as postgresql://user@host/name, the password apart from it.
 
-        Connections are made again by themselves after the server was away. Raises StoreError.
+        Connections are made again by themselves after the server was away. Raises StoreError, also where the tables are
+        not those of this mailassist (`mailassist db upgrade`).
         """
         from mailassist.store.postgres_server import PostgresServer
 
         store = cls.__new__(cls)
         store._use(PostgresServer(url, password))
+        with store.read():
+            pass  # connects, and so looks at the tables' revision
         return store
 
     def _use(self, backend: Backend) -> None:
@@ -131,6 +137,13 @@ class Store:
     def compact(self) -> None:
         """Let go of the bytes of what was deleted. Raises StoreError when another process keeps them in use."""
         self._backend.compact()
+
+    def hold_schema(self) -> AbstractContextManager[None]:
+        """What a daemon runs within: no other mailassist changes the tables meanwhile. Raises StoreError.
+
+        In PostgreSQL every connection of a store holds that by itself, this makes sure that there is one.
+        """
+        return self._backend.hold_schema()
 
     def back_up(self, *, now: float) -> None:
         """Copy what no mailbox has into the backup beside the store, unless that was done today. Raises StoreError.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,18 +34,29 @@ _CURES = {
     "57014": "It took too long; try again.",
     "40": "Another process was quicker; try again.",
 }
-_SETUP = 'Install it: pip install "mailassist[postgres]"'
+SETUP = 'Install it: pip install "mailassist[postgres]"'
+
+
+_LOCK = "hashtextextended('mailassist: the tables stay as they are', 0)"
+SCHEMA_LOCK: sa.ColumnElement[int] = sa.literal_column(_LOCK, sa.BigInteger)
 
 
 class PostgresServer:
-    """Connections to one database; see `store.database.Backend`. Opening it connects to nothing."""
+    """Connections to one database; see `store.database.Backend`. Opening it connects to nothing.
+
+    Each connection holds SCHEMA_LOCK, shared, for as long as it is open, and has seen that the tables are those of this
+    mailassist: whoever can write keeps them as they are, and an older one can never connect again.
+    """
 
     path: Path | None = None
     restored_from: Path | None = None
     way_back = "Bring the database back from a backup: `mailassist db restore`."
 
-    def __init__(self, url: str, password: str | None) -> None:
-        """`url`: postgresql://user@host/name; the password stays out of every message. Raises StoreError."""
+    def __init__(self, url: str, password: str | None, *, joins: bool = True) -> None:
+        """`url`: postgresql://user@host/name; the password stays out of every message. Raises StoreError.
+
+        `joins`: False for what changes the tables itself.
+        """
         self.url = _url(url, password)
         try:
             self.engine = sa.create_engine(
@@ -55,13 +68,21 @@ class PostgresServer:
                 connect_args=_settings(self.url),
             )
         except ImportError as error:
-            raise StoreError("The driver of PostgreSQL is not installed", cure=_SETUP) from error
-        sa.event.listen(self.engine, "connect", _configure)
+            raise StoreError("The driver of PostgreSQL is not installed", cure=SETUP) from error
+        sa.event.listen(self.engine, "connect", self._joined if joins else _configure)
 
     @property
     def name(self) -> str:
         """Which database it is, for people."""
         return f"{self.url.host or 'PostgreSQL'}/{self.url.database or ''}"
+
+    @contextmanager
+    def hold_schema(self) -> Iterator[None]:
+        """One connection at least; see `Store.hold_schema`."""
+        with self.named_errors():
+            connection = self.engine.connect()
+        with connection:
+            yield
 
     def compact(self) -> None:
         """Rewrite the tables without what was deleted. Raises StoreError when one of them is in use for too long."""
@@ -92,6 +113,36 @@ class PostgresServer:
             cure = next((cure for start, cure in _CURES.items() if state and state.startswith(start)), "")
             raise StoreError(f"{self.name}: {text}", cure=cure) from error
 
+    def _joined(self, connection: Any, record: object) -> None:
+        """A new connection. Raises StoreError where the tables are not those of this mailassist."""
+        _configure(connection, record)
+        try:
+            self._check(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _check(self, connection: Any) -> None:
+        import psycopg
+
+        connection.autocommit = True
+        try:
+            (stay,) = connection.execute(f"SELECT pg_try_advisory_lock_shared({_LOCK})").fetchone()
+            if not stay:
+                cure = "Try again in a minute."
+                raise StoreError(f"{self.name} is being upgraded", cure=cure)
+            (found,) = connection.execute("SELECT max(version_num::int) FROM alembic_version").fetchone()
+        except psycopg.errors.UndefinedTable as error:
+            raise StoreError(f"{self.name} has no tables of mailassist", cure="Run `mailassist db upgrade`.") from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            cure = "Ask its owner for `mailassist db grant`."
+            raise StoreError(f"{self.url.username} may not read {self.name}", cure=cure) from error
+        connection.autocommit = False
+        if found is None or found < schema.REVISION:
+            raise StoreError(f"{self.name} is of an older mailassist", cure="Run `mailassist db upgrade`.")
+        if found > schema.REVISION:
+            raise StoreError(f"{self.name} is of a newer mailassist", cure="Upgrade mailassist.")
+
 
 def _state(error: DBAPIError, text: str) -> str:
     """The SQLSTATE, which a connection that was refused has not."""
@@ -119,7 +170,12 @@ def _settings(url: sa.URL) -> dict[str, Any]:
     own = url.query.get("options", "")
     timeouts = " ".join(f"-c {name}={value}" for name, value in _TIMEOUTS.items())
     options = f"{timeouts} {own if isinstance(own, str) else ' '.join(own)}".strip()
-    return {"connect_timeout": 10, "application_name": "mailassist", **_KEEPALIVE, "options": options}
+    return {
+        "connect_timeout": 10,
+        "application_name": f"mailassist {socket.gethostname()}:{os.getpid()}",
+        **_KEEPALIVE,
+        "options": options,
+    }
 
 
 def _configure(connection: Any, _record: object) -> None:

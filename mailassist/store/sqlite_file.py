@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
 from mailassist.errors import StoreError
-from mailassist.store import backup, schema
+from mailassist.store import backup, in_use, revisions, schema
+from mailassist.store import triggers as triggers  # made with the tables
 
 
 class SqliteFile:
@@ -21,6 +22,7 @@ class SqliteFile:
         """`path`: the file, made with mode 0600 where it is missing; None keeps everything in memory."""
         self.path = path
         self.restored_from: Path | None = None  # the backup that this new file was filled from
+        self.opened_at = 0  # the revision that the file had
         if path is not None:
             _prepare_file(path)
         self.engine = sa.create_engine(
@@ -83,28 +85,61 @@ class SqliteFile:
             cure = next((cure for word, cure in cures.items() if word in text), "")
             raise StoreError(f"{self.name}: {text}", cure=cure) from error
 
-    def _create_tables(self) -> None:
+    def hold_schema(self) -> AbstractContextManager[None]:
+        """The tables stay as they are; see `Store.hold_schema`."""
+        return in_use.held(self.path) if self.path else nullcontext()
+
+    def upgrade(self) -> tuple[int, int]:
+        """The revision that the file had when it was opened, and the one that it has."""
+        return self.opened_at, schema.REVISION
+
+    def downgrade(self) -> tuple[int, int]:
+        """Go one revision back; which one it had, and has. Raises StoreError."""
+        assert self.path is not None
+        with in_use.exclusively(self.path), self._writing() as connection:
+            before = revisions.recorded(connection)
+            if before <= 1:
+                raise StoreError(f"{self.path} is at the first revision", cure="There is no way back from there.")
+            revisions.downgrade(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {before}")
+        return before, before - 1
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
         with (
             self.named_errors(),
             self.engine.connect().execution_options(writes=True) as connection,
             connection.begin(),
         ):
-            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if version > schema.REVISION + 1:
-                raise StoreError(
-                    f"{self.path} was written by a newer mailassist (schema {version})", cure="Upgrade mailassist."
-                )
-            if version == 1:
-                _keep_drafts(connection)
-            if version == 2:
-                connection.exec_driver_sql("ALTER TABLE drafts ADD COLUMN case_id INTEGER")
-                connection.exec_driver_sql("ALTER TABLE drafts ADD COLUMN placed_for VARCHAR NOT NULL DEFAULT ''")
-                connection.exec_driver_sql("CREATE UNIQUE INDEX drafts_case ON drafts (case_id)")
-            if version < schema.REVISION + 1:
-                schema.metadata.create_all(connection)
-                if version == 0 and self.path:
+            yield connection
+
+    def _create_tables(self) -> None:
+        """Make the tables of a new file, or bring those of an older one up to date."""
+        with self._writing() as connection:
+            version = self._version(connection)
+            if version == 0:
+                revisions.create(connection)
+                if self.path:
                     self.restored_from = backup.restore(connection, self.path)
                 connection.exec_driver_sql(f"PRAGMA user_version = {schema.REVISION + 1}")
+        self.opened_at = max(version - 1, 0)
+        if 0 < version < schema.REVISION + 1:
+            assert self.path is not None
+            with in_use.exclusively(self.path), self._writing() as connection:
+                version = self._version(connection)  # another process may have been quicker
+                if version < schema.REVISION + 1:
+                    if version > 1:
+                        revisions.stamp(connection, version - 1)
+                    revisions.upgrade(connection)
+                    connection.exec_driver_sql(f"PRAGMA user_version = {schema.REVISION + 1}")
+
+    def _version(self, connection: sa.Connection) -> int:
+        version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        if version > schema.REVISION + 1:
+            raise StoreError(
+                f"{self.path} was written by a newer mailassist (schema {version})", cure="Upgrade mailassist."
+            )
+        return version
 
 
 def _prepare_file(path: Path) -> None:
@@ -116,20 +151,6 @@ def _prepare_file(path: Path) -> None:
         raise StoreError(
             f"{path} cannot be opened: {error.strerror}", cure="Check the folder's owner and disk."
         ) from error
-
-
-def _keep_drafts(connection: sa.Connection) -> None:
-    """From schema 1, which had one text before the current one, in the same row."""
-    connection.exec_driver_sql("ALTER TABLE drafts RENAME TO drafts_1")
-    schema.metadata.create_all(connection)
-    old = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(drafts_1)")}
-    names = ", ".join(column.name for column in schema.drafts.columns if column.name in old)
-    connection.exec_driver_sql(f"INSERT INTO drafts ({names}, version, reply_all) SELECT {names}, 1, 0 FROM drafts_1")
-    connection.exec_driver_sql(
-        "INSERT INTO versions (account, answers, text, written_by, complete, at) "
-        "SELECT account, answers, previous, 'person', 1, changed_at FROM drafts_1 WHERE previous != ''"
-    )
-    connection.exec_driver_sql("DROP TABLE drafts_1")
 
 
 def _configure(connection: object, _record: object) -> None:

@@ -47,3 +47,14 @@ def test_the_data_files_that_drafting_reads_are_in_the_wheel(installed: Path) ->
     data = [path.relative_to(ROOT) for kind in ("*.toml", "*.txt") for path in (ROOT / "mailassist").rglob(kind)]
     assert len(data) > 6
     assert all((installed / path).is_file() for path in data)
+
+
+def test_an_older_store_is_upgraded_by_what_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
+    schema = (ROOT / "tests" / "unit" / "schemas" / "2.sql").read_text()
+    code = "import sqlite3, sys; from pathlib import Path; from mailassist.store.database import Store\n"
+    code += "with sqlite3.connect(sys.argv[1]) as old: old.executescript(sys.argv[2])\n"
+    code += "Store(Path(sys.argv[1])); print(sys.modules['mailassist'].__file__)"
+    upgraded = [sys.executable, "-c", code, str(tmp_path / "old.sqlite"), schema]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    done = subprocess.run(upgraded, env=environment, check=True, capture_output=True, text=True, timeout=60)
+    assert Path(done.stdout.strip()).is_relative_to(installed)

@@ -23,8 +23,7 @@ from typing import Any
 import psycopg
 from servers.dovecot import _free_port
 
-from mailassist.store.database import Store
-from mailassist.store.schema import metadata
+from mailassist.store import upgrading
 
 OWNER = "owner"
 _TEMPLATE = "template_of_tests"
@@ -121,10 +120,7 @@ class Postgres:
 
 def with_tables(url: str) -> None:
     """Make the tables of mailassist."""
-    store = Store.on_postgres(url)
-    with store.write() as connection:
-        metadata.create_all(connection)
-    store.close()
+    upgrading.upgrade(url, None)
 
 
 @contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -116,23 +114,3 @@ def approve(store: Store, answers: str, text: str) -> int:
     values = dict.fromkeys(("conversation", "own_id", "fingerprint", "sender", "raw_hash", "message_id"), "x")
     values |= {"account": "a", "answers": answers, "recipients": "anna@test", "raw": b"", "text": text}
     return outbox.insert(store, values | {"not_before": 0.0}, now=1.0)
-
-
-def test_a_file_of_the_first_schema_keeps_its_drafts(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    first = Store(path)
-    save(first, "Now", folder="Drafts", generation=3)
-    first.close()
-    with sqlite3.connect(path) as old:
-        old.execute("DROP TABLE versions")
-        old.execute("DROP INDEX drafts_case")
-        old.execute("ALTER TABLE drafts ADD COLUMN previous TEXT NOT NULL DEFAULT 'Before'")
-        for column in ("version", "reply_all", "case_id"):
-            old.execute(f"ALTER TABLE drafts DROP COLUMN {column}")
-        old.execute("PRAGMA user_version = 1")
-    store = Store(path)
-    found = drafts.get(store, "a", TO)
-    assert found is not None
-    assert (found.text, found.folder, found.generation, found.version) == ("Now", "Drafts", 3, 1)
-    assert replaced(store) == [("Before", "person")]
-    save(store, "Later")
