@@ -31,6 +31,7 @@ COMMANDS = {
     "models": "Show the models that mailassist knows.",
     "config": "Show, check or explain the configuration.",
     "forget": "Remove what is stored of a person.",
+    "db": "Upgrade, back up and restore the store; say who may do what in the team's.",
     "audit": "Prove and show the team's audit trail; make its key.",
     "demo": "Run the main job on a sample mailbox, without account, key or network.",
 }

@@ -1,4 +1,4 @@
-"""A copy, beside the store, of what no mailbox has: drafts, the outbox, the ledger, who was forgotten.
+"""A copy, beside the store, of what no mailbox has: drafts, the outbox, the ledger, a team's work, who was forgotten.
 
 It is written once a day and taken into the new store that is made after a damaged one was moved away. The day before's
 is kept too. The bytes of replies that are through are left out: they lie in Sent.
@@ -17,13 +17,18 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
 from mailassist.errors import StoreError
-from mailassist.store import schema
+from mailassist.store import schema, team_schema
 
 EVERY = 86_400.0  # seconds
 _TABLES = (
     schema.facts, schema.forgotten, schema.conversations, schema.drafts, schema.versions, schema.outbox, schema.ledger,
+    team_schema.mailboxes, team_schema.looked, team_schema.cases, team_schema.arrivals, team_schema.arrival_copies,
+    team_schema.case_notes, team_schema.approvals, team_schema.feedback, team_schema.audit, team_schema.audit_texts,
+    team_schema.people_notices, team_schema.batches,
 )  # fmt: skip
-_WORK = (schema.drafts, schema.outbox, schema.ledger)  # without any of these there is nothing to lose
+_WORK = (  # without any of these there is nothing to lose
+    schema.drafts, schema.outbox, schema.ledger, team_schema.mailboxes, team_schema.audit,
+)  # fmt: skip
 
 Rows = Mapping[sa.Table, Sequence[Mapping[str, Any]]]
 
@@ -87,12 +92,31 @@ def restore(connection: sa.Connection, store: Path) -> Path | None:
         except DatabaseError:
             continue  # damaged as well: the older one
         _insert(connection, copied)
-        _forget_progress(connection, file)
+        forget_progress(connection, f"It is from the backup of {day(file)}, and may have been sent since")
         return file
     if found:
         names = " and ".join(map(str, found))
         raise StoreError(f"The backup cannot be read either: {names}", cure="Move it away, too: the store begins anew.")
     return None
+
+
+def forget_progress(connection: sa.Connection, why: str) -> None:
+    """What was under way then may be through by now: it is looked for, and nothing is sent or appended again.
+
+    Replies and approvals are left to the person, with the reason `why`; nobody holds a lease or a claim any more.
+    """
+    outbox, drafts = schema.outbox, schema.drafts
+    unknown = {"state": "unknown", "error": why, "not_before": 0.0, "tries": 0, "data_started": True}
+    free = {"owner": "", "leased_until": 0.0, "filing_started": True}
+    connection.execute(outbox.update().values(free))
+    connection.execute(outbox.update().where(outbox.c.state.in_(("approved", "sending"))).values(unknown))
+    connection.execute(drafts.update().where(drafts.c.state == "appending").values(state="kept", pending=b"", owner=""))
+    approvals, cases, arrivals = team_schema.approvals, team_schema.cases, team_schema.arrivals
+    connection.execute(approvals.update().where(approvals.c.open == 1).values(state="unknown", said=why))
+    connection.execute(cases.update().values(claimed_by="", claimed_until=0.0))
+    connection.execute(cases.update().where(cases.c.state == "approved").values(reason=why))
+    connection.execute(arrivals.update().values(owner="", leased_until=0.0, fence=arrivals.c.fence + 1))
+    connection.execute(team_schema.mailboxes.update().values(watcher=""))
 
 
 def remove(store: Path) -> None:
@@ -134,14 +158,3 @@ def _insert(connection: sa.Connection, rows: Rows) -> None:
     for table, values in rows.items():
         if values:
             connection.execute(table.insert(), values)
-
-
-def _forget_progress(connection: sa.Connection, file: Path) -> None:
-    """What was under way then may be through by now: it is looked for, and nothing is sent or appended again."""
-    outbox, drafts = schema.outbox, schema.drafts
-    why = f"It is from the backup of {day(file)}, and may have been sent since"
-    unknown = {"state": "unknown", "error": why, "not_before": 0.0, "tries": 0, "data_started": True}
-    free = {"owner": "", "leased_until": 0.0, "filing_started": True}
-    connection.execute(outbox.update().values(free))
-    connection.execute(outbox.update().where(outbox.c.state.in_(("approved", "sending"))).values(unknown))
-    connection.execute(drafts.update().where(drafts.c.state == "appending").values(state="kept", pending=b"", owner=""))

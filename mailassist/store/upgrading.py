@@ -33,28 +33,34 @@ class Versions:
 
 def upgrade(url: str, password: str | None) -> tuple[Versions, Versions]:
     """Bring a database up to date; what it had before, and has now. Raises StoreError, with who is in the way."""
-    with _alone(url, password) as (server, connection):
+    with alone(url, password) as (server, connection):
         before = _versions(connection)
         wanted = Versions(schema.REVISION, queue_wanted())
         if before.store > wanted.store or before.queue > wanted.queue:
             raise StoreError(f"{server.name} is of a newer mailassist", cure="Upgrade mailassist.")
         if before != wanted:
-            _lock_schema(server, connection)
-            with connection.begin():
-                revisions.upgrade(connection)
-            _upgrade_queue(connection, before.queue)
+            lock_schema(server, connection)
+            upgrade_within(connection)
         return before, wanted
+
+
+def upgrade_within(connection: sa.Connection) -> None:
+    """The same on a connection that has `lock_schema`."""
+    before = _versions(connection)
+    with connection.begin():
+        revisions.upgrade(connection)
+    _upgrade_queue(connection, before.queue)
 
 
 def downgrade(url: str, password: str | None) -> tuple[int, int]:
     """Go one revision of our tables back; which one it had, and has. The queue's tables stay. Raises StoreError."""
-    with _alone(url, password) as (server, connection):
+    with alone(url, password) as (server, connection):
         before = _versions(connection).store
         if before > schema.REVISION:
             raise StoreError(f"{server.name} is of a newer mailassist", cure="Go back with that one.")
         if before <= 1:
             raise StoreError(f"{server.name} is at the first revision", cure="There is no way back from there.")
-        _lock_schema(server, connection)
+        lock_schema(server, connection)
         with connection.begin():
             revisions.downgrade(connection)
         return before, before - 1
@@ -72,7 +78,7 @@ def queue_version(connection: sa.Connection) -> str:
 
 
 @contextmanager
-def _alone(url: str, password: str | None) -> Iterator[tuple[PostgresServer, sa.Connection]]:
+def alone(url: str, password: str | None) -> Iterator[tuple[PostgresServer, sa.Connection]]:
     """A connection of which there is one at a time, in all processes."""
     server = PostgresServer(url, password, joins=False)
     try:
@@ -87,7 +93,7 @@ def _alone(url: str, password: str | None) -> Iterator[tuple[PostgresServer, sa.
         server.engine.dispose()  # ends the session, and with it its locks
 
 
-def _lock_schema(server: PostgresServer, connection: sa.Connection) -> None:
+def lock_schema(server: PostgresServer, connection: sa.Connection) -> None:
     """Wait until nobody else is connected, but not for long. Raises StoreError."""
     connection.exec_driver_sql(f"SET lock_timeout = '{_WAIT}'")
     try:
@@ -105,6 +111,24 @@ def _lock_schema(server: PostgresServer, connection: sa.Connection) -> None:
             cure="Stop the daemons (systemctl stop mailassist) and close the reviews, then run the same command again.",
         ) from error
 
+
+# Removes our tables and the queue's with all that is in them, and nothing else.
+DROP_EVERYTHING = """
+DO $body$ DECLARE one record; BEGIN
+    FOR one IN SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = current_schema() AND c.relkind = 'r'
+        AND (c.relname = ANY (string_to_array('@NAMES@', ' ')) OR starts_with(c.relname, 'procrastinate_'))
+    LOOP EXECUTE 'DROP TABLE IF EXISTS ' || one.name || ' CASCADE'; END LOOP;
+    FOR one IN SELECT p.oid::regprocedure AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = current_schema()
+        AND (starts_with(p.proname, 'procrastinate_') OR starts_with(p.proname, 'mailassist_'))
+    LOOP EXECUTE 'DROP FUNCTION IF EXISTS ' || one.name || ' CASCADE'; END LOOP;
+    FOR one IN SELECT t.oid::regtype AS name FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        WHERE n.nspname = current_schema() AND starts_with(t.typname, 'procrastinate_')
+        AND (t.typtype = 'e' OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+    LOOP EXECUTE 'DROP TYPE IF EXISTS ' || one.name || ' CASCADE'; END LOOP;
+    DROP SEQUENCE IF EXISTS conversation_numbers;
+END $body$""".replace("@NAMES@", " ".join((*schema.metadata.tables, "alembic_version")))
 
 _HOLDERS = sa.text("""
 SELECT DISTINCT concat_ws(' ', usename, nullif(application_name, '')) FROM pg_locks JOIN pg_stat_activity USING (pid)

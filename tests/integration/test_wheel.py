@@ -56,5 +56,7 @@ def test_an_older_store_is_upgraded_by_what_is_in_the_wheel(installed: Path, tmp
     code += "Store(Path(sys.argv[1])); print(sys.modules['mailassist'].__file__)"
     upgraded = [sys.executable, "-c", code, str(tmp_path / "old.sqlite"), schema]
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    done = subprocess.run(upgraded, env=environment, check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        upgraded, cwd=installed, env=environment, check=True, capture_output=True, text=True, timeout=60
+    )
     assert Path(done.stdout.strip()).is_relative_to(installed)
