@@ -16,6 +16,7 @@ from mailassist.errors import StoreError
 from mailassist.store import cases
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
+from mailassist.store.dialect import serialise
 
 _arrivals = schema.arrivals
 _copies = schema.arrival_copies
@@ -119,6 +120,8 @@ def take_in(
     """
     fresh: list[int] = []
     with store.write() as connection:
+        if found:
+            serialise(connection, "arrivals")  # the same message may come to two mailboxes at once
         for one in found:
             if isinstance(one, Answered):
                 fresh += _answered(connection, mailbox, one, now)
@@ -137,7 +140,7 @@ def _arrived(
 ) -> int | None:
     place = {"folder": one.folder, "uidvalidity": one.uidvalidity, "uid": one.uid}
     _upsert(connection, _copies, {"key": one.key, "mailbox": mailbox}, place)
-    held = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.key == one.key)).first()
+    held = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.key == one.key).with_for_update()).first()
     values: dict[str, Any] = {
         "mailbox": mailbox, "message_id": one.message_id, "sender": one.sender, "received": one.received,
         "reason": one.reason, "backlog": one.backlog, "not_before": one.not_before, "changed_at": now,
@@ -164,6 +167,8 @@ def _into_case(
         done = {"case_id": known.id, "state": "superseded", "reason": "a newer message was there already"}
         connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**done))
         return None
+    if known is not None:
+        serialise(connection, "case", str(known.id))
     case_id = cases.open_anew(connection, mailbox, about, one.message_id, one.received, now)
     if one.person:
         done = {"case_id": case_id, "state": "person", "reason": one.person}
@@ -192,6 +197,7 @@ def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float
     found = cases.of_conversation(connection, mailbox, one.about.conversation, one.about.message_ids)
     if found is None or found.arrived > one.at:
         return []
+    serialise(connection, "case", str(found.id))
     reason = "somebody of the team has answered"
     cases.answered_by(connection, mailbox, found, reason, now)
     mine = _arrivals.c.case_id == found.id
@@ -274,6 +280,9 @@ def lease(
     )
     values = {"owner": owner, "leased_until": now + seconds, "fence": _arrivals.c.fence + 1}
     with store.write() as connection:
+        case_id = connection.scalar(sa.select(_arrivals.c.case_id).where(_arrivals.c.id == arrival_id))
+        if case_id is not None:
+            serialise(connection, "case", str(case_id))
         if connection.execute(_arrivals.update().where(free).values(**values)).rowcount != 1:
             return None
         found = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.id == arrival_id)).one()
@@ -294,6 +303,8 @@ def advance(
     if ends:
         values |= {"owner": "", "leased_until": 0.0}
     with store.write() as connection:
+        if row.case_id is not None:
+            serialise(connection, "case", str(row.case_id))  # before the row: in this order everywhere
         mine = (_arrivals.c.id == row.id) & (_arrivals.c.fence == row.fence)
         if connection.execute(_arrivals.update().where(mine).values(changed_at=now, **values)).rowcount != 1:
             raise LeaseLost()

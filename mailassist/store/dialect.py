@@ -27,9 +27,11 @@ def serialise(connection: sa.Connection, *names: str) -> None:
     """
     if not is_postgres(connection):
         return
+    locks = []
     for depth in range(1, len(names) + 1):
         lock = sa.func.pg_advisory_xact_lock if depth == len(names) else sa.func.pg_advisory_xact_lock_shared
-        connection.execute(sa.select(lock(sa.func.hashtextextended("\n".join(names[:depth]), 0))))
+        locks.append(lock(sa.func.hashtextextended("\n".join(names[:depth]), 0)))
+    connection.execute(sa.select(*locks))
 
 
 def put(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
