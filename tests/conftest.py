@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from servers import dovecot as dovecot_server
-from servers import gmail
-from servers import postgres as postgres_server
 from servers import exchange, gmail
+from servers import postgres as postgres_server
 from servers import pymap_server as pymap_servers
 from servers import smtp as smtp_servers
 from servers.model_api import model_server
