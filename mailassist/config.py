@@ -17,6 +17,7 @@ from mailassist.team_settings import DaemonSettings, TeamMailbox, TeamSettings
 
 Security = Literal["tls", "starttls", "none"]
 MODEL_KEY = "model"  # what the key of OpenAI's server is called among the secrets; accounts stand beside it
+STORE_FILE = "mailassist.sqlite"  # in the data folder
 TEAM_SECRET, AUDIT_SECRET = "team", "audit"  # the database's password, the key of the audit trail
 _OTHER_SECRETS = {MODEL_KEY, TEAM_SECRET, AUDIT_SECRET}
 Length = Literal["auto", "short", "long"]

@@ -30,6 +30,7 @@ COMMANDS = {
     "privacy": "Show what left this machine, when and whereto.",
     "models": "Show the models that mailassist knows.",
     "config": "Show, check or explain the configuration.",
+    "daemon": "Draft for team mailboxes as mail arrives; it never sends.",
     "forget": "Remove what is stored of a person.",
     "db": "Upgrade, back up and restore the store; say who may do what in the team's.",
     "audit": "Prove and show the team's audit trail; make its key.",

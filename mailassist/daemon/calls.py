@@ -13,6 +13,7 @@ from mailassist.daemon.model_use import InStore, ModelUse, Standing
 from mailassist.daemon.parts import Mailbox, Writing
 from mailassist.desk.models import Models
 from mailassist.errors import ConfigError
+from mailassist.model.connection import Endpoint
 from mailassist.model.pool import WriterPool
 from mailassist.model.registry import ModelInfo
 from mailassist.secrets import Keeper
@@ -61,10 +62,22 @@ class ModelCalls:
             yield writing
             slot.used(writing.usage)
 
+    def endpoint(self) -> Endpoint:
+        """Where the configured model is. Raises ConfigError, SecretError."""
+        return self._of("").pool.endpoint
+
     def standing(self) -> dict[str, Standing]:
         """How each model that was used is now."""
         with self._lock:
             return {name: model.use.standing() for name, model in self._models.items()}
+
+    def take_over(self, config: Config, boxes: Mapping[str, Mailbox]) -> None:
+        """From now on by this configuration; models are opened anew, calls under way end as they began."""
+        with self._lock:
+            old, self._models = self._models, {}
+            self._config, self._boxes = config, boxes
+        for model in old.values():
+            model.pool.close()
 
     def close(self) -> None:
         """Hang up."""

@@ -13,7 +13,7 @@ from mailassist.daemon.parts import Parts
 from mailassist.errors import MailassistError
 from mailassist.mail.message import Message
 from mailassist.mail.threads import Conversation
-from mailassist.store import cases, drafts, feedback, mailboxes
+from mailassist.store import arrivals, cases, drafts, feedback, mailboxes
 from mailassist.store.arrivals import ArrivalRow
 from mailassist.store.drafts import DraftRow
 from mailassist.store.feedback import Feedback, Outcome
@@ -59,6 +59,13 @@ def note_discarded(parts: Parts, arrival: ArrivalRow) -> None:
     row = drafts.of_case(parts.store, arrival.case_id or 0)
     if row is not None:
         _note(parts, arrival, row, "discarded", 0.0)
+
+
+def note_gone(parts: Parts, row: DraftRow) -> None:
+    """Our draft was taken out of the Drafts folder, and nothing was sent."""
+    found = [one for one in arrivals.of_case(parts.store, row.case_id or 0) if one.message_id == row.answers]
+    if found:
+        _note(parts, found[-1], row, "discarded", 0.0)
 
 
 def answer_to(conversation: Conversation, row: DraftRow) -> Message | None:

@@ -151,6 +151,8 @@ class Parts:
     mark: Callable[[str], None] = field(default=lambda step: None)  # the hook of tests, between two steps
     random: Callable[[], float] = random.random
     failed: Callable[[ArrivalRow, MailassistError], object] = _unlogged
+    # By mailbox the state of its folders that the last look has seen: while it is the same, nothing new has come.
+    seen: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
     defer: Callable[[Run], bool] = field(default=lambda run: False)  # True: a batch takes it
 
     def config_of(self, mailbox: Mailbox) -> Config:
@@ -174,9 +176,11 @@ def mailboxes_of(config: Config) -> dict[str, Mailbox]:
     chosen = {name: account for name, account in config.accounts.items() if account.team is not None}
     team = frozenset(normal(face.address) for account in chosen.values() for face in account.faces)
     found = {}
-    for rank, (name, account) in enumerate(chosen.items()):
-        assert account.team is not None
+    for rank, (name, configured) in enumerate(chosen.items()):
+        assert configured.team is not None
+        # Texts are fetched when they are needed: what is kept of them is what drafts and the trail keep.
+        account = configured.model_copy(update={"sync": configured.sync.model_copy(update={"keep_text": "none"})})
         faces = [(face.address, face.aliases) for face in account.faces]
         own = OwnAddresses.of([*faces, (account.address, [])], account.waiting.personal)
-        found[name] = Mailbox(name, account, account.team, own, rank, team)
+        found[name] = Mailbox(name, account, configured.team, own, rank, team)
     return found

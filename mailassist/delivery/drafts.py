@@ -252,9 +252,10 @@ def _settle(work: Work, row: DraftRow, found: list[Location]) -> DraftOutcome:
         _give_up(work, row, error)
         raise error
     place = found[-1]
+    through = not row.old_folder and len(found) == 1  # nothing is left to be removed
     row = table.change(
-        work.store, row, now=work.now(), state="appended", pending=b"", error="",
-        folder=place.folder, uidvalidity=place.uidvalidity, uid=place.uid,
+        work.store, row, now=work.now(), state="appended", pending=b"", error="", placed_for=row.answers,
+        folder=place.folder, uidvalidity=place.uidvalidity, uid=place.uid, **({"owner": ""} if through else {}),
     )  # fmt: skip
     work.mark("draft:recorded")
     return _retire_old(work, row, found[:-1])

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mailassist.config import STORE_FILE as STORE_FILE
 from mailassist.config import Account, Config, default_data_folder
 from mailassist.desk.attachments import Attachments
 from mailassist.desk.connections import Connections
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from mailassist.transport.source import Location, MailSource
 
 SHOWN_WHEN_DONE = 120.0  # seconds that a delivered reply stays in the list
-STORE_FILE = "mailassist.sqlite"
 
 
 def say_on_stderr(line: str) -> None:

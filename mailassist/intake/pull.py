@@ -56,7 +56,8 @@ def pull(
     """
     known = _indexed(store, name, own, message_id)
     if known is not None:
-        kept = texts.get(store, name, known.places, now=now())
+        keeps = account.sync.keep_text != "none"
+        kept = texts.get(store, name, known.places, now=now()) if keeps else {}
         fetched = fetch(source, {one: places for one, places in known.places.items() if one not in kept})
         unreadable = _unreadable(source, known.places, message_id, fetched)
         pulled = _pulled({**kept, **fetched}, known.places, own, message_id, known.ids)

@@ -147,6 +147,24 @@ def catch_up(
     return SyncResult(run.new, run.removed, names, tuple(run.restarted), not stopped(), unread=unread)
 
 
+def backfill(
+    source: MailSource,
+    store: Store,
+    name: str,
+    account: Account,
+    *,
+    now: Callable[[], float],
+    stopped: Callable[[], bool] = never,
+) -> bool:
+    """Read on below the cursors, down to the age limit; whether all folders are through. Raises as `sync`."""
+    run = _Run(source, store, name, account, now, _silent, stopped, flags_too=False)
+    known = index.cursors(store, name)
+    for folder in conversation_folders(source, account.folders):
+        if folder.name in known and not known[folder.name].complete and not stopped():
+            run.attempt(run.finish, folder)
+    return all(cursor.complete for cursor in index.cursors(store, name).values())
+
+
 @dataclass
 class _Run:
     """One sync of one account."""

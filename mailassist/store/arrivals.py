@@ -7,7 +7,7 @@ changes nothing any more. One row of a case at a time is leased.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from mailassist.errors import StoreError
 from mailassist.store import cases
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
-from mailassist.store.dialect import serialise
+from mailassist.store.dialect import put, serialise
 
 _arrivals = schema.arrivals
 _copies = schema.arrival_copies
@@ -60,6 +60,36 @@ class ArrivalRow:
 
 
 _COLUMNS = [_arrivals.c[field.name] for field in fields(ArrivalRow)]
+# Made once: the steps of each message use them again and again.
+_GET = sa.select(*_COLUMNS).where(_arrivals.c.id == sa.bindparam("number"))
+_CASE = sa.select(_arrivals.c.case_id).where(_arrivals.c.id == sa.bindparam("number"))
+_FENCE = sa.select(_arrivals.c.fence).where(_arrivals.c.id == sa.bindparam("number"))
+_PLACE = sa.select(_copies.c.folder, _copies.c.uidvalidity, _copies.c.uid).where(
+    _copies.c.key == sa.bindparam("this_key"), _copies.c.mailbox == sa.bindparam("this_mailbox")
+)
+_ADVANCE = _arrivals.update().where(
+    _arrivals.c.id == sa.bindparam("number"), _arrivals.c.fence == sa.bindparam("this_fence")
+)
+_busy = _arrivals.alias("busy")
+_LEASE = (
+    _arrivals.update()
+    .where(
+        _arrivals.c.id == sa.bindparam("number"),
+        _arrivals.c.state.in_(ON_THE_WAY),
+        _arrivals.c.not_before <= sa.bindparam("now"),
+        _arrivals.c.batch == sa.bindparam("this_batch"),
+        (_arrivals.c.owner == "") | (_arrivals.c.leased_until <= sa.bindparam("now")),
+        sa.not_(
+            sa.exists().where(
+                _busy.c.case_id == _arrivals.c.case_id,
+                _busy.c.id != _arrivals.c.id,
+                _busy.c.owner != "",
+                _busy.c.leased_until > sa.bindparam("now"),
+            )
+        ),
+    )
+    .values(owner=sa.bindparam("worker"), leased_until=sa.bindparam("until"), fence=_arrivals.c.fence + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +160,8 @@ def take_in(
             if made is not None:
                 fresh.append(made)
         for folder, position in reached.items():
-            values = {"uidvalidity": position.uidvalidity, "uid": position.uid}
-            _upsert(connection, _looked, {"mailbox": mailbox, "folder": folder}, values)
+            reached_at = {"uidvalidity": position.uidvalidity, "uid": position.uid}
+            put(connection, _looked, {"mailbox": mailbox, "folder": folder, **reached_at})
     return fresh
 
 
@@ -139,7 +169,7 @@ def _arrived(
     connection: sa.Connection, mailbox: str, one: Arrived, now: float, outranks: Callable[[str], bool]
 ) -> int | None:
     place = {"folder": one.folder, "uidvalidity": one.uidvalidity, "uid": one.uid}
-    _upsert(connection, _copies, {"key": one.key, "mailbox": mailbox}, place)
+    put(connection, _copies, {"key": one.key, "mailbox": mailbox, **place})
     held = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.key == one.key).with_for_update()).first()
     values: dict[str, Any] = {
         "mailbox": mailbox, "message_id": one.message_id, "sender": one.sender, "received": one.received,
@@ -215,15 +245,20 @@ def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float
 def get(store: Store, arrival_id: int) -> ArrivalRow | None:
     """One arrival, or None."""
     with store.read() as connection:
-        found = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.id == arrival_id)).first()
-    return ArrivalRow(**found._mapping) if found else None
+        found = connection.execute(_GET, {"number": arrival_id}).first()
+    return ArrivalRow(*found) if found else None
+
+
+def fence(store: Store, arrival_id: int) -> int:
+    """The number of the row's last lease: another one means that somebody else has it, or a look has ended it."""
+    with store.read() as connection:
+        return int(connection.scalar(_FENCE, {"number": arrival_id}) or 0)
 
 
 def place_of(store: Store, key: str, mailbox: str) -> tuple[str, int, int] | None:
     """Folder, UIDVALIDITY and UID of a mailbox's copy."""
-    query = sa.select(_copies.c.folder, _copies.c.uidvalidity, _copies.c.uid)
     with store.read() as connection:
-        found = connection.execute(query.where(_copies.c.key == key, _copies.c.mailbox == mailbox)).first()
+        found = connection.execute(_PLACE, {"this_key": key, "this_mailbox": mailbox}).first()
     return (found.folder, found.uidvalidity, found.uid) if found else None
 
 
@@ -263,30 +298,14 @@ def lease(
 
     `batch`: the one that it waits in; nobody else takes it there.
     """
-    busy = _arrivals.alias("busy")
-    taken = sa.exists().where(
-        busy.c.case_id == _arrivals.c.case_id,
-        busy.c.id != _arrivals.c.id,
-        busy.c.owner != "",
-        busy.c.leased_until > now,
-    )
-    free = (
-        (_arrivals.c.id == arrival_id)
-        & _arrivals.c.state.in_(ON_THE_WAY)
-        & (_arrivals.c.not_before <= now)
-        & (_arrivals.c.batch == batch)
-        & ((_arrivals.c.owner == "") | (_arrivals.c.leased_until <= now))
-        & sa.not_(taken)
-    )
-    values = {"owner": owner, "leased_until": now + seconds, "fence": _arrivals.c.fence + 1}
     with store.write() as connection:
-        case_id = connection.scalar(sa.select(_arrivals.c.case_id).where(_arrivals.c.id == arrival_id))
+        case_id = connection.scalar(_CASE, {"number": arrival_id})
         if case_id is not None:
             serialise(connection, "case", str(case_id))
-        if connection.execute(_arrivals.update().where(free).values(**values)).rowcount != 1:
+        asked = {"number": arrival_id, "now": now, "worker": owner, "until": now + seconds, "this_batch": batch}
+        if connection.execute(_LEASE, asked).rowcount != 1:
             return None
-        found = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.id == arrival_id)).one()
-        return ArrivalRow(**found._mapping)
+        return ArrivalRow(*connection.execute(_GET, {"number": arrival_id}).one())
 
 
 def advance(
@@ -305,15 +324,30 @@ def advance(
     with store.write() as connection:
         if row.case_id is not None:
             serialise(connection, "case", str(row.case_id))  # before the row: in this order everywhere
-        mine = (_arrivals.c.id == row.id) & (_arrivals.c.fence == row.fence)
-        if connection.execute(_arrivals.update().where(mine).values(changed_at=now, **values)).rowcount != 1:
+        changed = {"number": row.id, "this_fence": row.fence, "changed_at": now, **values}
+        if connection.execute(_ADVANCE, changed).rowcount != 1:
             raise LeaseLost()
         if case and row.case_id is not None:
             cases.change(connection, row.case_id, now=now, **case)
         if also is not None:
             also(connection)
-        found = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.id == row.id)).one()
-        return ArrivalRow(**found._mapping)
+    return replace(row, changed_at=now, **values)
+
+
+def end_case(store: Store, case_id: int, *, now: float, states: Collection[str], state: str, reason: str) -> None:
+    """Arrivals of a case in `states`, and the case, come to an end that nobody worked for."""
+    mine = (_arrivals.c.case_id == case_id) & _arrivals.c.state.in_(states)
+    ended = {"state": state, "reason": reason, "changed_at": now, "fence": _arrivals.c.fence + 1}
+    with store.write() as connection:
+        connection.execute(_arrivals.update().where(mine).values(**ended))
+        cases.change(connection, case_id, now=now, state=state, reason=reason)
+
+
+def of_case(store: Store, case_id: int) -> list[ArrivalRow]:
+    """The arrivals of a case, oldest first."""
+    query = sa.select(*_COLUMNS).where(_arrivals.c.case_id == case_id).order_by(_arrivals.c.received, _arrivals.c.id)
+    with store.read() as connection:
+        return [ArrivalRow(**found._mapping) for found in connection.execute(query)]
 
 
 def release_dead(store: Store, alive: Callable[[str], bool], *, now: float) -> int:
@@ -360,9 +394,3 @@ def oldest_on_the_way(store: Store) -> dict[str, float]:
     )
     with store.read() as connection:
         return {row[0]: float(row[1]) for row in connection.execute(query)}
-
-
-def _upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    mine = [table.c[name] == value for name, value in key.items()]
-    if connection.execute(table.update().where(*mine).values(**values)).rowcount == 0:
-        connection.execute(table.insert().values(**key, **values))

@@ -45,6 +45,10 @@ class CaseRow:
 _COLUMNS = [_cases.c[field.name] for field in fields(CaseRow)]
 
 
+_GET = sa.select(*_COLUMNS).where(_cases.c.id == sa.bindparam("number"))
+_CHANGE = _cases.update().where(_cases.c.id == sa.bindparam("number"))
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What a new message says of its conversation."""
@@ -64,8 +68,8 @@ def get(store: Store, case_id: int) -> CaseRow | None:
 
 def read(connection: sa.Connection, case_id: int) -> CaseRow | None:
     """One case, in the caller's transaction."""
-    found = connection.execute(sa.select(*_COLUMNS).where(_cases.c.id == case_id)).first()
-    return CaseRow(**found._mapping) if found else None
+    found = connection.execute(_GET, {"number": case_id}).first()
+    return CaseRow(*found) if found else None
 
 
 def listed(store: Store, *, mailbox: str = "", states: Collection[str] = ()) -> list[CaseRow]:
@@ -117,7 +121,7 @@ def open_anew(
 
 def change(connection: sa.Connection, case_id: int, *, now: float, **values: Any) -> None:
     """Change a case, in the caller's transaction."""
-    connection.execute(_cases.update().where(_cases.c.id == case_id).values(changed_at=now, **values))
+    connection.execute(_CHANGE, {"number": case_id, "changed_at": now, **values})
 
 
 def answered_by(connection: sa.Connection, mailbox: str, found: CaseRow, reason: str, now: float) -> None:

@@ -10,6 +10,11 @@ from mailassist.store.database import Store
 from mailassist.store.dialect import put, serialise
 from mailassist.store.schema import conversations
 
+_DELIMITER = sa.select(conversations.c.delimiter).where(
+    conversations.c.account == sa.bindparam("this_account"),
+    conversations.c.conversation == sa.bindparam("this_conversation"),
+)
+
 
 def draw_delimiter() -> str:
     """Twelve random digits, the first not 0: 40 bits that nobody can guess, and four tokens in o200k_base."""
@@ -21,11 +26,13 @@ def delimiter(store: Store, account: str, conversation: str) -> str:
 
     It stays the same so that the provider's prompt cache finds the beginning of the prompt again.
     """
-    mine = (conversations.c.account == account) & (conversations.c.conversation == conversation)
+    asked = {"this_account": account, "this_conversation": conversation}
+    with store.read() as connection:
+        if found := connection.scalar(_DELIMITER, asked):
+            return str(found)
     with store.write() as connection:
         serialise(connection, "delimiter", account)
-        found = connection.scalar(sa.select(conversations.c.delimiter).where(mine))
-        if found:
+        if found := connection.scalar(_DELIMITER, asked):
             return str(found)
         drawn = draw_delimiter()
         put(connection, conversations, {"account": account, "conversation": conversation, "delimiter": drawn})

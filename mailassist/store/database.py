@@ -21,6 +21,7 @@ class Backend(Protocol):
     engine: sa.Engine
     path: Path | None  # of the SQLite file
     restored_from: Path | None  # the backup that a new file was filled from
+    turn: AbstractContextManager[object]  # one writer at a time of this process, where there can be only one
 
     @property
     def name(self) -> str:
@@ -86,6 +87,7 @@ class Store:
         self._backend = backend
         self._engine = backend.engine
         self.path = backend.path
+        self._key: bytes | None = None  # it never changes
         self.restored_from = backend.restored_from
 
     @property
@@ -100,6 +102,7 @@ class Store:
         In SQLite no other writes at the same time; in PostgreSQL others do, see `dialect.serialise`.
         """
         with (
+            self._backend.turn,
             self._backend.named_errors(),
             self._engine.connect().execution_options(writes=True) as connection,
             connection.begin(),
@@ -114,6 +117,8 @@ class Store:
 
     def key(self) -> bytes:
         """32 random bytes of this store, for keyed hashes (prompt_cache_key, our own message ids)."""
+        if self._key is not None:
+            return self._key
         facts = schema.facts
         mine = sa.select(facts.c.value).where(facts.c.name == "key")
         with self.write() as connection:
@@ -121,7 +126,8 @@ class Store:
             if found is None:
                 put_missing(connection, facts, {"name": "key", "value": random_source.token_bytes(32)})
                 found = connection.execute(mine).scalar_one()
-            return bytes(found)
+            self._key = bytes(found)
+            return self._key
 
     def fact(self, name: str) -> bytes | None:
         """A small thing learnt once, or None."""
@@ -133,6 +139,11 @@ class Store:
         """Remember a small thing; what was known under this name gives way."""
         with self.write() as connection:
             put(connection, schema.facts, {"name": name, "value": value})
+
+    def unlearn(self, name: str) -> None:
+        """Forget a small thing."""
+        with self.write() as connection:
+            connection.execute(schema.facts.delete().where(schema.facts.c.name == name))
 
     def compact(self) -> None:
         """Let go of the bytes of what was deleted. Raises StoreError when another process keeps them in use."""
@@ -160,6 +171,11 @@ class Store:
     def damage(self) -> str:
         """What is wrong with the store; "" when it is whole."""
         return self._backend.damage()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is one file of one machine."""
+        return self._engine.dialect.name == "sqlite"
 
     @property
     def way_back(self) -> str:

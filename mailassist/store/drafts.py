@@ -61,6 +61,14 @@ class DraftRow:
 
 
 _COLUMNS = [_drafts.c[field.name] for field in fields(DraftRow)]
+_GET = sa.select(*_COLUMNS).where(_drafts.c.id == sa.bindparam("number"))
+_OF_CASE = sa.select(*_COLUMNS).where(_drafts.c.case_id == sa.bindparam("number"))
+_OWNER = sa.select(_drafts.c.owner).where(_drafts.c.id == sa.bindparam("number"))
+_CHANGE = _drafts.update().where(
+    _drafts.c.id == sa.bindparam("number"),
+    _drafts.c.generation == sa.bindparam("this_generation"),
+    _drafts.c.owner == sa.bindparam("this_owner"),
+)
 
 
 def get(store: Store, account: str, answers: str) -> DraftRow | None:
@@ -207,10 +215,12 @@ def offer(connection: sa.Connection, new: NewText, *, now: float) -> None:
     versions.add(connection, new.account, answers, versions.Version(new.text, "model"), at=now)
 
 
-def placed(store: Store, row_id: int, answers: str) -> None:
-    """The revision in the Drafts folder answers the message `answers`."""
+def taken(store: Store, row_id: int, *, now: float) -> None:
+    """A person has taken our revision out of the Drafts folder; it is not made again for the same message."""
+    mine = (_drafts.c.id == row_id) & (_drafts.c.state == "appended")
+    away = {"state": "gone", "folder": "", "uidvalidity": None, "uid": None, "changed_at": now}
     with store.write() as connection:
-        connection.execute(_drafts.update().where(_drafts.c.id == row_id).values(placed_for=answers))
+        connection.execute(_drafts.update().where(mine).values(**away))
 
 
 def _is_persons(row: DraftRow) -> bool:
@@ -218,8 +228,8 @@ def _is_persons(row: DraftRow) -> bool:
 
 
 def _of_case(connection: sa.Connection, case_id: int) -> DraftRow | None:
-    found = connection.execute(sa.select(*_COLUMNS).where(_drafts.c.case_id == case_id)).first()
-    return DraftRow(**found._mapping) if found else None
+    found = connection.execute(_OF_CASE, {"number": case_id}).first()
+    return DraftRow(*found) if found else None
 
 
 def _keyed(connection: sa.Connection, account: str, answers: str) -> DraftRow | None:
@@ -230,12 +240,10 @@ def _keyed(connection: sa.Connection, account: str, answers: str) -> DraftRow | 
 def change(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:
     """Change the row if generation and owner are still those of `row`; the row as it is now. Raises DraftChanged."""
     with store.write() as connection:
-        same = _drafts.c.id == row.id, _drafts.c.generation == row.generation, _drafts.c.owner == row.owner
-        done = connection.execute(_drafts.update().where(*same).values(changed_at=now, **changes))
-        if done.rowcount != 1:
+        same = {"number": row.id, "this_generation": row.generation, "this_owner": row.owner}
+        if connection.execute(_CHANGE, {**same, "changed_at": now, **changes}).rowcount != 1:
             raise DraftChanged()
-        found = connection.execute(sa.select(*_COLUMNS).where(_drafts.c.id == row.id)).one()
-        return DraftRow(**found._mapping)
+        return DraftRow(*connection.execute(_GET, {"number": row.id}).one())
 
 
 def unfinished(store: Store, account: str) -> list[DraftRow]:
@@ -267,6 +275,9 @@ def claim(store: Store, row: DraftRow, owner: str, *, now: float) -> DraftRow:
 
 def release(store: Store, row_id: int, owner: str) -> None:
     """`owner` no longer works on the row: any process may go on."""
+    with store.read() as connection:
+        if connection.scalar(_OWNER, {"number": row_id}) != owner:
+            return  # given back with the last step
     with store.write() as connection:
         connection.execute(_drafts.update().where(_drafts.c.id == row_id, _drafts.c.owner == owner).values(owner=""))
 

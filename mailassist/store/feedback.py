@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
+from mailassist.store.dialect import serialise
 
 Outcome = Literal["as is", "edited", "discarded", "elsewhere"]
 UNUSED = ("discarded", "elsewhere")
@@ -35,6 +36,7 @@ def note(store: Store, one: Feedback) -> None:
     values = {name: getattr(one, name) for name in one.__slots__}
     mine = (_feedback.c.mailbox == one.mailbox) & (_feedback.c.answers == one.answers)
     with store.write() as connection:
+        serialise(connection, "feedback", one.mailbox)
         if connection.execute(_feedback.update().where(mine).values(**values)).rowcount == 0:
             connection.execute(_feedback.insert().values(**values))
 

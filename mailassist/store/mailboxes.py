@@ -12,6 +12,7 @@ from mailassist.store.database import Store
 from mailassist.store.dialect import put_missing
 from mailassist.store.team_schema import mailboxes
 
+_GET = sa.select(mailboxes).where(mailboxes.c.mailbox == sa.bindparam("name"))
 _FIRST = {"cutoff": 0.0, "paused": "", "resumed_at": 0.0, "watcher": "", "connection": "", "error": ""}
 
 
@@ -57,7 +58,7 @@ def rows(store: Store) -> dict[str, MailboxRow]:
 def get(store: Store, mailbox: str) -> MailboxRow:
     """One of them; an empty row where nothing is known yet."""
     with store.read() as connection:
-        row = connection.execute(sa.select(mailboxes).where(mailboxes.c.mailbox == mailbox)).one_or_none()
+        row = connection.execute(_GET, {"name": mailbox}).one_or_none()
     return MailboxRow(mailbox) if row is None else MailboxRow(**row._mapping)
 
 

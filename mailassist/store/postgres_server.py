@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class PostgresServer:
 
     path: Path | None = None
     restored_from: Path | None = None
+    turn: AbstractContextManager[object] = nullcontext()  # many write at once
     way_back = "Bring the database back from a backup: `mailassist db restore`."
 
     def __init__(self, url: str, password: str | None, *, joins: bool = True) -> None:

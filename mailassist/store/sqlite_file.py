@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -28,8 +29,10 @@ class SqliteFile:
         self.engine = sa.create_engine(
             "sqlite+pysqlite:///" + (str(path) if path else ":memory:"),
             connect_args={"check_same_thread": False, "timeout": 5.0},
-            poolclass=None if path else sa.StaticPool,
+            **({"pool_size": 16, "max_overflow": 48} if path else {"poolclass": sa.StaticPool}),
         )
+        # The threads of this process stand in line: SQLite's own waiting is asking again, up to 100 ms later each time.
+        self.turn: AbstractContextManager[object] = threading.RLock()
         sa.event.listen(self.engine, "connect", _configure)
         sa.event.listen(self.engine, "begin", _begin)
         self._create_tables()

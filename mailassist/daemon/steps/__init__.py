@@ -68,17 +68,18 @@ class Steps:
             self._go(run)
         except LeaseLost:
             return self._left(arrival_id)
-        return self._left(arrival_id)
+        row = run.row
+        return None if row.state not in _STEPS else max(row.not_before, row.leased_until, parts.now())
 
     def _go(self, run: Run) -> None:
+        if run.row.state != "withdrawing" and self._is_paused(run):
+            return
         while run.row.state in _STEPS and not run.row.not_before > run.parts.now():
             if self._stopped():
                 run.record()  # gives the lease back with the state as it is
                 return
             before = run.row.state
             try:
-                if not self._may(run):
-                    return
                 _STEPS[before](run)
                 run.parts.mark(f"{before}:done")
             except LeaseLost:
@@ -97,15 +98,12 @@ class Steps:
             if run.row.state == before:
                 return
 
-    def _may(self, run: Run) -> bool:
-        """Whether the mailbox is still worked for, and not paused."""
-        if run.row.state == "withdrawing":
-            return True
-        paused = mailboxes.get(run.parts.store, run.row.mailbox)
-        if paused.paused:
-            run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused.paused}")
-            return False
-        return True
+    def _is_paused(self, run: Run) -> bool:
+        """Whether no drafts are made for the mailbox; then it is looked at again later."""
+        paused = mailboxes.get(run.parts.store, run.row.mailbox).paused
+        if paused:
+            run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused}")
+        return bool(paused)
 
     def _left(self, arrival_id: int) -> float | None:
         row = arrivals.get(self.parts.store, arrival_id)

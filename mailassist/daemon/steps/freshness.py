@@ -6,11 +6,13 @@ newer message or an answer has overtaken.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mailassist.daemon.arrivals import look
 from mailassist.daemon.steps.run import Run
-from mailassist.store import arrivals, index
+from mailassist.store import arrivals
 from mailassist.store.arrivals import LeaseLost
-from mailassist.transport.source import MailSource, Role
+from mailassist.transport.source import Folder, FolderState, MailSource, Role
 
 
 def check(run: Run) -> bool:
@@ -25,14 +27,24 @@ def check(run: Run) -> bool:
 def check_with(run: Run, source: MailSource) -> bool:
     """The same over a connection that is there."""
     parts, name = run.parts, run.mailbox.name
-    roles = {folder: cursor.role for folder, cursor in index.cursors(parts.store, name).items()}
-    wanted = [*run.mailbox.account.folders.inbox]
-    wanted += [folder for folder, role in roles.items() if role in (Role.INBOX, Role.SENT, Role.ALL)]
-    look(parts, name, source, tuple(dict.fromkeys(wanted)) if roles else ())
-    now = arrivals.get(parts.store, run.row.id)
-    if now is None or now.fence != run.row.fence:
+    folders = [folder.name for folder in source.folders() if _is_looked_at(folder, run.mailbox.account.folders.inbox)]
+    before = {folder: _position(source.examine(folder)) for folder in folders}
+    if parts.seen.get(name) != before:
+        look(parts, name, source, folders)
+        parts.seen[name] = before  # as it was before the look: what came during it is looked at again
+    now = arrivals.fence(parts.store, run.row.id)
+    if now != run.row.fence:
         raise LeaseLost()
     return _stands(run, source)
+
+
+def _is_looked_at(folder: Folder, inboxes: Collection[str]) -> bool:
+    """Whether mail of customers or answers of colleagues come there; on Gmail all of it lies in \\All."""
+    return folder.selectable and (folder.name in inboxes or folder.role in (Role.INBOX, Role.SENT, Role.ALL))
+
+
+def _position(state: FolderState) -> tuple[int, int, int]:
+    return state.uidvalidity, state.uidnext, state.exists
 
 
 def _stands(run: Run, source: MailSource) -> bool:

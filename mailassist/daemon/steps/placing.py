@@ -65,8 +65,6 @@ def _appended(run: Run, row: DraftRow) -> DraftOutcome:
     if outcome.state == "gone" and earlier:
         again = drafts.of_case(run.parts.store, run.row.case_id or 0)
         outcome = append_revision(work, again, revision, anew=True) if again is not None else outcome
-    if outcome.state in ("appended", "unchanged"):
-        drafts.placed(run.parts.store, row.id, row.answers)
     return outcome
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mailassist.daemon.parts import Mailbox, Parts
 from mailassist.errors import NotDraftable
-from mailassist.intake.pull import Pulled, pull, pull_kept
+from mailassist.intake.pull import Pulled, pull
+from mailassist.mail.recipients import ReplyPlan, plan_reply
 from mailassist.store import arrivals
 from mailassist.store.arrivals import ArrivalRow
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mailassist.drafting.pipeline import DraftRequest
     from mailassist.drafting.prompt import Prompt
     from mailassist.mail.message import Message
-    from mailassist.mail.recipients import ReplyPlan
 
 
 _ACTIONS = {"delivered": "placed", "answered": "withdrawn", "none": "no reply needed", "person": "given to a person"}
@@ -44,9 +43,10 @@ class Run:
     stopped: Callable[[], bool]
     request: DraftRequest | None = None  # what was packed in this run
     prompt: Prompt | None = None
-    checked: bool = False  # freshness was checked in this run and nothing slow has happened since
+    _pulled: Pulled | None = None
+    _plan: ReplyPlan | None = None
 
-    @cached_property
+    @property
     def mailbox(self) -> Mailbox:
         """The mailbox that works on it. Raises NotDraftable where it is no longer configured."""
         found = self.parts.mailboxes.get(self.row.mailbox)
@@ -54,15 +54,17 @@ class Run:
             raise NotDraftable(f"{self.row.mailbox} is not a team mailbox any more")
         return found
 
-    @cached_property
+    @property
     def pulled(self) -> Pulled:
-        """Its whole conversation. Raises MailboxError, ConnectionFailed."""
-        parts, box, wanted = self.parts, self.mailbox, self.row.message_id
-        kept = pull_kept(parts.store, box.name, box.own, wanted, now=parts.now)
-        if kept is not None:
-            return kept
+        """Its whole conversation, read once. Raises MailboxError, ConnectionFailed."""
+        if self._pulled is None:  # not a cached_property: before Python 3.12 all threads wait for each other there
+            self._pulled = self._pull()
+        return self._pulled
+
+    def _pull(self) -> Pulled:
+        parts, box = self.parts, self.mailbox
         with parts.connections.borrowed(box.name) as source:
-            return pull(source, parts.store, box.name, box.account, box.own, wanted, now=parts.now)
+            return pull(source, parts.store, box.name, box.account, box.own, self.row.message_id, now=parts.now)
 
     @property
     def answered(self) -> Message:
@@ -72,14 +74,14 @@ class Run:
             raise NotDraftable("The message is not in the mailbox any more")
         return found
 
-    @cached_property
+    @property
     def plan(self) -> ReplyPlan:
         """From, recipients and subject, by code. Raises NotDraftable."""
-        from mailassist.mail.recipients import plan_reply
-
-        box = self.mailbox
-        faces = box.account.faces
-        return plan_reply(self.pulled.conversation, self.answered, box.own, faces, reply_all=False)
+        if self._plan is None:
+            box = self.mailbox
+            conversation = self.pulled.conversation
+            self._plan = plan_reply(conversation, self.answered, box.own, box.account.faces, reply_all=False)
+        return self._plan
 
     def record(
         self,

@@ -100,6 +100,7 @@ Table(
     Column("prompt_hash", String, nullable=False, default=""),
     Column("prompt_version", String, nullable=False, default=""),
     Column("batch", String, nullable=False, default=""),
+    Column("batched", Boolean, nullable=False, default=False),
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     Index("arrivals_by_state", "state", "not_before"),

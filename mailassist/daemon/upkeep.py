@@ -1,0 +1,95 @@
+"""What has to be done from time to time beside the mail itself, in one thread, each with its own error boundary."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailassist.daemon import logs
+from mailassist.daemon.connections import WorkConnections
+from mailassist.daemon.parts import Parts
+from mailassist.errors import MailassistError
+from mailassist.intake.sync import backfill
+from mailassist.store import index
+from mailassist.team.audit import Trail
+
+DAY = 86_400.0
+log = logs.logger("upkeep")
+
+
+@dataclass(slots=True)
+class _Task:
+    """Something that is done every so many seconds."""
+
+    name: str
+    every: float
+    work: Callable[[], object]
+    due: float = 0.0
+
+
+class Upkeep:
+    """The tasks of one daemon."""
+
+    def __init__(
+        self,
+        parts: Callable[[], Parts],
+        trail: Trail,
+        connections: WorkConnections,
+        *,
+        stopped: threading.Event,
+        more: tuple[tuple[str, float, Callable[[], object]], ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`parts`: those of the configuration in force; `more`: further tasks, (name, seconds, work)."""
+        self._parts = parts
+        self._trail = trail
+        self._connections = connections
+        self._stopped = stopped
+        self._clock = clock
+        self._tasks = [
+            _Task("connections", 10.0, self._connections.close_unused),
+            _Task("seal", 2.0, self._trail.seal_inbox),
+            _Task("backfill", 60.0, self._backfill, clock() + 20.0),
+            _Task("head", DAY, self._log_head, clock() + 5.0),
+            _Task("backup", 3600.0, self._back_up, clock() + 60.0),
+            *(_Task(*one) for one in more),
+        ]
+
+    def run(self) -> None:
+        """Until it is time to stop."""
+        while not self._stopped.wait(1.0):
+            for task in self._tasks:
+                if self._clock() < task.due or self._stopped.is_set():
+                    continue
+                task.due = self._clock() + task.every
+                try:
+                    task.work()
+                except MailassistError as error:
+                    log.warning("a task failed", task=task.name, error=error)
+                except Exception:
+                    log.exception("a task failed", task=task.name)
+
+    def _log_head(self) -> None:
+        """What proves later that nothing was cut off the trail's end."""
+        number, seal = self._trail.head()
+        log.info("the audit trail", entries=number, head=seal)
+
+    def _back_up(self) -> None:
+        parts = self._parts()
+        parts.store.back_up(now=parts.now())
+
+    def _backfill(self) -> None:
+        """Read the header index of one mailbox on, below what the looks have read: conversations reach far back."""
+        parts = self._parts()
+        for name, box in parts.mailboxes.items():
+            cursors = index.cursors(parts.store, name)
+            if not cursors or all(cursor.complete for cursor in cursors.values()):
+                continue
+            with parts.connections.borrowed(name) as source:
+                through = backfill(
+                    source, parts.store, name, box.account, now=parts.now, stopped=self._stopped.is_set
+                )  # fmt: skip
+            log.info("the header index", mailbox=name, complete=through)
+            return
