@@ -21,7 +21,9 @@ class RememberedTrail:
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
 
-    def record(self, action: str, *, who: str, details: Mapping[str, object] = {}, **about: object) -> None:
+    def record_in(
+        self, connection: object, action: str, *, who: str, details: Mapping[str, object] = {}, **about: object
+    ) -> None:
         self.entries.append({"action": action, "who": who, "details": dict(details), **about})
 
     @property

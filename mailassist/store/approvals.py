@@ -9,6 +9,7 @@ one never.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,13 +52,16 @@ _COLUMNS = [_approvals.c[name] for name in ApprovalRow.__slots__]
 _AS_CLOSED = {"sent": "answered"}  # what becomes of the case; of the others: it is open again
 
 
+Noted = Callable[[sa.Connection, "ApprovalRow", str], object]  # with what the model wrote, where the text was a model's
+
+
 def begin(
-    store: Store, case_id: int, who: str, text: str, *, now: float, seconds: float, only_claimant: bool
+    store: Store, case_id: int, who: str, text: str, *, now: float, seconds: float, only_claimant: bool, noted: Noted
 ) -> ApprovalRow:
     """Give `who` leave to send `text` in answer to the case, and nobody else until it is closed.
 
-    `seconds`: how long a claim lasts without a sign of life. `only_claimant`: whoever has the case in hand. Raises
-    Taken, Stopped.
+    `seconds`: how long a claim lasts without a sign of life. `only_claimant`: whoever has the case in hand. `noted` is
+    called last in the transaction. Raises Taken, Stopped.
     """
     with store.write() as connection:
         row = review.locked(connection, case_id)
@@ -92,7 +96,9 @@ def begin(
         _change_case(connection, case_id, now, state="approved", claimed_by=who, claimed_until=now + seconds)
         key = added.inserted_primary_key
         assert key is not None
-        return _row(connection, int(key[0]))
+        begun = _row(connection, int(key[0]))
+        noted(connection, begun, draft.text if draft is not None and draft.written_by == "model" else "")
+        return begun
 
 
 def copies(store: Store, case_id: int) -> list[CopyRow]:
@@ -130,8 +136,8 @@ def checked(store: Store, approval_id: int, who: str, *, now: float) -> None:
         connection.execute(drafts.update().where(drafts.c.case_id == case_id).values(changed_at=now, **nowhere))
 
 
-def close(store: Store, approval_id: int, who: str, state: str, said: str, *, now: float) -> ApprovalRow | None:
-    """How it ended; None where it had ended before. `unknown` stays open: nobody may send another one."""
+def close(store: Store, approval_id: int, who: str, state: str, said: str, *, now: float, noted: Noted) -> None:
+    """How it ended, if it had not ended before. `unknown` stays open: nobody may send another one."""
     with store.write() as connection:
         mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
         ended = {"open": None} if state != "unknown" else {}
@@ -139,13 +145,13 @@ def close(store: Store, approval_id: int, who: str, state: str, said: str, *, no
             _approvals.update().where(*mine).values(state=state, said=said, changed_at=now, **ended)
         )
         if done.rowcount != 1:
-            return None
+            return
         row = _row(connection, approval_id)
         if state != "unknown":
             _close_case(connection, row, state, said, now)
         else:
             _change_case(connection, row.case_id, now, reason=said)
-        return row
+        noted(connection, row, "")
 
 
 def open_of(store: Store, who: str) -> list[ApprovalRow]:

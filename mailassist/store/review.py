@@ -1,24 +1,26 @@
 """The review queue's tables: who has a case in hand, what colleagues say about it, the text, who sees what.
 
 Every function is one transaction, and holds the case's row while it decides, so that of two people one gets it: SQLite
-has one writer at a time, PostgreSQL locks the row. Approvals are in `store.approvals`.
+has one writer at a time, PostgreSQL locks the row. `noted` is called last in it, where something was done: the entry of
+the audit trail is there when the change is. Approvals are in `store.approvals`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from mailassist.errors import Stopped, Taken
-from mailassist.store import team_schema, versions
+from mailassist.store import dialect, team_schema, versions
 from mailassist.store.database import Store
 from mailassist.store.schema import drafts
 
 _cases, _notes, _approvals = team_schema.cases, team_schema.case_notes, team_schema.approvals
 ENDED = ("answered", "none")  # states of a case that nobody works on any more
+Noted = Callable[[sa.Connection], object]
 APPENDING = 180.0  # seconds without a change until the daemon's APPEND is no longer waited for
 
 
@@ -84,19 +86,17 @@ def case(store: Store, case_id: int) -> CaseRow | None:
     return CaseRow(**row._mapping) if row else None
 
 
-def texts(store: Store, case_ids: Sequence[int]) -> list[TextRow]:
-    """The current drafts of these cases, where there are any."""
-    found: list[TextRow] = []
+def texts(store: Store, case_ids: Sequence[int], mailboxes: Collection[str]) -> list[TextRow]:
+    """The current drafts of these cases of `mailboxes`, where there are any."""
+    query = sa.select(*_TEXT).join(_cases, drafts.c.case_id == _cases.c.id)
+    query = query.where(_cases.c.mailbox.in_(list(mailboxes)), drafts.c.text != "")
     with store.read() as connection:
-        for first in range(0, len(case_ids), 500):  # both databases limit the parameters of a statement
-            some = drafts.c.case_id.in_(list(case_ids[first : first + 500]))
-            rows = connection.execute(sa.select(*_TEXT).where(some, drafts.c.text != ""))
-            found += [TextRow(**row._mapping) for row in rows]
-    return found
+        rows = connection.execute(query.where(dialect.among(connection, _cases.c.id, case_ids)))
+        return [TextRow(**row._mapping) for row in rows]
 
 
-def claim(store: Store, case_id: int, who: str, *, now: float, until: float) -> bool:
-    """Take the case, or keep it, until `until`; True when it was not `who`'s before. Raises Taken, Stopped."""
+def claim(store: Store, case_id: int, who: str, *, now: float, until: float, noted: Noted) -> None:
+    """Take the case, or keep it, until `until`; noted where it was not `who`'s before. Raises Taken, Stopped."""
     with store.write() as connection:
         row = locked(connection, case_id)
         refuse_ended(row)
@@ -107,18 +107,22 @@ def claim(store: Store, case_id: int, who: str, *, now: float, until: float) -> 
         if sender not in (None, who):
             raise Taken(f"{sender} is sending a reply to this conversation")
         _change(connection, case_id, now, claimed_by=who, claimed_until=until)
-        return row.claimed_by != who or row.claimed_until <= now
+        if row.claimed_by != who or row.claimed_until <= now:
+            noted(connection)
 
 
-def release(store: Store, case_id: int, who: str, *, now: float) -> bool:
-    """Give a claim up; False where `who` has none."""
+def release(store: Store, case_id: int, who: str, *, noted: Noted) -> None:
+    """Give a claim up, where `who` has one."""
     mine = _cases.c.id == case_id, _cases.c.claimed_by == who
     with store.write() as connection:
         done = connection.execute(_cases.update().where(*mine).values(claimed_by="", claimed_until=0.0))
-        return done.rowcount == 1
+        if done.rowcount == 1:
+            noted(connection)
 
 
-def hand_over(store: Store, case_id: int, who: str, to: str, note: str, *, now: float, until: float) -> None:
+def hand_over(
+    store: Store, case_id: int, who: str, to: str, note: str, *, now: float, until: float, noted: Noted
+) -> None:
     """Give the case to `to`, who has until `until` to take it up, with a note. Raises Taken, Stopped."""
     with store.write() as connection:
         row = locked(connection, case_id)
@@ -127,6 +131,7 @@ def hand_over(store: Store, case_id: int, who: str, to: str, note: str, *, now: 
         _change(connection, case_id, now, assigned_to=to, claimed_by=to, claimed_until=until)
         if note:
             connection.execute(_notes.insert().values(case_id=case_id, at=now, who=who, text=note))
+        noted(connection)
 
 
 def notes(store: Store, case_id: int) -> list[tuple[float, str, str]]:
@@ -136,10 +141,11 @@ def notes(store: Store, case_id: int) -> list[tuple[float, str, str]]:
         return [(row.at, row.who, row.text) for row in connection.execute(query.order_by(_notes.c.at, _notes.c.id))]
 
 
-def add_note(store: Store, case_id: int, who: str, text: str, *, now: float) -> None:
+def add_note(store: Store, case_id: int, who: str, text: str, *, now: float, noted: Noted) -> None:
     """Write a note."""
     with store.write() as connection:
         connection.execute(_notes.insert().values(case_id=case_id, at=now, who=who, text=text))
+        noted(connection)
 
 
 def save_text(
@@ -153,6 +159,7 @@ def save_text(
     written_by: str,
     now: float,
     until: float,
+    noted: Noted,
 ) -> TextRow:
     """Keep `text` as the current draft; what it was not made from stays among the versions. It renews the claim.
 
@@ -169,10 +176,11 @@ def save_text(
         written = put_text(connection, row, text, base=base, reply_all=reply_all, written_by=written_by, now=now)
         state = "drafted" if text.strip() and row.state in ("theirs", "person", "missing", "failed") else row.state
         _change(connection, case_id, now, claimed_until=until, state=state)
+        noted(connection)
         return written
 
 
-def discard(store: Store, case_id: int, who: str, reason: str, *, now: float) -> None:
+def discard(store: Store, case_id: int, who: str, reason: str, *, now: float, noted: Noted) -> None:
     """No reply is needed. Raises Taken, Stopped."""
     with store.write() as connection:
         row = locked(connection, case_id)
@@ -181,6 +189,7 @@ def discard(store: Store, case_id: int, who: str, reason: str, *, now: float) ->
         if row.state == "approved":
             raise Stopped("A reply to this conversation is on its way", cure="Take it back first.")
         _change(connection, case_id, now, state="none", reason=reason, claimed_by="", claimed_until=0.0)
+        noted(connection)
 
 
 def to_withdraw(store: Store, mailbox: str) -> list[int]:

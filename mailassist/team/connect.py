@@ -124,8 +124,9 @@ class _Sealed:
     def __init__(self, inbox: InboxTrail) -> None:
         self._inbox = inbox
 
-    def record(
+    def record_in(
         self,
+        connection: sa.Connection,
         action: str,
         *,
         who: str,
@@ -134,8 +135,8 @@ class _Sealed:
         written: str = "",
         sent: str = "",
         details: Mapping[str, object] = {},
-    ) -> object:
+    ) -> None:
         """Add an entry to be sealed."""
-        return self._inbox.record(
-            action, mailbox=mailbox, case_id=case_id, written=written, sent=sent, details=details
-        )  # fmt: skip
+        self._inbox.record_in(
+            connection, action, mailbox=mailbox, case_id=case_id, written=written, sent=sent, details=details
+        )

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from mailassist.errors import NotAllowed, Stopped, Taken
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 __all__ = [
     "Approval",
@@ -117,8 +120,9 @@ class Approval:
 class Trail(Protocol):
     """The audit trail, as far as the queue needs it (`team.audit`)."""
 
-    def record(
+    def record_in(
         self,
+        connection: Connection,
         action: str,
         *,
         who: str,
@@ -128,7 +132,10 @@ class Trail(Protocol):
         sent: str = "",
         details: Mapping[str, object] = {},
     ) -> object:
-        """Add an entry. `written`: what the model wrote, `sent`: what was approved or sent; only hashes stay."""
+        """Add an entry in the transaction of what it is about, as the last thing in it.
+
+        `written`: what the model wrote, `sent`: what was approved or sent; only hashes stay for good.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ runs for whoever is at the other end of the Unix socket.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from mailassist.errors import InputError, NotAllowed, Stopped
 from mailassist.store import approvals, review
@@ -15,6 +15,9 @@ from mailassist.store.database import Store
 from mailassist.team.office_time import due, left
 from mailassist.team.queue import Approval, CaseState, Item, Note, Place, Role, Text, Trail
 from mailassist.team_settings import TeamMailbox
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 CLAIM_SECONDS = 900.0
 _DOES = {Role.DRAFT: "work on conversations", Role.APPROVE: "approve"}
@@ -53,31 +56,29 @@ class StoreQueue:
     def texts(self, case_ids: Sequence[int]) -> Mapping[int, Text]:
         """See `TeamQueue`."""
         self._may(Role.SEE)
-        seen = {row.id for row in review.cases(self._store, self._policies, through=True)}
-        return {row.case_id: _text(row) for row in review.texts(self._store, [one for one in case_ids if one in seen])}
+        return {row.case_id: _text(row) for row in review.texts(self._store, case_ids, self._policies)}
 
     def claim(self, case_id: int) -> Item:
         """See `TeamQueue`."""
-        row = self._case(case_id, Role.DRAFT)
-        now = self._now()
-        if review.claim(self._store, case_id, self._who, now=now, until=now + self._seconds):
-            self._record("claim", row)
+        row, now = self._case(case_id, Role.DRAFT), self._now()
+        until = now + self._seconds
+        review.claim(self._store, case_id, self._who, now=now, until=until, noted=self._noted("claim", row))
         return self._item(self._case(case_id, Role.DRAFT), now)
 
     def release(self, case_id: int) -> None:
         """See `TeamQueue`."""
         row = self._case(case_id, Role.DRAFT)
-        if review.release(self._store, case_id, self._who, now=self._now()):
-            self._record("release", row)
+        review.release(self._store, case_id, self._who, noted=self._noted("release", row))
 
     def hand_over(self, case_id: int, to: str, note: str = "") -> None:
         """See `TeamQueue`."""
-        row = self._case(case_id, Role.DRAFT)
-        if not to.strip():
+        row, now = self._case(case_id, Role.DRAFT), self._now()
+        to, note = to.strip(), note.strip()
+        if not to:
             raise InputError("There is no name to hand the conversation over to", cure="Name a colleague.")
-        now = self._now()
-        review.hand_over(self._store, case_id, self._who, to.strip(), note.strip(), now=now, until=now + self._seconds)
-        self._record("hand over", row, details={"to": to.strip(), "note": bool(note.strip())})
+        noted = self._noted("hand over", row, details={"to": to, "note": bool(note)})
+        until = now + self._seconds
+        review.hand_over(self._store, case_id, self._who, to, note, now=now, until=until, noted=noted)
 
     def notes(self, case_id: int) -> Sequence[Note]:
         """See `TeamQueue`."""
@@ -89,19 +90,18 @@ class StoreQueue:
         row = self._case(case_id, Role.DRAFT)
         if not text.strip():
             raise InputError("The note is empty", cure="Write something.")
-        review.add_note(self._store, case_id, self._who, text.strip(), now=self._now())
-        self._record("note", row)
+        noted = self._noted("note", row)
+        review.add_note(self._store, case_id, self._who, text.strip(), now=self._now(), noted=noted)
 
     def save_text(self, case_id: int, text: str, *, base: int, reply_all: bool, written_by: str = "person") -> Text:
         """See `TeamQueue`."""
-        row = self._case(case_id, Role.DRAFT)
-        by = "model" if written_by == "model" else "person"
-        now = self._now()
+        row, now = self._case(case_id, Role.DRAFT), self._now()
+        by_model = written_by == "model"
+        noted = self._noted("model draft", row, written=text) if by_model else self._noted("edit", row)
         kept = review.save_text(
-            self._store, case_id, self._who, text, base=base, reply_all=reply_all, written_by=by, now=now,
-            until=now + self._seconds,
+            self._store, case_id, self._who, text, base=base, reply_all=reply_all,
+            written_by="model" if by_model else "person", now=now, until=now + self._seconds, noted=noted,
         )  # fmt: skip
-        self._record("model draft" if by == "model" else "edit", row, written=text if by == "model" else "")
         return _text(kept)
 
     def begin_approval(self, case_id: int, text: str) -> Approval:
@@ -109,13 +109,14 @@ class StoreQueue:
         row = self._case(case_id, Role.APPROVE)
         if not text.strip():
             raise InputError("There is no text to approve", cure="Write one.")
-        before = {found.case_id: found for found in review.texts(self._store, [case_id])}.get(case_id)
+
+        def noted(connection: Connection, begun: approvals.ApprovalRow, written: str) -> None:
+            self._record(connection, "approve", row, written=written, sent=text, details={"approval": begun.id})
+
         begun = approvals.begin(
             self._store, case_id, self._who, text, now=self._now(), seconds=self._seconds,
-            only_claimant=self._policies[row.mailbox].only_claimant_approves,
+            only_claimant=self._policies[row.mailbox].only_claimant_approves, noted=noted,
         )  # fmt: skip
-        written = before.text if before is not None and before.written_by == "model" else ""
-        self._record("approve", row, written=written, sent=text, details={"approval": begun.id})
         return self._approval(begun)
 
     def checked(self, approval_id: int) -> None:
@@ -128,15 +129,13 @@ class StoreQueue:
     ) -> None:
         """See `TeamQueue`."""
         self._may(Role.APPROVE)
-        closed = approvals.close(self._store, approval_id, self._who, state, said, now=self._now())
-        if closed is None:
-            return
-        row = review.case(self._store, closed.case_id)
-        sent = closed.text if state == "sent" else ""
-        mailbox = row.mailbox if row is not None else ""
-        self._trail.record(
-            state, who=self._who, mailbox=mailbox, case_id=closed.case_id, sent=sent, details={"approval": approval_id}
-        )
+
+        def noted(connection: Connection, closed: approvals.ApprovalRow, _: str) -> None:
+            row = review.locked(connection, closed.case_id)
+            sent = closed.text if state == "sent" else ""
+            self._record(connection, state, row, sent=sent, details={"approval": approval_id})
+
+        approvals.close(self._store, approval_id, self._who, state, said, now=self._now(), noted=noted)
 
     def mine_open(self) -> Sequence[Approval]:
         """See `TeamQueue`."""
@@ -146,8 +145,8 @@ class StoreQueue:
     def discard(self, case_id: int, reason: str) -> None:
         """See `TeamQueue`."""
         row = self._case(case_id, Role.DRAFT)
-        review.discard(self._store, case_id, self._who, reason.strip(), now=self._now())
-        self._record("discard", row)
+        noted = self._noted("discard", row)
+        review.discard(self._store, case_id, self._who, reason.strip(), now=self._now(), noted=noted)
 
     def _may(self, wanted: Role) -> None:
         """Raises NotAllowed where the role is too small."""
@@ -198,8 +197,15 @@ class StoreQueue:
         ]
         return Approval(row.id, row.case_id, row.answers, row.text, tuple(places), row.state)
 
+    def _noted(
+        self, action: str, row: review.CaseRow, *, written: str = "", details: Mapping[str, object] | None = None
+    ) -> review.Noted:
+        """The entry of the trail for what is about to be done."""
+        return lambda connection: self._record(connection, action, row, written=written, details=details)
+
     def _record(
         self,
+        connection: Connection,
         action: str,
         row: review.CaseRow,
         *,
@@ -207,8 +213,8 @@ class StoreQueue:
         sent: str = "",
         details: Mapping[str, object] | None = None,
     ) -> None:
-        self._trail.record(
-            action, who=self._who, mailbox=row.mailbox, case_id=row.id, written=written, sent=sent,
+        self._trail.record_in(
+            connection, action, who=self._who, mailbox=row.mailbox, case_id=row.id, written=written, sent=sent,
             details=details or {},
         )  # fmt: skip
 
