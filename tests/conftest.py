@@ -106,6 +106,8 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
     yield another
     for store in opened:
         store.close()
+
+
 @pytest.fixture
 def exchange_server() -> Iterator[exchange.ExchangeServer]:
     """A server with Exchange's ways: `deliver`, `send`, `throttle`, `folders`, `commands`, and where it is."""

@@ -48,9 +48,13 @@ class CaseRow:
     drafted: bool
     in_drafts: bool
 
+    def holder(self, now: float) -> str:
+        """Who has it in hand at `now`: whoever claimed it, or was given it a moment ago; "" for nobody."""
+        return (self.claimed_by or self.assigned_to) if self.claimed_until > now else ""
+
     def held_against(self, who: str, now: float) -> bool:
         """Whether somebody else than `who` has it in hand at `now`."""
-        return self.claimed_by not in ("", who) and self.claimed_until > now
+        return self.holder(now) not in ("", who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,15 @@ def release(store: Store, case_id: int, who: str, *, noted: Noted) -> None:
 def hand_over(
     store: Store, case_id: int, who: str, to: str, note: str, *, now: float, until: float, noted: Noted
 ) -> None:
-    """Give the case to `to`, who has until `until` to take it up, with a note. Raises Taken, Stopped."""
+    """Give the case to `to`, for whom it is kept until `until`, with a note. Raises Taken, Stopped.
+
+    Nobody can claim it for somebody else; PostgreSQL would not let them.
+    """
     with store.write() as connection:
         row = locked(connection, case_id)
         refuse_ended(row)
         refuse_held(row, who, now)
-        _change(connection, case_id, now, assigned_to=to, claimed_by=to, claimed_until=until)
+        _change(connection, case_id, now, assigned_to=to, claimed_by="", claimed_until=until)
         if note:
             connection.execute(_notes.insert().values(case_id=case_id, at=now, who=who, text=note))
         noted(connection)
@@ -218,7 +225,7 @@ def locked(connection: sa.Connection, case_id: int) -> CaseRow:
 def refuse_held(row: CaseRow, who: str, now: float) -> None:
     """Raises Taken where somebody else has the case in hand."""
     if row.held_against(who, now):
-        raise Taken(f"{row.claimed_by} is replying", cure="Ask them to hand it over, or wait until the claim ends.")
+        raise Taken(f"{row.holder(now)} is replying", cure="Ask them to hand it over, or wait until the claim ends.")
 
 
 def refuse_ended(row: CaseRow) -> None:

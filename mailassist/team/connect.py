@@ -20,7 +20,6 @@ from mailassist.team_settings import TeamMailbox
 if TYPE_CHECKING:
     from mailassist.desk import Desk
     from mailassist.store.database import Store
-    from mailassist.team.audit import InboxTrail
 
 _CURE = "Set [team] socket to the daemon's review_socket, or [team] database."
 
@@ -58,13 +57,12 @@ def policies(config: Config) -> Mapping[str, TeamMailbox]:
 def _on_postgres(desk: Desk) -> Iterator[TeamQueue]:
     from mailassist.secrets import look_up
     from mailassist.store.database import Store
-    from mailassist.team.audit import InboxTrail
 
     found = look_up(TEAM_SECRET, SecretSettings())
     store = Store.on_postgres(desk.config.team.database, found.secret.get_secret_value() if found else None)
     try:
         who, role = database_role(store)
-        yield _queue(desk, store, who, role, _Sealed(InboxTrail(store)))
+        yield _queue(desk, store, who, role, AuditInbox(store))
     finally:
         store.close()
 
@@ -118,11 +116,14 @@ def _queue(desk: Desk, store: Store, who: str, role: Role, trail: Trail) -> Stor
     return StoreQueue(store, who, role, policies(desk.config), trail, now, claim_seconds=seconds)
 
 
-class _Sealed:
-    """A trail in which the database says who it was, whatever it is told."""
+class AuditInbox:
+    """The trail of a person of PostgreSQL: the database says who it was, whatever it is told."""
 
-    def __init__(self, inbox: InboxTrail) -> None:
-        self._inbox = inbox
+    def __init__(self, store: Store) -> None:
+        """`store`: with the person's own role."""
+        from mailassist.team.audit import InboxTrail
+
+        self._inbox = InboxTrail(store)
 
     def record_in(
         self,

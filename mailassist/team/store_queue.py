@@ -166,7 +166,7 @@ class StoreQueue:
         policy = self._policies[row.mailbox]
         target = row.due if row.due is not None else due(row.arrived, policy)
         ended = row.state in review.ENDED
-        held = row.claimed_by != "" and row.claimed_until > now
+        holder = row.holder(now)
         return Item(
             case_id=row.id,
             mailbox=row.mailbox,
@@ -182,8 +182,8 @@ class StoreQueue:
             urgency=row.urgency,
             due=target,
             left=None if ended else left(now, target, policy),
-            claimed_by=row.claimed_by if held else "",
-            claimed_until=row.claimed_until if held else 0.0,
+            claimed_by=holder,
+            claimed_until=row.claimed_until if holder else 0.0,
             assigned_to=row.assigned_to,
             notes=row.notes,
             drafted=row.drafted,

@@ -20,14 +20,15 @@ from terminal import Terminal, terminal
 
 from mailassist.delivery.saving import save_draft
 from mailassist.desk import Desk
-from mailassist.errors import NotAllowed, Stopped, Taken
-from mailassist.store import schema
+from mailassist.errors import NotAllowed, Stopped, StoreError, Taken
+from mailassist.store import grants, schema
 from mailassist.store.database import Store
 from mailassist.team import connect
 from mailassist.team.desk import TeamDesk
 from mailassist.team.queue import Role
 from mailassist.team.socket_server import SocketServer
-from mailassist.team_settings import TeamRoles, TeamSettings
+from mailassist.team.store_queue import StoreQueue
+from mailassist.team_settings import TeamMailbox, TeamRoles, TeamSettings
 
 TEXT = "It left today and will be with you on Friday."
 
@@ -186,10 +187,9 @@ def test_a_reply_is_approved_over_the_daemons_socket(team: Team, smtp: smtp_serv
 # -- in terminals, over PostgreSQL
 
 
-def granted(database: Database, server: Postgres, name: str, rights: str = "SELECT, INSERT, UPDATE, DELETE") -> str:
+def granted(store: Store, server: Postgres, name: str, level: grants.Level = "approve") -> str:
     role = server.role(name)
-    database.execute(f"GRANT {rights} ON ALL TABLES IN SCHEMA public TO {role}")
-    database.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
+    grants.grant(store, role, level)
     return role
 
 
@@ -221,7 +221,7 @@ def test_two_people_in_two_terminals_and_one_in_a_mail_program_send_one_answer(
     database = postgres.database(with_tables)
     store = Store.on_postgres(database.url())
     team = Team.of(store, dovecot, smtp, tmp_path, 3)
-    roles = [granted(database, postgres, who) for who in ("dana", "eli")]
+    roles = [granted(store, postgres, who) for who in ("dana", "eli")]
     command = "-m", "mailassist", "--config"
     files = [str(settings(team, database, role)) for role in roles]
     with (
@@ -270,19 +270,45 @@ def sent_by_program(team: Team, subject: bytes) -> None:
                 client.expunge([uid])
 
 
-@pytest.mark.parametrize(
-    ("rights", "role"), [("SELECT", Role.SEE), ("SELECT, UPDATE", Role.DRAFT), ("SELECT, UPDATE, INSERT", Role.APPROVE)]
-)
-def test_what_the_database_grants_is_the_role(postgres: Postgres, rights: str, role: Role) -> None:
+@pytest.mark.parametrize(("level", "role"), [("see", Role.SEE), ("draft", Role.DRAFT), ("approve", Role.APPROVE)])
+def test_what_the_database_grants_is_the_role(postgres: Postgres, level: grants.Level, role: Role) -> None:
     database = postgres.database(with_tables)
-    name = granted(database, postgres, "dana", rights)
+    owner = Store.on_postgres(database.url())
+    name = granted(owner, postgres, "dana", level)
     store = Store.on_postgres(database.url(name))
     assert connect.database_role(store) == (name, role)
-    stranger = Store.on_postgres(database.url(postgres.role("mallory")))
-    with pytest.raises(NotAllowed, match="mallory"):
-        connect.database_role(stranger)
+    with pytest.raises((NotAllowed, StoreError), match="mallory"):
+        connect.database_role(Store.on_postgres(database.url(postgres.role("mallory"))))
+    owner.close()
     store.close()
-    stranger.close()
+
+
+def test_a_role_of_the_database_does_what_its_part_of_the_queue_needs(postgres: Postgres) -> None:
+    database = postgres.database(with_tables)
+    owner = Store.on_postgres(database.url())
+    case, name = add_case(owner), granted(owner, postgres, "dana")
+    store = Store.on_postgres(database.url(name))
+    trail = connect.AuditInbox(store)
+    dana = StoreQueue(store, name, Role.APPROVE, {"support": TeamMailbox()}, trail, time.time)
+    dana.claim(case)
+    dana.save_text(case, "Mine.", base=1, reply_all=False)
+    dana.add_note(case, "Old customer.")
+    approval = dana.begin_approval(case, "Mine.")
+    dana.checked(approval.id)
+    dana.close_approval(approval.id, "stopped", "changed")
+    dana.hand_over(case, "eli", "Please.")
+    dana.release(case)
+    assert [note.who for note in dana.notes(case)] == [name, name]
+    assert (dana.items()[0].assigned_to, dana.items()[0].claimed_by) == ("eli", "eli")
+    eli = queue_of(owner, "eli", now=time.time)
+    eli.claim(case)
+    eli.release(case)
+    dana.discard(case, "spam")
+    assert dana.items() == []
+    said = [action for _, action in database.execute("SELECT id, action FROM audit_inbox ORDER BY id")]
+    assert said == ["claim", "edit", "note", "approve", "stopped", "hand over", "discard"]
+    owner.close()
+    store.close()
 
 
 def test_without_a_team_the_cure_is_named(team: Team) -> None:
