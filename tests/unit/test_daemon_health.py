@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pwd
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -163,6 +164,19 @@ def test_counts_and_ages_are_there_and_nothing_else(health: Health, store: Store
     assert "process_resident_memory_bytes" in page
     for path in ("/metrics", "/ready", "/live"):
         assert "canary" not in asked(health, path)[1].lower()
+
+
+def test_the_operators_guide_knows_every_metric_and_its_configuration_is_valid(
+    health: Health, store: Store, tmp_path: Path
+) -> None:
+    work(store)
+    guide = (Path(__file__).parents[2] / "docs" / "DAEMON.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"mailassist_\w+", guide))
+    there = set(re.findall(r"^# TYPE (mailassist_\w+)", asked(health, "/metrics")[1], re.MULTILINE))
+    assert told == there
+    (example,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "guide.toml").write_text(example, encoding="utf-8")
+    assert status.team_mailboxes(load(tmp_path / "guide.toml")) == ["support"]
 
 
 def test_live_is_what_makes_progress(health: Health, clock: Clock) -> None:
