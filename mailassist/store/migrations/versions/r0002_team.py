@@ -205,12 +205,14 @@ Table(
     Column("arrival_id", Number, ForeignKey("arrivals.id"), primary_key=True),
     Column("body", Text, nullable=False),
     Column("until", Float, nullable=False),
+    Column("ledger_id", Integer),
 )
 
 Table(
     "batches",
     metadata,
     Column("id", String, primary_key=True),
+    Column("key", String, nullable=False, default=""),
     Column("model", String, nullable=False),
     Column("state", String, nullable=False),
     Column("input_file", String, nullable=False, default=""),
