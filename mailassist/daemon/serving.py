@@ -29,6 +29,7 @@ class Serving:
         self._store, self._trail, self._config, self._now = store, trail, config, now
         self._server = SocketServer(
             path, self._queue_for, config().team.roles, record=trail.record, status=status,
+            group=config().daemon.review_group,
         )  # fmt: skip
         self._server.start()
 

@@ -14,6 +14,7 @@ from servers.postgres import Database, Postgres, with_tables
 from mailassist.errors import StoreError
 from mailassist.store import audit
 from mailassist.store.database import Store
+from mailassist.store.grants import grant
 from mailassist.team.audit import InboxTrail, Trail, seal_inbox
 from mailassist.team.audit_proof import verify
 
@@ -57,11 +58,12 @@ def test_a_person_who_may_only_insert_is_recorded_and_sealed_once(
     database: Database, postgres: Postgres, store: Store
 ) -> None:
     ann = postgres.role("ann")
-    database.execute(f"GRANT INSERT ON audit_inbox TO {ann}")
-    database.execute(f"GRANT USAGE ON SEQUENCE audit_inbox_id_seq TO {ann}")
+    grant(store, ann, "draft")
     with closing(Store.on_postgres(database.url(ann))) as hers:
         for number in range(250):
-            InboxTrail(hers).record("sent", mailbox="support", case_id=number, sent="Yours", details={"n": number})
+            InboxTrail(hers).record(
+                "sent", who="bob", mailbox="support", case_id=number, sent="Yours", details={"n": number}
+            )
         with pytest.raises(StoreError):
             Trail(hers, KEY).record("sent", who="ann")
     database.execute("UPDATE audit_inbox SET at = 'NaN' WHERE id = (SELECT min(id) FROM audit_inbox)")

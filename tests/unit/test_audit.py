@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailassist.cli import group
@@ -155,6 +155,7 @@ def test_no_text_moves_unseen_from_one_field_to_the_next(fields: list[str], data
     assert (audit.encoded(fields) == audit.encoded(moved)) == (fields == moved)
 
 
+@settings(deadline=None)
 @given(who=st.text(), action=st.text(), written=st.text(), details=st.dictionaries(st.text(), st.text()))
 def test_whatever_is_recorded_verifies(who: str, action: str, written: str, details: dict[str, str]) -> None:
     with closing(Store.in_memory()) as memory:
