@@ -81,7 +81,7 @@ class _Found:
 
 def _first_cutoff(parts: Parts) -> float:
     """Mail from before the first start is not drafted, but for what the operator asked for (servers know seconds)."""
-    return math.floor(parts.now() - parts.config.daemon.first_start_days * 86_400.0)
+    return math.floor((parts.started or parts.now()) - parts.config.daemon.first_start_days * 86_400.0)
 
 
 def _start(position: Position | None, cursor: Cursor, known: mailboxes.MailboxRow) -> tuple[int, float]:

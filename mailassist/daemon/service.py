@@ -32,11 +32,12 @@ from mailassist.daemon.retention import Retention
 from mailassist.daemon.steps import Steps
 from mailassist.daemon.systemd import Notifier, Watchdog
 from mailassist.daemon.upkeep import Upkeep
+from mailassist.daemon.watch_leases import WatchLeases
 from mailassist.daemon.watching.budget import budget
 from mailassist.daemon.watching.hub import Hub
 from mailassist.daemon.watching.mailbox import PATIENCE, Report, Watched
 from mailassist.delivery.work import alive
-from mailassist.errors import ConfigError, MailassistError
+from mailassist.errors import ConfigError, MailassistError, StoreError
 from mailassist.model.batch import BatchApi
 from mailassist.secrets import Keeper
 from mailassist.store import arrivals, mailboxes
@@ -113,6 +114,7 @@ class Service:
         self._serving: Serving | None = None
         self._deferring: Deferring | None = None
         self._deferring_tried = False
+        self._leased: frozenset[str] | None = None if store.is_sqlite else frozenset()
 
     # -- the run
 
@@ -158,13 +160,18 @@ class Service:
             self._serve_reviewers(closing, self.config.daemon.review_socket)
         if not self._wish.workers_only:
             self._hub = Hub(
-                self._watched(),
+                self._watched() if self.store.is_sqlite else (),
                 opened=partial(self._opened, patience=PATIENCE),
                 look=self._look,
                 tell=self._told,
                 watchers=self.config.daemon.watchers,
             )
             self._thread(closing, "watching", partial(self._hub.run, self._stop.is_set))
+            if not self.store.is_sqlite:
+                leases = WatchLeases(
+                    self.store, lambda: list(self._boxes), self._watch_these, troubled=self._store_is_away
+                )
+                self._thread(closing, "leases", partial(leases.run, self._stop))
 
     def _until_stopped(self) -> None:
         told = 0.0
@@ -261,7 +268,7 @@ class Service:
             self.steps,
             self.config.daemon.workers,
             progressed=self._watchdog.progress,
-            troubled=lambda error: log.error("the store cannot be used", error=error),
+            troubled=self._store_is_away,
         )
 
     def _today(self) -> date:
@@ -294,11 +301,23 @@ class Service:
     # -- watching
 
     def _watched(self) -> list[Watched]:
+        """The mailboxes that this process watches: all of them, or, of several machines, those it has the lease of."""
         return [
             Watched(name, box.account.imap.host, tuple(box.account.folders.inbox))
             for name, box in self._boxes.items()
-            if box.account.imap is not None
+            if box.account.imap is not None and (self._leased is None or name in self._leased)
         ]
+
+    def _watch_these(self, names: frozenset[str]) -> None:
+        """Leases were taken or lost."""
+        lost = (self._leased or frozenset()) - names
+        self._leased = names
+        if self._hub is not None:
+            self._hub.change(self._watched())
+        log.info("leases", watched=len(names), lost=sorted(lost))
+
+    def _store_is_away(self, error: StoreError) -> None:
+        log.error("the store cannot be used", error=error)
 
     def _look(self, name: str, source: MailSource, folders: frozenset[str]) -> None:
         """After a hint, or because it is time: what is new, and whether our drafts still lie where we put them."""

@@ -115,6 +115,18 @@ class Store:
         with self._backend.named_errors(), self._engine.connect() as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def alone(self) -> Iterator[sa.Connection]:
+        """A connection of one's own outside of transactions, for locks that last as long as it does (PostgreSQL)."""
+        with (
+            self._backend.named_errors(),
+            self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            try:
+                yield connection
+            finally:
+                connection.invalidate()  # closed for good: its locks go with it
+
     def key(self) -> bytes:
         """32 random bytes of this store, for keyed hashes (prompt_cache_key, our own message ids)."""
         if self._key is not None:
