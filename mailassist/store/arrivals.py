@@ -361,6 +361,14 @@ def release_dead(store: Store, alive: Callable[[str], bool], *, now: float) -> i
         return connection.execute(_arrivals.update().where(_arrivals.c.owner.in_(gone)).values(**free)).rowcount
 
 
+def release(store: Store, arrival_ids: Collection[int], *, now: float) -> int:
+    """Free rows whose worker is known to be gone; how many. Should it live after all, the fence stops it."""
+    mine = _arrivals.c.id.in_(arrival_ids) & (_arrivals.c.owner != "")
+    free = {"owner": "", "leased_until": 0.0, "fence": _arrivals.c.fence + 1, "changed_at": now}
+    with store.write() as connection:
+        return connection.execute(_arrivals.update().where(mine).values(**free)).rowcount
+
+
 def from_sender(store: Store, mailbox: str, sender: str, since: float) -> int:
     """How many messages of this sender were let through to a model since then."""
     mine = (_arrivals.c.mailbox == mailbox) & (_arrivals.c.sender == sender) & (_arrivals.c.received >= since)

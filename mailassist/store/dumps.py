@@ -16,12 +16,16 @@ from collections.abc import Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from mailassist.errors import StoreError
 from mailassist.store import backup, in_use, schema, team_schema
 from mailassist.store.database import Store
+
+if TYPE_CHECKING:
+    from mailassist.store.postgres_server import PostgresServer
 
 _HELD = (schema.drafts, schema.outbox, schema.ledger, team_schema.cases, team_schema.audit)
 
@@ -82,7 +86,7 @@ def save_postgres(url: str, password: str | None, file: Path) -> None:
     server = PostgresServer(url, password, joins=False)
     _new(file)
     try:
-        _run("pg_dump", ["--format=custom", f"--file={file}"], server.url)
+        _run("pg_dump", ["--format=custom", f"--file={file}"], server)
     except StoreError:
         file.unlink(missing_ok=True)
         raise
@@ -111,7 +115,7 @@ def restore_postgres(url: str, password: str | None, file: Path, *, replace: boo
             _run("pg_restore", ["--no-owner", f"--file={statements}", str(file)])
             whole = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
             whole += [f"--command={upgrading.DROP_EVERYTHING}", f"--file={statements}"]
-            _run("psql", whole, server.url)
+            _run("psql", whole, server)
         upgrading.upgrade_within(connection)
         with connection.begin():
             backup.forget_progress(connection, _why(file))
@@ -158,10 +162,11 @@ def _revision_in(file: Path) -> int:
     return int(found[0])
 
 
-def _run(name: str, arguments: list[str], url: sa.URL | None = None) -> str:
+def _run(name: str, arguments: list[str], server: PostgresServer | None = None) -> str:
     """What one of PostgreSQL's programs says; the password is in its environment alone. Raises StoreError."""
-    database = [] if url is None else [f"--dbname={_without_password(url)}"]
-    environment = dict(os.environ) | ({"PGPASSWORD": str(url.password)} if url is not None and url.password else {})
+    database = [] if server is None else [f"--dbname={server.for_the_driver[0]}"]
+    password = server.url.password if server else None
+    environment = dict(os.environ) | ({"PGPASSWORD": str(password)} if password else {})
     try:
         done = subprocess.run(
             [_program(name), *(["--no-password"] if database else []), *database, *arguments],
@@ -183,7 +188,3 @@ def _program(name: str) -> str:
     versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     newest = sorted(versions, key=lambda path: [int(part) for part in path.parts[-3].split(".") if part.isdigit()])
     return str(newest[-1]) if newest else shutil.which(name) or name
-
-
-def _without_password(url: sa.URL) -> str:
-    return url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)

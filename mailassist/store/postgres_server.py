@@ -38,6 +38,7 @@ SETUP = 'Install it: pip install "mailassist[postgres]"'
 
 
 _LOCK = "hashtextextended('mailassist: the tables stay as they are', 0)"
+HOLD = f"SELECT pg_try_advisory_lock_shared({_LOCK})"  # what a new connection asks first
 SCHEMA_LOCK: sa.ColumnElement[int] = sa.literal_column(_LOCK, sa.BigInteger)
 
 
@@ -76,6 +77,12 @@ class PostgresServer:
     def name(self) -> str:
         """Which database it is, for people."""
         return f"{self.url.host or 'PostgreSQL'}/{self.url.database or ''}"
+
+    @property
+    def for_the_driver(self) -> tuple[str, dict[str, Any]]:
+        """The address without password, and what else libpq is told, for who connects without SQLAlchemy."""
+        address = self.url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+        return address, {**_settings(self.url), **({"password": self.url.password} if self.url.password else {})}
 
     @contextmanager
     def hold_schema(self) -> Iterator[None]:
@@ -128,7 +135,7 @@ class PostgresServer:
 
         connection.autocommit = True
         try:
-            (stay,) = connection.execute(f"SELECT pg_try_advisory_lock_shared({_LOCK})").fetchone()
+            (stay,) = connection.execute(HOLD).fetchone()
             if not stay:
                 cure = "Try again in a minute."
                 raise StoreError(f"{self.name} is being upgraded", cure=cure)
