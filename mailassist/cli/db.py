@@ -10,7 +10,7 @@ import click
 
 from mailassist.cli.context import config_option, configured_or_default
 from mailassist.cli.output import dump_json, say
-from mailassist.errors import InputError, SecretError
+from mailassist.errors import InputError
 
 if TYPE_CHECKING:
     from mailassist.store.grants import Level
@@ -147,14 +147,11 @@ def _where() -> _Where:
     """Raises ConfigError, SecretError."""
     from mailassist.config import TEAM_SECRET, SecretSettings, default_data_folder
     from mailassist.desk import STORE_FILE
-    from mailassist.secrets import find
+    from mailassist.secrets import look_up
 
     config = configured_or_default()
     file = (config.data_folder or default_data_folder()).expanduser() / STORE_FILE
     if not config.team.database:
         return _Where(file)
-    try:
-        password = find(TEAM_SECRET, SecretSettings()).secret.get_secret_value()
-    except SecretError:
-        password = None  # the role may need none: a Unix socket, .pgpass, a certificate
-    return _Where(file, config.team.database, password)
+    found = look_up(TEAM_SECRET, SecretSettings())  # the role may need none: a Unix socket, .pgpass, a certificate
+    return _Where(file, config.team.database, found.secret.get_secret_value() if found else None)

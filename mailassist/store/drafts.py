@@ -184,6 +184,8 @@ def put(connection: sa.Connection, new: NewText, *, now: float) -> None:
         "input_tokens": new.input_tokens, "cached_tokens": new.cached_tokens,
         "output_tokens": new.output_tokens, "cost": new.cost, "changed_at": now,
     }  # fmt: skip
+    serialise(connection, "replies", new.account)
+    connection.execute(sa.select(_drafts.c.id).where(_drafts.c.case_id == new.case_id).with_for_update())
     found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
     if found is None:
         fresh = {"account": new.account, "answers": new.answers, "created_at": now, "state": "kept", "generation": 0}

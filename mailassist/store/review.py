@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from mailassist.errors import Stopped, Taken
 from mailassist.store import dialect, team_schema, versions
 from mailassist.store.database import Store
+from mailassist.store.dialect import serialise
 from mailassist.store.schema import drafts
 
 _cases, _notes, _approvals = team_schema.cases, team_schema.case_notes, team_schema.approvals
@@ -239,10 +240,11 @@ def put_text(
     connection: sa.Connection, row: CaseRow, text: str, *, base: int, reply_all: bool, written_by: str, now: float
 ) -> TextRow:
     """Make `text` the case's draft, with the version it has then."""
-    found = connection.execute(sa.select(drafts).where(drafts.c.case_id == row.id)).first()
+    serialise(connection, "replies", row.mailbox)
+    found = connection.execute(sa.select(drafts).where(drafts.c.case_id == row.id).with_for_update()).first()
     same = drafts.c.account == row.mailbox, drafts.c.answers == row.message_id
     if found is None:
-        found = connection.execute(sa.select(drafts).where(*same)).first()
+        found = connection.execute(sa.select(drafts).where(*same).with_for_update()).first()
     about: dict[str, Any] = {"case_id": row.id, "answers": row.message_id, "reply_all": reply_all, "changed_at": now}
     if found is None:
         fresh = {"account": row.mailbox, "conversation": row.conversation, "state": "kept", "generation": 0}

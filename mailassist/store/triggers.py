@@ -31,6 +31,8 @@ END IF;
 RETURN NEW;""",
     "mailassist_claim": """
 IF NEW.claimed_by <> '' AND NEW.claimed_by IS DISTINCT FROM OLD.claimed_by
+    AND NOT (NEW.assigned_to = NEW.claimed_by AND (OLD.claimed_by IN ('', session_user::text) -- handed over
+        OR OLD.claimed_until <= extract(epoch FROM clock_timestamp())))
     AND NOT pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
     NEW.claimed_by := session_user;
 END IF;

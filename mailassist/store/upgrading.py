@@ -49,6 +49,8 @@ def upgrade_within(connection: sa.Connection) -> None:
     before = _versions(connection)
     with connection.begin():
         revisions.upgrade(connection)
+        # Whoever connects looks at it, and is told by the rights on other tables what they may do.
+        connection.exec_driver_sql("GRANT SELECT ON alembic_version TO PUBLIC")
     _upgrade_queue(connection, before.queue)
 
 

@@ -16,8 +16,11 @@ import sqlalchemy as sa
 from servers import postgres as postgres_server
 
 from mailassist.errors import StoreError
-from mailassist.store import drafts, outbox, schema, team_schema
+from mailassist.store import approvals, drafts, grants, outbox, review, schema, team_schema
 from mailassist.store.database import Store
+from mailassist.team import connect
+from mailassist.team.audit import InboxTrail
+from mailassist.team.queue import Role
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -147,15 +150,15 @@ def test_an_older_program_is_named(postgres: postgres_server.Postgres, tmp_path:
 
 
 def test_roles_do_what_they_were_granted_and_sign_with_their_name(postgres: postgres_server.Postgres) -> None:
-    from mailassist.store import grants
-
     database = postgres.database(postgres_server.with_tables)
     owner = Store.on_postgres(database.url())
     number = case(owner)
     owner.key()
     roles = {level: postgres.role(level) for level in ("see", "draft", "approve")}
+    stranger = Store.on_postgres(database.url(roles["see"]))
     with pytest.raises(StoreError, match="db grant"):
-        Store.on_postgres(database.url(roles["see"]))
+        stranger.key()
+    stranger.close()
     for level, role in roles.items():
         grants.grant(owner, role, level)  # type: ignore[arg-type]
 
@@ -173,7 +176,7 @@ def test_roles_do_what_they_were_granted_and_sign_with_their_name(postgres: post
         "INSERT INTO approvals (case_id, answers, who, text, fingerprint, state, open, said, created_at, changed_at) "
         f"VALUES ({number}, '', 'the boss', '', '', 'claimed', 1, '', 1, 1) RETURNING who"
     )
-    claimed = f"UPDATE cases SET claimed_by = 'the boss', claimed_until = 9 WHERE id = {number} RETURNING claimed_by"
+    claimed = f"UPDATE cases SET claimed_by = 'the boss', claimed_until = 9e9 WHERE id = {number} RETURNING claimed_by"
     for level in roles:
         assert tried(level, "SELECT id FROM cases") == [(number,)]
         for secret in ("facts", "audit", "audit_texts", "audit_inbox", "messages", "texts", "ledger"):
@@ -187,6 +190,9 @@ def test_roles_do_what_they_were_granted_and_sign_with_their_name(postgres: post
     assert tried("draft", approved) is None
     for level in ("draft", "approve"):
         assert tried(level, claimed) == [(roles[level],)]
+        handed = f"UPDATE cases SET claimed_by = 'ben', assigned_to = 'ben' WHERE id = {number} RETURNING claimed_by"
+        assert tried(level, handed) == [("ben",)]  # by whoever has it
+        assert tried(level, handed.replace("ben", "eve")) == [(roles[level],)]
         assert tried(level, note) == [(roles[level],)]
         assert tried(level, acted) == []
     assert tried("approve", approved) == [(roles["approve"],)]
@@ -221,3 +227,35 @@ def test_a_backup_of_the_first_revision_is_upgraded(tmp_path: Path) -> None:
     store = Store(tmp_path / "new" / "store.sqlite")
     case(store)
     store.close()
+
+
+def test_what_is_granted_is_enough_for_the_queue(postgres: postgres_server.Postgres) -> None:
+    database = postgres.database(postgres_server.with_tables)
+    owner = Store.on_postgres(database.url())
+    first, second = case(owner, state="drafted"), case(owner, conversation="<d@test>", message_id="<d@test>")
+    stores = {}
+    for level in ("see", "draft", "approve"):
+        role = postgres.role(level)
+        grants.grant(owner, role, level)  # type: ignore[arg-type]
+        stores[level] = Store.on_postgres(database.url(role)), role
+    for level, (store, role) in stores.items():
+        assert connect.database_role(store) == (role, Role[level.upper()])
+        assert [row.id for row in review.cases(store, ["support"])] == [first, second]
+        if level == "see":
+            assert review.texts(store, [first]) == [] and review.notes(store, first) == []
+            continue
+        review.claim(store, first, role, now=1.0, until=9e9)
+        review.add_note(store, first, role, "a note", now=1.0)
+        about = {"base": 0, "reply_all": False, "written_by": "person", "now": 1.0, "until": 9e9}
+        review.save_text(store, first, role, f"Dear Anna, {level}", **about)  # type: ignore[arg-type]
+        InboxTrail(store).record("edited", mailbox="support", case_id=first, written="x")
+        review.hand_over(store, first, role, stores["approve"][1], "yours", now=1.0, until=9e9)
+    store, role = stores["approve"]
+    given = approvals.begin(store, first, role, "Dear Anna", now=1.0, seconds=60, only_claimant=True)
+    approvals.checked(store, given.id, role, now=1.0)
+    assert approvals.close(store, given.id, role, "sent", "", now=1.0) is not None
+    review.discard(store, second, role, "spam", now=1.0)
+    assert [row.state for row in review.cases(owner, ["support"], through=True)] == ["answered", "none"]
+    assert {who for _, who, _ in review.notes(owner, first)} == {stores["draft"][1], role}
+    for store in (owner, *(store for store, _ in stores.values())):
+        store.close()
