@@ -104,6 +104,10 @@ class ImapSource:
         if self._session is not None:
             self._session.limit_time(seconds)
 
+    def forget_bodies(self) -> None:
+        """Keep nothing of what `thread` brought: for a connection that waits for long."""
+        self._found = conversation.Found()
+
     def cut(self) -> None:
         """End the connection under whoever reads from it in another thread; never raises."""
         session = self._session

@@ -78,9 +78,14 @@ class Listening:
         session = self.source.on_session(lambda session: session)
         news = self._taken(session)
         if self.kind != "poll":
-            self._idling = Idling(session)
-            self._idling.begin()
-            news |= self._untagged(self._idling) | self._taken(session)
+            idling = Idling(session)
+            try:
+                idling.begin()
+            except Refused:  # it offers IDLE and does not do it
+                self.kind = "poll"
+            else:
+                self._idling = idling
+                news |= self._untagged(idling) | self._taken(session)
         return news | self.hear().folders
 
     def hear(self) -> Heard:

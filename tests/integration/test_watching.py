@@ -96,8 +96,11 @@ class Team:
             self.changed.notify_all()
 
     def until(self, met: Callable[[], bool], seconds: float = 30.0) -> None:
+        end = time.monotonic() + seconds
         with self.changed:
-            assert self.changed.wait_for(met, seconds), (self.found, self.told[-5:])
+            while not met():
+                assert time.monotonic() < end, (self.found, self.told[-5:])
+                self.changed.wait(0.2)
 
     def listens(self, name: str, times: int = 1) -> bool:
         return sum(one == name and report.event == "looked" for one, report in self.told) >= times
@@ -259,6 +262,19 @@ def test_mail_between_a_look_and_idle_is_noticed(dovecot: Dovecot, box: Mailbox)
             with team.watched():
                 last = 3 if not hidden else 6
                 team.until(lambda team=team, last=last: team.has("a", "INBOX", last) and team.has("a", "Sent", last))
+
+
+def test_a_server_that_refuses_idle_is_polled() -> None:
+    def answer(command: str) -> list[str] | None:
+        return usual(command, {"IDLE": ["NO not today"]})
+
+    with scripted(answer, "* OK [CAPABILITY IMAP4rev1 IDLE] ready") as server:
+        team = Team({"a": (server.port, "me")}, replace(QUICK, poll=0.3))
+        with team.watched():
+            team.until(lambda: team.listens("a"))
+            asked = len(server.commands)
+            team.until(lambda: bool(server.commands[asked + 6 :]))
+    assert not team.errors("a") and server.commands.count("IDLE") == 1
 
 
 def test_what_is_told_on_the_way_into_idle_and_out_of_it_is_news() -> None:

@@ -24,6 +24,7 @@ from mailassist.errors import ConnectionFailed, MailassistError
 from mailassist.transport.imap import ImapSource
 from mailassist.transport.session import BrokenConnection
 from mailassist.transport.source import MailSource
+from mailassist.transport.throttling import Throttled
 
 _TURN = 0.5  # seconds: how soon `stopped` is noticed
 
@@ -71,7 +72,7 @@ class Hub:
         self._change(mailboxes)
 
     def wake(self, name: str) -> None:
-        """Look at the mailbox now, or try its connection now, whatever pause it is in."""
+        """Look at the mailbox now, or try its connection now, unless its server has asked to wait."""
         self._call(partial(self._wake, name))
 
     def change(self, mailboxes: Sequence[Watched]) -> None:
@@ -183,11 +184,12 @@ class Hub:
         self._visited.discard(box)
         if box.is_removed:
             box.leave()
-        elif box in self._woken:
+        elif box in self._woken and not isinstance(error, Throttled):
             self._woken.discard(box)
             box.news = frozenset(box.folders)
             self._queue(box)
         elif error is not None:
+            self._woken.discard(box)
             self._pause(box, error)
         else:
             now = self._now()
@@ -243,12 +245,14 @@ class Hub:
         """Something failed: later again."""
         pause = box.pauses.after(error)
         box.renew_at, box.alive_at = self._now() + pause, None
+        box.quiet_until = box.renew_at if isinstance(error, Throttled) else 0.0
         self._set_alarm(box)
         self._pool.do(partial(self._visitor.report, box, self._visitor.failed(box, error, pause)))
 
     def _register(self, box: Box) -> None:
         if box.listening is not None and box.listening.source.session is not None:
             self._selector.register(box.listening.socket, selectors.EVENT_READ, box)
+            self._again.add(box)  # what was read up to now may have left more behind
 
     def _unregister(self, box: Box) -> None:
         self._again.discard(box)
@@ -260,9 +264,11 @@ class Hub:
 
     def _wake(self, name: str) -> None:
         box = self._boxes.get(name)
-        if box is not None and box in self._visited:
+        if box is None or box.quiet_until > self._now():
+            return
+        if box in self._visited:
             self._woken.add(box)
-        elif box is not None and box.alarm:  # else its turn comes anyway
+        elif box.alarm:  # else its turn comes anyway
             box.news |= frozenset(box.folders)
             self._queue(box)
 

@@ -38,6 +38,7 @@ class Box:
     looked_at_all: float | None = None  # these are readings of the monotonic clock
     connected_at: float = 0.0
     renew_at: float = 0.0
+    quiet_until: float = 0.0  # the server has asked for it
     alive_at: float | None = None  # the server's last sign of life during IDLE, if it gives any
     has_looked: bool = False  # in the visit that lasts
     alarm: int = 0  # the number of its newest alarm in the hub
@@ -132,6 +133,7 @@ class Visitor:
             source.limit_time(self.timing.visit)
             self._look_and_listen(box, box.listening, is_due)
             source.limit_time(None)
+            source.forget_bodies()
         if is_due or box.listening is None:
             box.looked_at_all = begun
         if box.has_looked:
