@@ -112,11 +112,6 @@ class Listening:
         return self._untagged(idling) | self._taken(session)
 
     @property
-    def waits(self) -> bool:
-        """Whether an IDLE is under way."""
-        return self._idling is not None
-
-    @property
     def socket(self) -> socket.socket:
         """What a selector waits for. Raises BrokenConnection when the connection is gone."""
         opened: socket.socket = self._session()._imap.sock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import socket
@@ -202,19 +201,17 @@ def test_mail_on_a_disk_of_this_machine_is_polled(tmp_path: Path) -> None:
     ],
 )
 def test_without_notify_the_other_folders_are_asked_for(notify: list[str], idle: list[str]) -> None:
-    following = itertools.count(1)
-
     def answer(command: str) -> list[str] | None:
         if command.startswith("STATUS"):
-            return [f"* STATUS Sent (MESSAGES 1 UIDNEXT {1 + next(following) // 4} UIDVALIDITY 5)", "OK done"]
+            return ["* STATUS Sent (MESSAGES 2 UIDNEXT 30 UIDVALIDITY 5)", "OK done"]
         return usual(command, {"NOTIFY": notify, "IDLE": idle})
 
     with scripted(answer, "* OK [CAPABILITY IMAP4rev1 IDLE NOTIFY] ready") as server:
         team = Team({"a": (server.port, "me")}, replace(QUICK, others=0.5))
         with team.watched():
             team.until(lambda: team.listens("a") and team.told[-1][1].connection == "idle")
-            before = len(team.looks)
-            team.until(lambda: sum(folders == {"Sent"} for _, folders in team.looks[before:]) >= 2)
+            before = len(server.commands)
+            team.until(lambda: sum(one.startswith("STATUS") for one in server.commands[before:]) >= 3)
 
 
 def test_what_a_colleague_takes_away_or_answers_is_a_reason_to_look(dovecot: Dovecot, box: Mailbox) -> None:
@@ -277,17 +274,16 @@ def test_a_server_that_refuses_idle_is_polled() -> None:
     assert not team.errors("a") and server.commands.count("IDLE") == 1
 
 
-def test_what_is_told_on_the_way_into_idle_and_out_of_it_is_news() -> None:
-    said = {"IDLE": iter([["* 3 EXISTS"], []]), "DONE": iter([[], ["* 4 EXISTS"]])}
+def test_what_is_told_on_the_way_into_idle_is_news() -> None:
+    said = iter([["* 3 EXISTS"]])
 
     def answer(command: str) -> list[str] | None:
-        more = next(said[command], []) if command in said else []
-        return usual(command, {"IDLE": [*more, "+ idling", ""], "DONE": [*more, "OK done"]})
+        return usual(command, {"IDLE": [*next(said, []), "+ idling", ""] if command == "IDLE" else []})
 
     with scripted(answer, "* OK [CAPABILITY IMAP4rev1 IDLE] ready") as server:
-        team = Team({"a": (server.port, "me")}, replace(QUICK, renew=1.0))
+        team = Team({"a": (server.port, "me")})
         with team.watched():
-            team.until(lambda: sum(folders == {"INBOX"} for _, folders in team.looks) >= 2)
+            team.until(lambda: any(folders == {"INBOX"} for _, folders in team.looks))
     assert server.connections == 1
 
 

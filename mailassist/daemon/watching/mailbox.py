@@ -51,7 +51,7 @@ class Timing:
     renew: float = 540.0  # of an IDLE: some routers forget a quiet connection after 10 minutes
     others: float = 300.0  # between two looks at the folders that IDLE tells nothing of
     poll: float = 60.0  # where there is no IDLE
-    look_after: float = 270.0  # since the last look at everything: the next visit looks at everything again
+    look_after: float = 270.0  # since the last look at everything: the next visit, hint or poll, looks at everything
     silence: float = 300.0  # after a sign of life of a server that gave some: it is deaf (mailbox.org)
     visit: float = 900.0  # that the server may take over one visit, however alive it looks
     slow: float = 20.0  # a visit that lasts longer does not count as one of the pool's any more

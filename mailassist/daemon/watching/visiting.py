@@ -125,7 +125,8 @@ class Visitor:
     def _visit(self, box: Box) -> None:
         box.has_looked = False
         begun, since = self.now(), box.looked_at_all
-        is_due = since is None or begun - since >= self.timing.look_after
+        is_renewal = box.connection != "poll" and not box.news  # IDLE is begun anew, without a hint
+        is_due = since is None or is_renewal or begun - since >= self.timing.look_after
         if box.listening is None:
             self._look(box, box.folders)
         else:
