@@ -19,7 +19,7 @@ from functools import partial
 from mailassist.daemon.watching.mailbox import Look, Tell, Timing, Watched
 from mailassist.daemon.watching.pauses import Pauses, Turns
 from mailassist.daemon.watching.pool import Pool
-from mailassist.daemon.watching.visiting import Box, Visitor
+from mailassist.daemon.watching.visiting import Box, Visitor, unexpected
 from mailassist.errors import ConnectionFailed, MailassistError
 from mailassist.transport.imap import ImapSource
 from mailassist.transport.session import BrokenConnection
@@ -217,6 +217,9 @@ class Hub:
             heard = box.listening.hear()
         except ConnectionFailed as error:
             self._broke(box, error)
+            return
+        except Exception as error:  # noqa: BLE001 - a mistake at one mailbox must not end the watching of all
+            self._broke(box, unexpected(error))
             return
         now = self._now()
         if heard.alive:

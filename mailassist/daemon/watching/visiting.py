@@ -108,7 +108,7 @@ class Visitor:
             return error
         except Exception as error:  # noqa: BLE001 - a mistake at one mailbox must not end the watching of all
             box.leave()  # nobody knows what is left in it
-            return Unexpected(f"{type(error).__name__} at {_place(error)}", cure="Please report it.")
+            return unexpected(error)
         return None
 
     def _connect(self, box: Box) -> None:
@@ -172,7 +172,8 @@ class Visitor:
             box.has_looked = True
 
 
-def _place(error: Exception) -> str:
-    """Where it was raised: not what it says, which may be somebody's mail."""
+def unexpected(error: Exception) -> Unexpected:
+    """A mistake of ours in one line: where it was raised, and not what it says, which may be somebody's mail."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    return Unexpected(f"{type(error).__name__} at {place}", cure="Please report it.")
