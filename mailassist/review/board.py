@@ -39,8 +39,8 @@ class Board:
         return self._replies.get(key) if key else None
 
     def all(self) -> list[Reply]:
-        """Newest first; a team's: the one with the least office time left first."""
-        return sorted(self._replies.values(), key=lambda reply: (reply.urgency, -reply.waiting.date, reply.key))
+        """Newest first; a team's: the one with the least office time left first, then the one that came first."""
+        return sorted(self._replies.values(), key=_order)
 
     def shown(self) -> list[Reply]:
         """What the search leaves, in the order of the list."""
@@ -140,6 +140,11 @@ def _catch_up(reply: Reply, saved: SavedDraft | None) -> None:
         reply.remember(saved)
     elif saved.version == reply.version and saved.in_drafts:
         reply.in_drafts = True
+
+
+def _order(reply: Reply) -> tuple[float, float, Key]:
+    date = reply.waiting.date
+    return reply.urgency, date if reply.team is not None else -date, reply.key
 
 
 def _matches(item: Waiting, words: list[str]) -> bool:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from mailassist.desk.connections import pause
 from mailassist.errors import MailassistError, NotAllowed, Stopped
 from mailassist.intake.sync import SyncProgress, SyncResult
 from mailassist.intake.waiting import Waiting
 from mailassist.team.approving import Approving
+from mailassist.team.listing import Listing, mark
 from mailassist.team.queue import Item, TeamQueue, Text
-from mailassist.transport.source import Location
 from mailassist.worklist import (
     Approved,
     Author,
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-LOOK = 5.0  # seconds between looks at the queue
-_NOWHERE = Location("", 0, 0)
 _NO_DRAFTS = "The daemon keeps the drafts in Drafts; a text that you save here is the team's"
 
 
@@ -60,15 +55,13 @@ class TeamDesk:
         now: Callable[[], float] = time.time,
     ) -> None:
         """`desk`: with the person's access to the mailboxes; `undo_seconds`: None: those of each account."""
-        self._desk, self._queue, self._now = desk, queue, now
+        self._desk, self._queue = desk, queue
+        self._listing = Listing(queue, now)
         self._undo = undo_seconds
         self._limit = bulk_limit
         self._approving = Approving(desk, queue, undo_seconds=undo_seconds)
         self._warn: Callable[[str], object] = lambda line: None
-        self._items: dict[tuple[str, str], Item] = {}
-        self._looked = 0.0
         self._replaced: dict[int, list[Version]] = {}  # texts that gave way in this run, by case
-        self._lock = threading.Lock()
         self._resumed = False
 
     @property
@@ -92,8 +85,7 @@ class TeamDesk:
     def account_names(self) -> Sequence[str]:
         """The team mailboxes that the person's configuration has an account for."""
         names = self._desk.account_names
-        with self._lock:
-            queued = {mailbox for mailbox, _ in self._items}
+        queued = self._listing.mailboxes
         shared = [name for name in names if self._desk.account(name).team is not None or name in queued]
         return shared or names
 
@@ -121,30 +113,20 @@ class TeamDesk:
 
     def look(self) -> None:
         """Read the queue. Raises MailassistError."""
-        items = self._queue.items()
-        with self._lock:
-            self._items = {(item.mailbox, item.conversation): item for item in items}
-            self._looked = self._now()
+        self._listing.look()
 
     def last_synced(self, account: str) -> float | None:
         """When the queue was read last."""
-        return self._looked or None
+        return self._listing.looked or None
 
     def waiting(self, account: str, *, excluded: bool = False) -> list[Waiting]:
         """The open cases of a mailbox, the one with the least office time left first."""
-        self._look_if_older_than(LOOK / 2)
-        return [
-            Waiting(
-                account, item.conversation, item.message_id, item.subject, item.correspondent, item.arrived, 1, "",
-                _NOWHERE,
-            )
-            for item in self._of(account)
-        ]  # fmt: skip
+        return self._listing.waiting(account)
 
     def marks(self, account: str) -> Mapping[str, TeamMark]:
         """What the queue says of each conversation."""
         me = self._queue.who()[0]
-        return {item.conversation: _mark(item, me) for item in self._of(account)}
+        return {item.conversation: mark(item, me) for item in self._listing.of(account)}
 
     def sync(
         self,
@@ -164,24 +146,7 @@ class TeamDesk:
         stopped: Callable[[], bool],
     ) -> None:
         """Look at the queue every few seconds until `stopped()`."""
-        before: list[Item] = []
-        reached = True
-        while not stopped():
-            try:
-                self._look_if_older_than(LOOK / 2)
-            except MailassistError as error:
-                connected(False, str(error))
-                reached = False
-            else:
-                if not reached:
-                    connected(True, "")
-                    reached = True
-                # Office time that runs down by itself is no news for the list, which is drawn anew anyway.
-                now = [replace(item, left=None, claimed_until=0.0) for item in self._of(account)]
-                if now != before:
-                    changed()
-                before = now
-            pause(LOOK, stopped)
+        self._listing.watch(account, changed, connected, stopped)
 
     # -- reading and writing
 
@@ -207,7 +172,7 @@ class TeamDesk:
         stopped: Callable[[], bool],
     ) -> Draft:
         """Claim it, let the person's model write, and keep the text in the queue."""
-        item = self._item(account, pulled.conversation.answered.message.message_id)
+        item = self._listing.answering(account, pulled.conversation.answered.message.message_id)
         self._queue.claim(item.case_id)  # before anything is paid for
         request = self._desk.request(account, pulled, instruction, previous, reply_all=reply_all)
         made = self._desk.write(request, on_text=on_text, stopped=stopped)
@@ -220,13 +185,13 @@ class TeamDesk:
 
     def saved_drafts(self, account: str) -> Mapping[str, SavedDraft]:
         """The team's texts, by the message that each answers."""
-        items = {item.case_id: item for item in self._of(account)}
+        items = {item.case_id: item for item in self._listing.of(account)}
         found = self._queue.texts(list(items))
         return {items[case].message_id: self._saved(items[case], text) for case, text in found.items()}
 
     def saved(self, account: str, message_id: str) -> SavedDraft | None:
         """The team's text for one message."""
-        item = self._item(account, message_id)
+        item = self._listing.answering(account, message_id)
         text = self._text(item)
         return self._saved(item, text) if text is not None else None
 
@@ -244,7 +209,7 @@ class TeamDesk:
         apart: bool = False,
     ) -> Kept:
         """Keep a text in the queue; that takes the claim, or renews it."""
-        item = self._item(account, message_id)
+        item = self._listing.answering(account, message_id)
         self._queue.claim(item.case_id)
         before = self._text(item)
         version = before.version if before is not None else 0
@@ -257,7 +222,7 @@ class TeamDesk:
 
     def versions(self, account: str, message_id: str, conversation: str) -> list[Version]:
         """The texts that gave way in this run, oldest first."""
-        return list(self._replaced.get(self._item(account, message_id).case_id, ()))
+        return list(self._replaced.get(self._listing.answering(account, message_id).case_id, ()))
 
     # -- deciding
 
@@ -275,7 +240,7 @@ class TeamDesk:
         """Into the person's outbox, after `team.approving` has looked at everything."""
         if mode != "send":
             raise NotAllowed(_NO_DRAFTS)
-        item = self._item(account, pulled.conversation.answered.message.message_id)
+        item = self._listing.answering(account, pulled.conversation.answered.message.message_id)
         return self._approving.approve(account, item.case_id, pulled, plan, text)
 
     def skip(self, account: str, conversation: str, message_id: str, skipped: bool = True) -> None:
@@ -286,30 +251,28 @@ class TeamDesk:
 
     def discard(self, account: str, conversation: str, reason: str) -> None:
         """No reply is needed."""
-        self._queue.discard(self._case(account, conversation).case_id, reason)
+        self._queue.discard(self._listing.case(account, conversation).case_id, reason)
 
     def take(self, account: str, conversation: str) -> None:
         """Claim it, or keep the claim."""
-        item = self._queue.claim(self._case(account, conversation).case_id)
-        with self._lock:
-            self._items[account, conversation] = item
+        self._listing.put(self._queue.claim(self._listing.case(account, conversation).case_id))
 
     def leave(self, account: str, conversation: str) -> None:
         """Give the claim up."""
-        self._queue.release(self._case(account, conversation).case_id)
+        self._queue.release(self._listing.case(account, conversation).case_id)
 
     def notes(self, account: str, conversation: str) -> Sequence[TeamNote]:
         """What colleagues wrote."""
-        notes = self._queue.notes(self._case(account, conversation).case_id)
+        notes = self._queue.notes(self._listing.case(account, conversation).case_id)
         return [TeamNote(note.at, note.who, note.text) for note in notes]
 
     def add_note(self, account: str, conversation: str, text: str) -> None:
         """Write a note."""
-        self._queue.add_note(self._case(account, conversation).case_id, text)
+        self._queue.add_note(self._listing.case(account, conversation).case_id, text)
 
     def hand_over(self, account: str, conversation: str, to: str, note: str) -> None:
         """Give it to a colleague."""
-        self._queue.hand_over(self._case(account, conversation).case_id, to, note)
+        self._queue.hand_over(self._listing.case(account, conversation).case_id, to, note)
 
     # -- the way out
 
@@ -354,27 +317,6 @@ class TeamDesk:
             self._warn(f"The queue was not told: {error}")
             return None
 
-    def _look_if_older_than(self, seconds: float) -> None:
-        if self._now() - self._looked >= seconds:
-            self.look()
-
-    def _of(self, account: str) -> list[Item]:
-        with self._lock:
-            return [item for (mailbox, _), item in self._items.items() if mailbox == account]
-
-    def _case(self, account: str, conversation: str) -> Item:
-        with self._lock:
-            item = self._items.get((account, conversation))
-        if item is None:
-            raise Stopped("The conversation is not in the queue any more")
-        return item
-
-    def _item(self, account: str, message_id: str) -> Item:
-        found = next((item for item in self._of(account) if item.message_id == message_id), None)
-        if found is None:
-            raise Stopped("A newer message has come in, or the conversation is not in the queue any more")
-        return found
-
     def _text(self, item: Item) -> Text | None:
         return self._queue.texts([item.case_id]).get(item.case_id)
 
@@ -395,17 +337,3 @@ class TeamDesk:
         if before is not None and before.text.strip() and before.text != text:
             by: Author = "person" if before.written_by == "person" else "model"
             self._replaced.setdefault(item.case_id, []).append(Version(before.text, by, before.complete))
-
-
-def _mark(item: Item, me: str) -> TeamMark:
-    return TeamMark(
-        state=item.state,
-        reason=item.reason,
-        missing=item.missing,
-        category=item.category,
-        urgency=item.urgency,
-        left=item.left,
-        held_by=item.claimed_by if item.claimed_by != me else "",
-        assigned_to=item.assigned_to,
-        notes=item.notes,
-    )
