@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailassist.cli import team_queue
 from mailassist.cli.context import config_option, load_config, open_desk
 from mailassist.cli.output import dump_json, say
 from mailassist.errors import ConfigError, InputError
@@ -21,7 +22,11 @@ _MAY = {1: "see the queue", 2: "see the queue and draft", 3: "see the queue, dra
 @click.group()
 @config_option
 def command() -> None:
-    """Stop the drafts of a team mailbox, or go on with them; show who you are to the team."""
+    """Work on the team's queue, stop the drafts of a team mailbox or go on; show who you are to the team."""
+
+
+for _one in team_queue.COMMANDS:
+    command.add_command(_one)
 
 
 @command.command()

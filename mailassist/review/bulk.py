@@ -38,7 +38,7 @@ class Bulk:
         return outcomes
 
     async def _one(self, reply: Reply) -> str:
-        """ "" where the reply is on its way, else why it is held."""
+        """Why the reply is held; "" where it is on its way."""
         held = _held(reply)
         if held:
             return held

@@ -115,6 +115,10 @@ class TeamDesk:
         """Read the queue. Raises MailassistError."""
         self._listing.look()
 
+    def case(self, case_id: int) -> Item:
+        """One of the open cases. Raises Stopped."""
+        return self._listing.numbered(case_id)
+
     def last_synced(self, account: str) -> float | None:
         """When the queue was read last."""
         return self._listing.looked or None

@@ -58,6 +58,14 @@ class Listing:
             raise Stopped("The conversation is not in the queue any more")
         return item
 
+    def numbered(self, case_id: int) -> Item:
+        """The case with this number. Raises Stopped."""
+        with self._lock:
+            found = next((item for item in self._items.values() if item.case_id == case_id), None)
+        if found is None:
+            raise Stopped(f"There is no open case {case_id}", cure="See `mailassist team list`.")
+        return found
+
     def answering(self, account: str, message_id: str) -> Item:
         """The case in which this message is to be answered. Raises Stopped."""
         found = next((item for item in self.of(account) if item.message_id == message_id), None)

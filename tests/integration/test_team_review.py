@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import smtp as smtp_servers
@@ -268,6 +272,37 @@ def sent_by_program(team: Team, subject: bytes) -> None:
                 client.append("Sent", raw.replace(b"Message-ID: <", b"Message-ID: <program-"), ["\\Seen"])
                 client.delete_messages([uid])
                 client.expunge([uid])
+
+
+def test_the_queue_is_worked_on_without_a_screen(
+    dovecot: Dovecot, postgres: Postgres, smtp: smtp_servers.SmtpServer, tmp_path: Path
+) -> None:
+    database = postgres.database(with_tables)
+    store = Store.on_postgres(database.url())
+    team = Team.of(store, dovecot, smtp, tmp_path, 2)
+    role = granted(store, postgres, "dana")
+    path = settings(team, database, role)
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        command = [sys.executable, "-m", "mailassist", "--config", str(path), "team", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+        return done.returncode, json.loads(done.stdout) if done.stdout.startswith(("[", "{")) else done.stderr
+
+    code, items = run("list", "--json")
+    assert code == 0 and [item["subject"] for item in items] == ["Order 2", "Order 1"]
+    first, second = (item["case_id"] for item in items)
+    assert run("claim", str(first), "--json")[1]["claimed_by"] == role
+    assert [one["text"] for one in run("note", str(first), "Old customer", "--json")[1]] == ["Old customer"]
+    queue_of(store, "eli", now=time.time).claim(second)
+    code, rows = run("approve", str(first), str(second), "--json")
+    assert code == 18 and [row["approved"] for row in rows] == [True, False] and "eli is replying" in rows[1]["held"]
+    assert len(smtp.accepted) == 1
+    assert [item["case_id"] for item in run("list", "--json")[1]] == [second]
+    assert run("claim", str(second))[0] == run("discard", str(second))[0] == 18
+    queue_of(store, "eli", now=time.time).release(second)
+    assert run("hand-over", str(second), "eli", "--note", "Please.")[0] == run("release", str(second))[0] == 0
+    assert run("discard", str(second), "--reason", "spam")[0] == 18, "it is kept for eli"
+    store.close()
 
 
 @pytest.mark.parametrize(("level", "role"), [("see", Role.SEE), ("draft", Role.DRAFT), ("approve", Role.APPROVE)])

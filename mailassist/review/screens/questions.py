@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from mailassist.mail.recipients import ReplyPlan
+from mailassist.review.gaps import gaps
 from mailassist.review.phrases import bare, counted, named
 from mailassist.review.reply import Reply
 from mailassist.review.screens.confirm import Choice, ConfirmScreen
 from mailassist.worklist import Mode, OutboxEntry
 
-# What an outline leaves to be filled in, and what models leave: [...], [answer], [your name].
-_GAP = re.compile(r"\[(?:\.\.\.|…|_+|[^\W\d_][^\[\]\n]{0,60})\](?!\()")
 MANY = 9  # candidates that have a digit of their own
 
 
@@ -21,10 +19,9 @@ def doubts(reply: Reply, plan: ReplyPlan) -> list[str]:
     found = []
     if not reply.complete:
         found.append("The draft was cut off: it is not a whole reply.")
-    own = "\n".join(text for text in reply.text.splitlines() if not text.startswith(">"))
-    gaps = _GAP.findall(own)
-    if gaps:
-        found.append(f"{counted(len(gaps), 'gap')} may still have to be filled in: {', '.join(gaps[:5])}")
+    open_ones = gaps(reply.text)
+    if open_ones:
+        found.append(f"{counted(len(open_ones), 'gap')} may still have to be filled in: {', '.join(open_ones[:5])}")
     if reply.overtaken:
         found.append("A newer message came in after this was written.")
     if reply.gone:
