@@ -8,12 +8,12 @@ every result was handed on. Whatever does not come in time is asked directly by 
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+from mailassist.daemon import logs
 from mailassist.drafting.budget import Payer, upper_bound
 from mailassist.model import batch as provider
 from mailassist.model import errors, registry
@@ -30,7 +30,7 @@ from mailassist.team_settings import Limits
 COLLECTED = 300.0  # seconds that the first of a batch waits for others
 _LISTED_AFTER = 120.0  # seconds after which a batch that was created stands in the provider's list
 _LAST_TRIES = 3_600.0  # seconds for what comes at the end; OpenAI says that a cancellation takes ten minutes
-_log = logging.getLogger(__name__)
+log = logs.logger("batches")
 
 # The provider took nothing, and will not take it the next time.
 _REFUSED = (
@@ -100,7 +100,7 @@ class Batches:
             try:
                 self._go_on(batch)
             except errors.ModelCallFailed as failed:  # the next `work` tries again
-                _log.warning("batch %s: %s", batch.key, type(failed).__name__)
+                log.warning("a batch could not be looked after", batch=batch.key, error=failed)
                 if batch.state in kept.OPEN and self._clock() > batch.expires_at + _LAST_TRIES:
                     self._give_up(batch, "failed", type(failed).__name__, sent=batch.state != "submitting")
 
@@ -198,15 +198,16 @@ class Batches:
         try:
             job = self._api.submit(batch.key, bodies)
         except _REFUSED as failed:
-            _log.warning("batch %s was refused: %s", batch.key, type(failed).__name__)
+            log.warning("a batch was refused", batch=batch.key, error=failed)
             self._give_up(batch, "failed", type(failed).__name__)
         except errors.ModelCallFailed as failed:
-            _log.warning("batch %s: %s; it will be looked for", batch.key, type(failed).__name__)
+            log.warning("it is not known whether a batch was submitted", batch=batch.key, error=failed)
         else:
             self._record(batch, job)
 
     def _record(self, batch: Batch, job: Job) -> None:
         now = self._clock()
+        log.info("a batch is at the provider", batch=batch.key, id=job.id)
         kept.submitted(self._store, batch, job.id, job.input_file, now=now, expires_at=now + self._hours)
 
     def _in_time(self, batch: Batch) -> None:
@@ -235,7 +236,7 @@ class Batches:
                 if result.answer is not None and result.answer.complete and member.state == kept.STATE:
                     self._finish(member.arrival_id, result.answer)
             except Exception as failed:  # noqa: BLE001  (one that fails never stops the ones after it)
-                _log.warning("arrival %d of batch %s: %s", member.arrival_id, batch.key, type(failed).__name__)
+                log.warning("a result could not be taken", batch=batch.key, arrival=member.arrival_id, error=failed)
                 if not last:
                     again += 1
                     continue

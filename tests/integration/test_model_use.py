@@ -4,6 +4,7 @@ import json
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from servers import model_load
@@ -81,6 +82,17 @@ def test_a_call_larger_than_what_may_be_used_at_once_is_made_all_the_same(state:
     time = Time()
     made = calls_within(model_use(state, time, tokens_per_minute=600), time, 600.0, tokens=500, used=500)
     assert 11 <= made <= 13
+
+
+def test_no_change_is_lost_where_many_make_one_at_the_same_time(open_store: Callable[[], Store]) -> None:
+    states = [InStore(store, "api.example gpt") for store in (open_store(), open_store())]
+
+    def change(number: int) -> None:
+        states[number % 2].change(lambda use: replace(use, failures=use.failures + 1))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(change, range(100)))
+    assert states[0].change(lambda use: use).failures == 100
 
 
 def test_when_the_server_asks_one_to_wait_all_wait(state: State) -> None:
