@@ -1,8 +1,8 @@
 """What waits for half the price: arrivals are collected into batches, and each result is handed on when it is there.
 
-`work` is called every minute or so, by one process at a time. Each step is recorded before the next begins: a batch is
-a row of ours before it is submitted, found by its key where nobody knows whether it was, and its files are deleted once
-every result was handed on. Whatever does not come in time is asked directly by the queue.
+`work` is called every minute or so; one process at a time does it. Each step is recorded before the next begins: a
+batch is a row of ours before it is submitted, found by its key where nobody knows whether it was, and its files are
+deleted once every result was handed on. Whatever does not come in time is asked directly by the queue.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from mailassist.team_settings import Limits
 
 COLLECTED = 300.0  # seconds that the first of a batch waits for others
 _LISTED_AFTER = 120.0  # seconds after which a batch that was created stands in the provider's list
+_TURN = 600.0  # seconds after which another process goes on for one that died
 _LAST_TRIES = 3_600.0  # seconds for what comes at the end; OpenAI says that a cancellation takes ten minutes
 log = logs.logger("batches")
 
@@ -62,15 +63,17 @@ class Batches:
         finish: Finish,
         limits: Limits,
         *,
+        owner: str = "",
         keep_prompts: bool = False,
         info_of: Callable[[str], ModelInfo] = registry.find,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`finish` gets each arrival's id and whole answer, in the state "packed", perhaps twice after a crash.
 
-        It looks whether the draft is still wanted; what it raises is tried again with the next `work`.
+        It looks whether the draft is still wanted; what it raises is tried again with the next `work`. `owner`: this
+        process, as `host:pid`.
         """
-        self._store, self._api, self._finish = store, api, finish
+        self._store, self._api, self._finish, self._owner = store, api, finish, owner
         self.limits = limits  # may be replaced
         self._keep_prompts, self._info_of, self._clock = keep_prompts, info_of, clock
 
@@ -94,7 +97,17 @@ class Batches:
         return kept.put_aside(self._store, item, call, bound, now=now, day=day, **budgets)
 
     def work(self) -> None:
-        """Submit what was collected, look at what was submitted, hand on what is there. Raises StoreError."""
+        """Submit what was collected, look at what was submitted, hand on what is there. Raises StoreError.
+
+        Does nothing while another process does it.
+        """
+        if kept.take_turn(self._store, self._owner, now=self._clock(), seconds=_TURN):
+            try:
+                self._work()
+            finally:
+                kept.take_turn(self._store, self._owner, now=self._clock(), seconds=0.0)
+
+    def _work(self) -> None:
         self._collect()
         for batch in kept.unfinished(self._store):
             try:
@@ -121,7 +134,7 @@ class Batches:
 
     def idle(self) -> bool:
         """Whether nothing waits and no batch is at work or has files at the provider."""
-        return not kept.waiting(self._store, most=1) and not kept.unfinished(self._store)
+        return kept.idle(self._store)
 
     def close(self) -> None:
         """Hang up."""

@@ -68,13 +68,14 @@ class Deferring:
 
     @property
     def batches(self) -> Batches:
-        """What waits. Its `work` is to be called every minute, by one process at a time."""
+        """What waits. Its `work` is to be called every minute."""
         if self._batches is None:
             parts = self._parts()
             daemon = parts.config.daemon
             self._batches = Batches(
-                parts.store, self._api, self.finish, daemon.limits, keep_prompts=daemon.keep_prompts, clock=parts.now
-            )
+                parts.store, self._api, self.finish, daemon.limits,
+                owner=parts.owner, keep_prompts=daemon.keep_prompts, clock=parts.now,
+            )  # fmt: skip
         return self._batches
 
     def finish(self, arrival_id: int, answer: Answer) -> None:

@@ -40,7 +40,7 @@ from mailassist.delivery.work import alive
 from mailassist.errors import ConfigError, MailassistError, StoreError
 from mailassist.model.batch import BatchApi
 from mailassist.secrets import Keeper
-from mailassist.store import arrivals, mailboxes
+from mailassist.store import arrivals, batches, mailboxes
 from mailassist.store.arrivals import ArrivalRow
 from mailassist.store.database import Store
 from mailassist.team.audit import Trail
@@ -344,6 +344,8 @@ class Service:
             log.warning("a mailbox is away", mailbox=name, text=report.error, connection=report.connection)
 
     def _defer(self, run: Run) -> bool:
+        if not self.config.daemon.limits.batch:
+            return False
         if self._deferring is None and not self._deferring_tried:
             self._deferring_tried = True
             self._deferring = self._new_deferring()
@@ -362,13 +364,17 @@ class Service:
 
     def _work_on_batches(self) -> None:
         """Submit what waits for half the price, and take in what has come back."""
-        if self._deferring is not None and not self._deferring.batches.idle():
+        if batches.idle(self.store):
+            return
+        if self._deferring is None:  # put aside before this process started, or before batches were unwished for
+            self._deferring = self._new_deferring()
+        if self._deferring is not None:
             self._deferring.batches.work()
             self.queue.wake()
 
     def _new_deferring(self) -> Deferring | None:
-        """Who puts aside what can wait; None where the model's server has no batches, or none are wanted."""
-        if not self.config.daemon.limits.batch or self._wish.shadow:
+        """Who puts aside what can wait; None where nothing is to reach a mailbox."""
+        if self._wish.shadow:
             return None
         endpoint = self._calls.endpoint()
         return Deferring(lambda: self.parts, BatchApi(endpoint, self._stop.is_set), stopped=self._stop.is_set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,15 @@ import sqlalchemy as sa
 
 from mailassist.store import ledger
 from mailassist.store.database import Store
+from mailassist.store.dialect import put, serialise
+from mailassist.store.schema import facts
 from mailassist.store.schema import ledger as ledger_table
 from mailassist.store.team_schema import arrivals, batches, prompts
 
 WAITING = "waiting"  # arrivals.batch of what is in no batch yet
 STATE = "packed"  # the state in which an arrival waits
 NEW = "new-"  # the id of a batch begins so until the provider's is known
+_TURN = "batches"  # whose turn it is: a fact
 OPEN = ("submitting", "submitted", "cancelling")
 
 
@@ -54,6 +58,18 @@ class Batch:
     files_deleted: bool
     created_at: float
     expires_at: float
+
+
+def take_turn(store: Store, owner: str, *, now: float, seconds: float) -> bool:
+    """Whether `owner` may work on the batches for so long: nobody else does. `seconds` 0: its turn is over."""
+    with store.write() as connection:
+        serialise(connection, _TURN)
+        held = connection.scalar(sa.select(facts.c.value).where(facts.c.name == _TURN))
+        whose, until = json.loads(held) if held else ("", 0.0)
+        if whose != owner and until > now:
+            return False
+        put(connection, facts, {"name": _TURN, "value": json.dumps([owner, now + seconds]).encode()})
+        return True
 
 
 def put_aside(
@@ -129,6 +145,11 @@ def unfinished(store: Store) -> list[Batch]:
     with store.read() as connection:
         rows = connection.execute(sa.select(batches).where(wanted).order_by(batches.c.created_at))
         return [Batch(**row._mapping) for row in rows]
+
+
+def idle(store: Store) -> bool:
+    """Whether nothing waits and no batch is at work or has files at the provider."""
+    return not waiting(store, most=1) and not unfinished(store)
 
 
 def of_arrivals(store: Store, arrival_ids: Sequence[int]) -> set[str]:

@@ -196,6 +196,27 @@ def test_one_result_that_cannot_be_taken_is_tried_again_and_stops_no_other(submi
     assert sorted(submitted.finished) == [1, 2, 3, 4] and submitted.batches.idle()
 
 
+def test_while_one_process_works_on_batches_no_other_does(submitted: Desk) -> None:
+    submitted.provider.ends = "completed"
+    api = BatchApi(Endpoint(submitted.server.base_url, api="responses"))
+    handed: list[int] = []
+
+    def make(owner: str, finish: Callable[[int, Answer], None]) -> Batches:
+        return Batches(submitted.store, api, finish, Limits(), owner=owner, clock=lambda: submitted.now)
+
+    other = make("b:2", lambda number, answer: handed.append(-number))
+
+    def finish(number: int, answer: Answer) -> None:
+        other.work()
+        handed.append(number)
+
+    make("a:1", finish).work()
+    assert sorted(handed) == [1, 2, 3, 4]
+    other.work()  # its turn, and nothing left
+    assert len(handed) == 4
+    api.close()
+
+
 def test_a_result_that_nobody_waits_for_any_more_is_paid_and_thrown_away(submitted: Desk) -> None:
     with submitted.store.write() as connection:
         connection.execute(arrivals.update().where(arrivals.c.id == 2).values(state="superseded"))
