@@ -13,7 +13,7 @@ from mailassist.errors import MailassistError
 from mailassist.store.arrivals import ON_THE_WAY
 from mailassist.team.status import MailboxStatus, Overview
 
-FRESH = 5.0  # seconds: within them, another reader gets the same numbers
+FRESH = 10.0  # seconds: within them, another reader gets the same numbers
 
 _OUTCOMES = ("as is", "edited", "discarded", "elsewhere")
 _CONNECTIONS = ("idle", "notify", "poll", "offline", "refused")
@@ -90,10 +90,10 @@ def _of_mailboxes(overview: Overview) -> Iterator[Metric]:
         return family
 
     every = tuple(overview.mailboxes)
+    yield _by_state("arrivals", "Messages on their way or failed, by state.", every, lambda one: one.numbers.arrivals)
     yield _by_state(
-        "arrivals", "Messages that arrived, by the state of their work.", every, lambda one: one.numbers.arrivals
+        "cases", "Conversations that wait, or whose reply was approved, by state.", every, lambda one: one.numbers.cases
     )
-    yield _by_state("cases", "Conversations, by state.", every, lambda one: one.numbers.cases)
     outcomes = GaugeMetricFamily(
         "mailassist_drafts", "Drafts of the last 30 days, by what became of them.", labels=["mailbox", "outcome"]
     )

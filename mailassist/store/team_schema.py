@@ -172,6 +172,7 @@ feedback = Table(
     Column("prompt_version", String, nullable=False, default=""),
     Column("at", Float, nullable=False),
     UniqueConstraint("mailbox", "answers"),
+    Index("feedback_by_outcome", "mailbox", "outcome", "at"),
 )
 
 # The audit trail: only added to. `seal` is a keyed hash over the entry and the seal before it; its key is not here.

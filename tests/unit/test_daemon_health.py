@@ -190,7 +190,7 @@ def test_ready_is_whose_mailboxes_were_looked_at_in_time_or_are_known_to_be_brok
     health: Health, store: Store, clock: Clock
 ) -> None:
     def ready() -> tuple[int, int, int, int]:
-        clock.passed += 5.0
+        clock.passed += 10.0
         code, said = asked(health, "/ready")
         counts = json.loads(said)
         return code, counts["looked_at"], counts["broken"], counts["late"]

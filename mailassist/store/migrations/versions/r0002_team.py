@@ -159,6 +159,7 @@ Table(
     Column("prompt_version", String, nullable=False, default=""),
     Column("at", Float, nullable=False),
     UniqueConstraint("mailbox", "answers"),
+    Index("feedback_by_outcome", "mailbox", "outcome", "at"),
 )
 
 Table(
