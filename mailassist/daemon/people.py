@@ -50,10 +50,13 @@ class People:
     ) -> None:
         """`teams`: the policy of each team mailbox. Raises ConfigError (no such program, no https)."""
         self._store = store
-        self._teams = teams
-        self._digest_at = settings.digest_at
-        self._channels = channels(settings)
         self._now = now
+        self.take_over(teams, settings)
+
+    def take_over(self, teams: Mapping[str, TeamMailbox], settings: Notices) -> None:
+        """Other settings from now on, also for what is not told yet. Raises ConfigError, and then the old ones hold."""
+        found = channels(settings)
+        self._teams, self._digest_at, self._channels = teams, settings.digest_at, found
 
     def case(
         self,

@@ -315,6 +315,16 @@ def test_a_webhook_that_cannot_be_reached_is_named_by_its_host(store: Store, hoo
     assert "CANARY" not in error
 
 
+def test_other_settings_hold_for_what_is_not_told_yet_and_wrong_ones_not_at_all(store: Store, post: Post) -> None:
+    people = People(store, TEAMS, Notices(), now=Clock())
+    put_case(people, store, 1, urgency="high")
+    assert people.tell() == 0
+    people.take_over(TEAMS, by_mail(post))
+    with pytest.raises(ConfigError):
+        people.take_over({}, Notices(webhook="http://chat.example.org"))
+    assert people.tell() == 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
