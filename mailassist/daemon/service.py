@@ -52,6 +52,7 @@ from mailassist.transport.throttling import Patience
 if TYPE_CHECKING:
     from mailassist.daemon.serving import Serving
     from mailassist.daemon.steps.run import Run
+    from mailassist.daemon.workers import Workers
 
 STOP_WITHIN = 28.0  # seconds for what is in flight; systemd and people expect an end within 30
 _TURN = 0.25  # seconds between two looks of the main thread
@@ -79,9 +80,14 @@ class Service:
         audit_key: bytes,
         wish: Wish,
         reload: Callable[[], Config],
+        database: tuple[str, str | None] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`reload` reads the configuration again, for SIGHUP. Raises ConfigError."""
+        """`reload` reads the configuration again, for SIGHUP; `database`: PostgreSQL's address and password.
+
+        Raises ConfigError.
+        """
+        self._database = database
         self.config = without_smtp(config)
         self._config_path = config_path
         self._reload = reload
@@ -104,8 +110,8 @@ class Service:
         )
         self._shared = store if not store.is_sqlite else None
         self._calls = self._model_calls()
-        days = {name: box.policy.retention_days for name, box in self._boxes.items()}
-        self.trail = Trail(store, audit_key, now, retention_days=days)
+        self._days = self._retention_days()
+        self.trail = Trail(store, audit_key, now, retention_days=self._days)
         self._people = self._new_people()
         self.parts = self._new_parts()
         self.steps = Steps(self.parts, stopped=self._stop.is_set)
@@ -222,6 +228,8 @@ class Service:
             self._notifier.ready(self._status())
             return False
         self.config, self._boxes = config, boxes
+        self._days.clear()
+        self._days.update(self._retention_days())
         self._calls.take_over(config, boxes)
         self._people = self._new_people()
         self._deferring, self._deferring_tried = None, False
@@ -256,6 +264,9 @@ class Service:
             defer=self._defer,
         )
 
+    def _retention_days(self) -> dict[str, int]:
+        return {name: box.policy.retention_days for name, box in self._boxes.items()}
+
     def _new_people(self) -> People:
         policies = {name: box.policy for name, box in self._boxes.items()}
         return People(self.store, policies, self.config.daemon.notices, now=self._now)
@@ -263,13 +274,21 @@ class Service:
     def _model_calls(self) -> ModelCalls:
         return ModelCalls(self.config, self._boxes, self._keeper, self._today, shared=self._shared)
 
-    def _new_queue(self) -> LocalQueue:
-        return LocalQueue(
-            self.steps,
-            self.config.daemon.workers,
-            progressed=self._watchdog.progress,
-            troubled=self._store_is_away,
-        )
+    def _new_queue(self) -> Workers:
+        count = self.config.daemon.workers
+        if self._database is None:
+            return LocalQueue(
+                self.steps, count, progressed=self._watchdog.progress, troubled=self._store_is_away
+            )  # fmt: skip
+        from mailassist.daemon.queue_postgres import PostgresQueue
+        from mailassist.daemon.workers import PostgresWorkers
+
+        url, password = self._database
+
+        def opened(work: Callable[[int], float | None]) -> PostgresQueue:
+            return PostgresQueue(url, password, self.store, work, now=self._now, troubled=self._store_is_away)
+
+        return PostgresWorkers(opened, lambda: self.steps, count, progressed=self._watchdog.progress)
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._now(), UTC).date()

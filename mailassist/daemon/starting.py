@@ -35,6 +35,7 @@ def start(
 ) -> Service:
     """A daemon that is ready to run. Raises ConfigError, SecretError, StoreError."""
     folder = (config.data_folder or default_data_folder()).expanduser()
+    database = _database(config)
     store = open_store(config, folder)
     if workers_only and store.is_sqlite:
         raise ConfigError("--workers-only needs a store that several machines share", cure="Set [team] database.")
@@ -45,7 +46,9 @@ def start(
     if key.warning:
         log.warning("the key of the audit trail", text=key.warning)
     wish = Wish(shadow=shadow, once=once, workers_only=workers_only)
-    return Service(config, config_path=config_path, store=store, audit_key=key.key, wish=wish, reload=reload)
+    return Service(
+        config, config_path=config_path, store=store, audit_key=key.key, wish=wish, reload=reload, database=database
+    )
 
 
 def open_store(config: Config, folder: Path) -> Store:
@@ -53,11 +56,16 @@ def open_store(config: Config, folder: Path) -> Store:
 
     Raises StoreError, SecretError.
     """
-    url = config.team.database
-    if not url:
-        return Store(folder / STORE_FILE)
+    database = _database(config)
+    return Store.on_postgres(*database) if database else Store(folder / STORE_FILE)
+
+
+def _database(config: Config) -> tuple[str, str | None] | None:
+    """Address and password of PostgreSQL, where the team's work is kept there."""
+    if not config.team.database:
+        return None
     found = look_up(TEAM_SECRET, SecretSettings())
-    return Store.on_postgres(url, found.secret.get_secret_value() if found else None)
+    return config.team.database, found.secret.get_secret_value() if found else None
 
 
 def forecasts(config: Config, *, days: float) -> Iterator[tuple[str, Forecast | MailassistError]]:

@@ -72,7 +72,21 @@ class Dovecot:
     root: Path
     owner: tuple[int, int]
     password: str = PASSWORD
+    program: str = ""
+    process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers. Raises CannotStart."""
+        self.process = _start(self.program, self.root / "dovecot.conf", self.owner)
+        _wait_until_up(self, self.process)
+
+    def stop(self) -> None:
+        """Stop it; every connection is cut."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+            self.process = None
 
     def user(self, name: str = "user") -> Mailbox:
         """A fresh mailbox; log in as its `name` with PASSWORD."""
@@ -100,13 +114,12 @@ def running(root: Path | None = None) -> Iterator[Dovecot]:
     config = folder / "dovecot.conf"
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     config.write_text(_config(server, account.pw_name, grp.getgrgid(account.pw_gid).gr_name, version))
-    process = _start(program, config, owner)
+    server.program = program
     try:
-        _wait_until_up(server, process)
+        server.start()
         yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        server.stop()
         if root is None:
             shutil.rmtree(folder, ignore_errors=True)
 
