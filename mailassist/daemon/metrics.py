@@ -13,7 +13,7 @@ from mailassist.errors import MailassistError
 from mailassist.store.arrivals import ON_THE_WAY
 from mailassist.team.status import MailboxStatus, Overview
 
-FRESH = 10.0  # seconds: within them, another reader gets the same numbers
+FRESH = 2.0  # seconds: within them, another reader gets the same numbers
 
 _OUTCOMES = ("as is", "edited", "discarded", "elsewhere")
 _CONNECTIONS = ("idle", "notify", "poll", "offline", "refused")
