@@ -14,8 +14,9 @@ from mailassist.errors import NotDraftable
 from mailassist.model import registry
 from mailassist.model.answers import Answer
 from mailassist.model.batch import BatchApi, offered
+from mailassist.model.connection import Endpoint
 from mailassist.model.registry import ModelInfo, Usage
-from mailassist.store import arrivals, cases, conversations
+from mailassist.store import arrivals, batches, cases, conversations
 from mailassist.store.arrivals import LeaseLost
 from mailassist.team.office_time import in_office
 
@@ -108,3 +109,40 @@ class Deferring:
 
     def _known_to_be(self, info: ModelInfo) -> bool:
         return offered(self._api.endpoint, info)
+
+
+class Aside:
+    """`Parts.defer` of a whole daemon: opened when something is to be put aside, or waits at the provider already."""
+
+    def __init__(
+        self,
+        parts: Callable[[], Parts],
+        endpoint: Callable[[], Endpoint],
+        *,
+        finished: Callable[[], object],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """`endpoint`: where the model is; `finished` is called after results may have come."""
+        self._parts, self._endpoint, self._finished, self._stopped = parts, endpoint, finished, stopped
+        self._opened: Deferring | None = None
+
+    def __call__(self, run: Run) -> bool:
+        """See `Deferring`; nothing is put aside where nothing reaches a mailbox."""
+        if not run.parts.config.daemon.limits.batch or run.parts.shadow:
+            return False
+        return self._deferring()(run)
+
+    def work(self) -> None:
+        """Submit what waits, and take in what has come back; to be called every minute."""
+        if not batches.idle(self._parts().store) and not self._parts().shadow:
+            self._deferring().batches.work()
+            self._finished()
+
+    def take_over(self) -> None:
+        """Another configuration: it is opened anew when it is needed."""
+        self._opened = None
+
+    def _deferring(self) -> Deferring:
+        if self._opened is None:
+            self._opened = Deferring(self._parts, BatchApi(self._endpoint(), self._stopped), stopped=self._stopped)
+        return self._opened

@@ -19,12 +19,11 @@ from pydantic import SecretStr
 
 from mailassist.config import Config
 from mailassist.daemon import logs
-from mailassist.daemon.arrivals import look
 from mailassist.daemon.calls import ModelCalls
 from mailassist.daemon.connections import WorkConnections
-from mailassist.daemon.deferring import Deferring
-from mailassist.daemon.drafts_folder import look_after
+from mailassist.daemon.deferring import Aside
 from mailassist.daemon.health import Health
+from mailassist.daemon.lookout import Lookout
 from mailassist.daemon.parts import Parts, mailboxes_of
 from mailassist.daemon.people import People
 from mailassist.daemon.queue_local import LocalQueue
@@ -32,28 +31,25 @@ from mailassist.daemon.retention import Retention
 from mailassist.daemon.steps import Steps
 from mailassist.daemon.systemd import Notifier, Watchdog
 from mailassist.daemon.upkeep import Upkeep
-from mailassist.daemon.watch_leases import WatchLeases
 from mailassist.daemon.watching.budget import budget
-from mailassist.daemon.watching.hub import Hub
-from mailassist.daemon.watching.mailbox import PATIENCE, Report, Watched
+from mailassist.daemon.watching.mailbox import PATIENCE
 from mailassist.delivery.work import alive
 from mailassist.errors import ConfigError, MailassistError, StoreError
-from mailassist.model.batch import BatchApi
 from mailassist.secrets import Keeper
-from mailassist.store import arrivals, batches, mailboxes
+from mailassist.store import arrivals, mailboxes
 from mailassist.store.arrivals import ArrivalRow
 from mailassist.store.database import Store
 from mailassist.team.audit import Trail
 from mailassist.team.status import Overview
 from mailassist.transport.permitted import DraftsOnly
-from mailassist.transport.source import MailSource, Role
+from mailassist.transport.source import MailSource
 from mailassist.transport.throttling import Patience
 
 if TYPE_CHECKING:
     from mailassist.daemon.serving import Serving
-    from mailassist.daemon.steps.run import Run
     from mailassist.daemon.workers import Workers
 
+FINISH_WITHIN = 20.0  # seconds that calls to a model get to end by themselves
 STOP_WITHIN = 28.0  # seconds for what is in flight; systemd and people expect an end within 30
 _TURN = 0.25  # seconds between two looks of the main thread
 log = logs.logger("daemon")
@@ -100,9 +96,10 @@ class Service:
             raise ConfigError(
                 "No team mailbox is configured", cure="Add a table [accounts.NAME.team]; `mailassist config example`."
             )
-        self._stop = threading.Event()
+        self._stop = threading.Event()  # nothing new is begun
+        self._cut = threading.Event()  # what is in flight ends, too
         self._reload_wanted = threading.Event()
-        self._keeper = Keeper(lambda line: log.warning("a secret", text=line))
+        self._keeper = Keeper(lambda line: log.warning("a secret", text=line), found=logs.keep_out)
         self._notifier = Notifier()
         self._watchdog = Watchdog(self._notifier)
         self._connections = WorkConnections(
@@ -113,14 +110,14 @@ class Service:
         self._days = self._retention_days()
         self.trail = Trail(store, audit_key, now, retention_days=self._days)
         self._people = self._new_people()
+        self._aside = Aside(
+            lambda: self.parts, self._calls.endpoint, finished=lambda: self.queue.wake(), stopped=self._cut.is_set
+        )
         self.parts = self._new_parts()
-        self.steps = Steps(self.parts, stopped=self._stop.is_set)
+        self.steps = Steps(self.parts, stopped=self._stop.is_set, cut=self._cut.is_set)
         self.queue = self._new_queue()
-        self._hub: Hub | None = None
+        self._lookout: Lookout | None = None
         self._serving: Serving | None = None
-        self._deferring: Deferring | None = None
-        self._deferring_tried = False
-        self._leased: frozenset[str] | None = None if store.is_sqlite else frozenset()
 
     # -- the run
 
@@ -153,31 +150,28 @@ class Service:
         self.queue.start()
         upkeep = Upkeep(
             lambda: self.parts, self.trail, self._connections, stopped=self._stop,
-            more=(("retention", 3600.0, self._delete_old), ("batches", 60.0, self._work_on_batches)),
+            more=(("retention", 3600.0, self._delete_old), ("batches", 60.0, self._aside.work)),
         )  # fmt: skip
         self._thread(closing, "upkeep", upkeep.run)
         self._thread(closing, "people", lambda: self._people.run(self._stop))
         if self.config.daemon.health:
             health = Health(
-                self.config.daemon.health, self._overview, since_progress=lambda: self._watchdog.since_progress
-            )
+                self.config.daemon.health, self._overview, since_progress=lambda: self._watchdog.since_progress,
+                watched=lambda: self._lookout.names if self._lookout else [],
+            )  # fmt: skip
             closing.callback(health.close)
         if self.config.daemon.review_socket is not None:
             self._serve_reviewers(closing, self.config.daemon.review_socket)
         if not self._wish.workers_only:
-            self._hub = Hub(
-                self._watched() if self.store.is_sqlite else (),
-                opened=partial(self._opened, patience=PATIENCE),
-                look=self._look,
-                tell=self._told,
+            self._lookout = Lookout(
+                lambda: self.parts,
+                partial(self._opened, patience=PATIENCE),
+                found=self.queue.wake,
+                progressed=self._watchdog.progress,
                 watchers=self.config.daemon.watchers,
             )
-            self._thread(closing, "watching", partial(self._hub.run, self._stop.is_set))
-            if not self.store.is_sqlite:
-                leases = WatchLeases(
-                    self.store, lambda: list(self._boxes), self._watch_these, troubled=self._store_is_away
-                )
-                self._thread(closing, "leases", partial(leases.run, self._stop))
+            for name, work in self._lookout.threads(self._stop).items():
+                self._thread(closing, name, work)
 
     def _until_stopped(self) -> None:
         told = 0.0
@@ -203,11 +197,16 @@ class Service:
                 self._stop.set()
 
     def _end(self) -> None:
+        cutting = threading.Timer(FINISH_WITHIN, self._cut.set)
+        cutting.daemon = True
+        cutting.start()
         if not self.queue.stop(STOP_WITHIN):
             log.warning("some work did not end in time; it is gone on with at the next start")
+        cutting.cancel()
 
     def _close(self) -> None:
         self._stop.set()
+        self._cut.set()
         self._connections.close_unused(all_of_them=True)
         self._calls.close()
         for name in self._boxes:
@@ -223,20 +222,23 @@ class Service:
             boxes = mailboxes_of(config)
             if not boxes:
                 raise ConfigError("No team mailbox is configured any more")
+            self._people.take_over({name: box.policy for name, box in boxes.items()}, config.daemon.notices)
         except MailassistError as error:
             log.error("the new configuration is not valid; the old one stays", error=error)
             self._notifier.ready(self._status())
             return False
+        if config.daemon.health != self.config.daemon.health or config.team.database != self.config.team.database:
+            log.warning("another address of health or database holds from the next start on")
         self.config, self._boxes = config, boxes
+        logs.set_up(key=self.store.key(), log_content=config.daemon.log_content)
         self._days.clear()
         self._days.update(self._retention_days())
         self._calls.take_over(config, boxes)
-        self._people = self._new_people()
-        self._deferring, self._deferring_tried = None, False
         self.parts = self._new_parts()
         self.steps.parts = self.parts
-        if self._hub is not None:
-            self._hub.change(self._watched())
+        self._aside.take_over()
+        if self._lookout is not None:
+            self._lookout.take_over()
         if self._serving is not None:
             self._serving.take_over()
         log.info("the new configuration holds", mailboxes=len(boxes))
@@ -261,7 +263,7 @@ class Service:
             trail=self.trail,
             people=self._people,
             failed=self._failed,
-            defer=self._defer,
+            defer=self._aside,
         )
 
     def _retention_days(self) -> dict[str, int]:
@@ -309,66 +311,14 @@ class Service:
             )
 
         def secret() -> SecretStr:
-            found = self._keeper.get(name, account.secret)
-            logs.keep_out(found)
-            return found
+            return self._keeper.get(name, account.secret)
 
         return connect(
             account.imap, account.address, secret, account.folders, patience=patience, permitted=DraftsOnly()
         )
 
-    # -- watching
-
-    def _watched(self) -> list[Watched]:
-        """The mailboxes that this process watches: all of them, or, of several machines, those it has the lease of."""
-        return [
-            Watched(name, box.account.imap.host, tuple(box.account.folders.inbox))
-            for name, box in self._boxes.items()
-            if box.account.imap is not None and (self._leased is None or name in self._leased)
-        ]
-
-    def _watch_these(self, names: frozenset[str]) -> None:
-        """Leases were taken or lost."""
-        lost = (self._leased or frozenset()) - names
-        self._leased = names
-        if self._hub is not None:
-            self._hub.change(self._watched())
-        log.info("leases", watched=len(names), lost=sorted(lost))
-
     def _store_is_away(self, error: StoreError) -> None:
         log.error("the store cannot be used", error=error)
-
-    def _look(self, name: str, source: MailSource, folders: frozenset[str]) -> None:
-        """After a hint, or because it is time: what is new, and whether our drafts still lie where we put them."""
-        box = self._boxes.get(name)
-        if box is None:
-            return
-        found = look(self.parts, name, source, tuple(folders))
-        drafts = [folder.name for folder in source.folders() if folder.role is Role.DRAFTS]
-        if not folders or folders.intersection(drafts):
-            look_after(self.parts, box, source)
-        if found:
-            log.info("new mail", mailbox=name, arrivals=len(found))
-            self.queue.wake()
-        self._watchdog.progress()
-
-    def _told(self, name: str, report: Report) -> None:
-        if report.event == "connected":
-            mailboxes.connected(self.store, name, report.connection, watcher=self._owner, now=report.at)
-        elif report.event == "looked":
-            mailboxes.looked(self.store, name, now=report.at)
-        else:
-            refused = report.connection == "refused"
-            mailboxes.failed(self.store, name, report.error, refused=refused, now=report.at)
-            log.warning("a mailbox is away", mailbox=name, text=report.error, connection=report.connection)
-
-    def _defer(self, run: Run) -> bool:
-        if not self.config.daemon.limits.batch:
-            return False
-        if self._deferring is None and not self._deferring_tried:
-            self._deferring_tried = True
-            self._deferring = self._new_deferring()
-        return self._deferring is not None and self._deferring(run)
 
     def _failed(self, row: ArrivalRow, error: MailassistError) -> None:
         log.warning("a step failed", mailbox=row.mailbox, arrival=row.id, case=row.case_id, step=row.state, error=error)
@@ -380,23 +330,6 @@ class Service:
         retention = Retention(self.store, policies, now=self._now)
         if retention.due:
             retention.run(self._stop.is_set)
-
-    def _work_on_batches(self) -> None:
-        """Submit what waits for half the price, and take in what has come back."""
-        if batches.idle(self.store):
-            return
-        if self._deferring is None:  # put aside before this process started, or before batches were unwished for
-            self._deferring = self._new_deferring()
-        if self._deferring is not None:
-            self._deferring.batches.work()
-            self.queue.wake()
-
-    def _new_deferring(self) -> Deferring | None:
-        """Who puts aside what can wait; None where nothing is to reach a mailbox."""
-        if self._wish.shadow:
-            return None
-        endpoint = self._calls.endpoint()
-        return Deferring(lambda: self.parts, BatchApi(endpoint, self._stop.is_set), stopped=self._stop.is_set)
 
     # -- what others see
 

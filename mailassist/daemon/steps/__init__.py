@@ -47,10 +47,13 @@ _STEPS: dict[str, Callable[[Run], None]] = {
 class Steps:
     """Brings arrivals on their way; any thread, one arrival of a case at a time."""
 
-    def __init__(self, parts: Parts, *, stopped: Callable[[], bool] = lambda: False) -> None:
-        """`stopped`: looked at between steps, and during calls to a model."""
+    def __init__(
+        self, parts: Parts, *, stopped: Callable[[], bool] = lambda: False, cut: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`stopped`: looked at between steps; `cut`: during calls to a model, which end at once."""
         self.parts = parts
         self._stopped = stopped
+        self._cut = cut
 
     def advance(self, arrival_id: int, worker: str = "") -> float | None:
         """Bring one arrival as far as it goes now.
@@ -63,7 +66,7 @@ class Steps:
         row = arrivals.lease(parts.store, arrival_id, owner, now=parts.now(), seconds=LEASE)
         if row is None:
             return self._left(arrival_id)
-        run = Run(parts, row, self._stopped)
+        run = Run(parts, row, self._cut)
         try:
             self._go(run)
         except LeaseLost:
