@@ -132,11 +132,11 @@ def catch_up(
 ) -> SyncResult:
     """Take in what is new, and no more: no flags, no texts, of a new folder its newest messages.
 
-    `only`: these folders, else all that hold conversations. Raises as `sync`.
+    `only`: these folders, else all that hold conversations; on Gmail always \\All, where all of it lies. Raises as `sync`.
     """
     run = _Run(source, store, name, account, now, _silent, stopped, flags_too=False)
     every = conversation_folders(source, account.folders)
-    folders = [folder for folder in every if not only or folder.name in only]
+    folders = [folder for folder in every if not only or folder.name in only or folder.role is Role.ALL]
     if not only:
         index.drop_folders(store, name, {folder.name for folder in folders})
     for folder in folders:
