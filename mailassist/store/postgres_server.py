@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolIsEmpty
 
 from mailassist.errors import StoreError
@@ -66,12 +67,12 @@ class PostgresServer:
                 pool_size=5,
                 max_overflow=25,
                 pool_timeout=30,
-                pool_pre_ping=True,
                 connect_args=_settings(self.url),
             )
         except ImportError as error:
             raise StoreError("The driver of PostgreSQL is not installed", cure=SETUP) from error
         sa.event.listen(self.engine, "connect", self._joined if joins else _configure)
+        sa.event.listen(self.engine, "checkout", _refuse_hung_up)
 
     @property
     def name(self) -> str:
@@ -184,6 +185,17 @@ def _settings(url: sa.URL) -> dict[str, Any]:
         **_KEEPALIVE,
         "options": options,
     }
+
+
+def _refuse_hung_up(connection: Any, _record: object, _proxy: object) -> None:
+    """Another connection is made where the server has ended this one, which is seen without asking it.
+
+    An idle connection has nothing to be read, but for the server's last word.
+    """
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(connection.fileno(), selectors.EVENT_READ)
+        if waiting.select(0):
+            raise DisconnectionError()
 
 
 def _configure(connection: Any, _record: object) -> None:
