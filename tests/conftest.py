@@ -78,7 +78,8 @@ def gmail_server() -> Iterator[gmail.GmailServer]:
 def postgres() -> Iterator[postgres_server.Postgres]:
     """A real PostgreSQL on loopback; `postgres.database()` gives a fresh database, `postgres.role()` a fresh role.
 
-    Nothing is synced to disk: a test that restarts it takes one of its own (`servers.postgres.running(fast=False)`).
+    Nothing is synced to disk, which only a machine's crash would show. A test that restarts it takes one of its own
+    (`servers.postgres.running`).
     """
     with ExitStack() as stack:
         try:

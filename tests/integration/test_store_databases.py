@@ -194,7 +194,7 @@ def test_the_key_is_drawn_once(open_store: Open) -> None:
 
 
 def test_postgres_may_go_away_and_come_back() -> None:
-    with postgres_server.running(fast=False) as server:
+    with postgres_server.running() as server:
         store = Store.on_postgres(server.database(postgres_server.with_tables).url(), "a-secret")
         store.learn("x", b"1")
         with pytest.raises(StoreError) as cut, store.write() as connection:
