@@ -75,6 +75,9 @@ class PostgresQueue:
         self._pool: dict[str, Any] = {"conninfo": address, "kwargs": settings, "min_size": 1}
         self._opening = threading.Lock()
         self._deferring: procrastinate.App | None = None
+        self._in_hand: set[int] = set()  # jobs that threads of this process are at
+        self._worker: int | None = None  # the present worker of this process, as its jobs name it
+        self._adrift: set[int] = set()  # its jobs that no thread was at when we last looked
 
     def defer(self, arrival_id: int, case_id: int | None, at: float | None = None, *, backlog: bool = False) -> bool:
         """Make the job of an arrival; whether there was none. `at`: later than now, its row is found when it is due.
@@ -194,8 +197,12 @@ class PostgresQueue:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _take_over(self, app: procrastinate.App) -> None:
+        """Make jobs again whose worker is gone, or whose end could not be written while the database was away."""
         manager = app.job_manager
         stalled = list(await manager.get_stalled_jobs(queue=_QUEUE, seconds_since_heartbeat=self._dead_after))
+        ours = [job for job in await manager.list_jobs_async(queue=_QUEUE, status="doing") if self._is_adrift(job)]
+        stalled += [job for job in ours if job.id in self._adrift]
+        self._adrift = {job.id for job in ours if job.id is not None}
         if not stalled:
             return
         ids = [int(str(job.task_kwargs["arrival_id"])) for job in stalled]
@@ -210,11 +217,21 @@ class PostgresQueue:
     def _app(self, connector: Any) -> procrastinate.App:
         app = procrastinate.App(connector=connector)
 
-        def advance(arrival_id: int) -> None:
-            self._work(arrival_id)  # whether it is to be looked at again, its row says, too
+        def advance(context: procrastinate.JobContext, arrival_id: int) -> None:
+            job = context.job
+            assert job.id is not None
+            self._worker = job.worker_id
+            self._in_hand.add(job.id)
+            try:
+                self._work(arrival_id)  # whether it is to be looked at again, its row says, too
+            finally:
+                self._in_hand.discard(job.id)
 
-        app.task(name=_TASK, queue=_QUEUE, retry=_Again())(advance)
+        app.task(name=_TASK, queue=_QUEUE, retry=_Again(), pass_context=True)(advance)
         return app
+
+    def _is_adrift(self, job: Job) -> bool:
+        return job.worker_id is not None and job.worker_id == self._worker and job.id not in self._in_hand
 
     def _app_to_defer(self) -> procrastinate.App:
         with self._opening:
