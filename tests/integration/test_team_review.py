@@ -24,7 +24,7 @@ from terminal import Terminal, terminal
 
 from mailassist.delivery.saving import save_draft
 from mailassist.desk import Desk
-from mailassist.errors import NotAllowed, Stopped, StoreError, Taken
+from mailassist.errors import ConfigError, NotAllowed, Stopped, StoreError, Taken
 from mailassist.store import grants, schema
 from mailassist.store.database import Store
 from mailassist.team import connect
@@ -186,6 +186,26 @@ def test_a_reply_is_approved_over_the_daemons_socket(team: Team, smtp: smtp_serv
             assert len(smtp.accepted) == 1 and item.conversation not in shared.marks("support")
     finally:
         server.stop(1.0)
+
+
+def test_the_daemons_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret")
+    config = configuration(Place("", str(tmp_path), 1, 1, "support"), "daemon")
+    account = config.accounts["support"].model_copy(update={"team": TeamMailbox()})
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    (tmp_path / "key").chmod(0o600)
+    team = TeamSettings(audit_key_file=tmp_path / "key")
+    desk = Desk(config.model_copy(update={"accounts": {"support": account}, "team": team}), config_path=tmp_path / "c")
+    case = add_case(desk.store)
+    with connect.queue_of(desk) as queue:
+        assert queue.who() == (pwd.getpwuid(os.geteuid()).pw_name, Role.APPROVE)
+        assert queue.claim(case).claimed_by == queue.who()[0]
+    if os.geteuid() == 0:
+        assert desk.store.path is not None
+        os.chown(desk.store.path, pwd.getpwnam("nobody").pw_uid, -1)
+        with pytest.raises(ConfigError, match="Only the service user opens"), connect.queue_of(desk):
+            pass
+    desk.close()
 
 
 # -- in terminals, over PostgreSQL
