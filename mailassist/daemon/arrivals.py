@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from mailassist.daemon.parts import Mailbox, Parts
 from mailassist.daemon.rules import arrival_key, no_reply_needed
+from mailassist.errors import MailassistError
 from mailassist.intake.grouping import containing, conversations
 from mailassist.intake.records import in_inbox
 from mailassist.intake.sync import catch_up
@@ -94,16 +95,33 @@ def _start(position: Position | None, cursor: Cursor, known: mailboxes.MailboxRo
 
 
 def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator[Arrived | Answered]:
-    """Each new message as what it is for the team."""
+    """Each new message as what it is for the team; one that breaks us is a person's, and stops no other."""
     for one in found:
-        ours = mailbox.own.wrote(one.message) or _is_sent(one)
-        if ours:
-            if not automatic_reply(one.message):  # a colleague's out-of-office is no answer
-                conversation = _conversation(parts, mailbox, one.row)
-                about = _about(mailbox, one, conversation, one.row.message_id)
-                yield Answered(one.row.message_id, one.row.received, about)
-        elif _is_in_inbox(one, mailbox):
-            yield _arrived(parts, mailbox, one)
+        try:
+            judged = _of_one(parts, mailbox, one)
+        except MailassistError:
+            raise
+        except Exception as error:  # noqa: BLE001  (what a sender found in our reading of headers)
+            judged = _unread(mailbox, one, f"its headers cannot be read ({type(error).__name__})")
+        if judged is not None:
+            yield judged
+
+
+def _of_one(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived | Answered | None:
+    if mailbox.own.wrote(one.message) or _is_sent(one):
+        if automatic_reply(one.message):  # a colleague's out-of-office is no answer
+            return None
+        conversation = _conversation(parts, mailbox, one.row)
+        return Answered(one.row.message_id, one.row.received, _about(mailbox, one, conversation, one.row.message_id))
+    return _arrived(parts, mailbox, one) if _is_in_inbox(one, mailbox) else None
+
+
+def _unread(mailbox: Mailbox, one: _Found, why: str) -> Arrived:
+    row = one.row
+    about = About(row.message_id, (), row.subject, row.sender_address, None)
+    place = (row.folder, row.uidvalidity, row.uid)
+    key = f"unread {mailbox.name} {row.message_id}"
+    return Arrived(key, row.message_id, *place, row.sender_address, row.received, person=why, about=about)
 
 
 def _arrived(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived:

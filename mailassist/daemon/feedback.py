@@ -54,6 +54,36 @@ def note_answer(run: Run, row: DraftRow) -> None:
     _note(run.parts, run.row, row, outcome_of(alike), alike)
 
 
+def note_answer_elsewhere(run: Run) -> None:
+    """An answer to an earlier message that left from somewhere we do not see, such as a delegate's own mailbox.
+
+    It shows in what the customer writes next: that answers a message which is not here, or quotes our draft.
+    """
+    row = drafts.of_case(run.parts.store, run.row.case_id or 0)
+    message = run.answered
+    if row is None or row.answers == message.message_id or not row.text.strip():
+        return
+    conversation = run.pulled.conversation
+    strange = [one for one in message.in_reply_to if conversation.message(one) is None]
+    alike = contained(row.text, message.quoted)
+    if not strange and alike < EDITED:
+        return
+    earlier = [one for one in arrivals.of_case(run.parts.store, run.row.case_id or 0) if one.message_id == row.answers]
+    if earlier:
+        _note(run.parts, earlier[-1], row, outcome_of(alike), alike)
+
+
+def contained(draft: str, text: str) -> float:
+    """How much of a draft stands in a longer text, such as a quotation: 0 to 1, by runs of three words."""
+    runs, there = _runs(draft), _runs(text)
+    return len(runs & there) / len(runs) if runs else 0.0
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = _words(text)
+    return set(zip(words, words[1:], words[2:], strict=False))
+
+
 def note_discarded(parts: Parts, arrival: ArrivalRow) -> None:
     """A person threw the draft away."""
     row = drafts.of_case(parts.store, arrival.case_id or 0)

@@ -12,7 +12,7 @@ from mailassist.daemon.connections import WorkConnections
 from mailassist.daemon.parts import Parts
 from mailassist.errors import MailassistError
 from mailassist.intake.sync import backfill
-from mailassist.store import index
+from mailassist.store import arrivals, index, review
 from mailassist.team.audit import Trail
 
 DAY = 86_400.0
@@ -51,6 +51,7 @@ class Upkeep:
         self._tasks = [
             _Task("connections", 10.0, self._connections.close_unused),
             _Task("seal", 2.0, self._trail.seal_inbox),
+            _Task("discarded", 10.0, self._withdraw_discarded),
             _Task("backfill", 60.0, self._backfill, clock() + 20.0),
             _Task("head", DAY, self._log_head, clock() + 5.0),
             _Task("backup", 3600.0, self._back_up, clock() + 60.0),
@@ -79,6 +80,13 @@ class Upkeep:
     def _back_up(self) -> None:
         parts = self._parts()
         parts.store.back_up(now=parts.now())
+
+    def _withdraw_discarded(self) -> None:
+        """What a person has thrown away in the queue leaves the Drafts folder, too."""
+        parts = self._parts()
+        for name in parts.mailboxes:
+            if found := review.to_withdraw(parts.store, name):
+                arrivals.withdraw(parts.store, found, now=parts.now())
 
     def _backfill(self) -> None:
         """Read the header index of one mailbox on, below what the looks have read: conversations reach far back."""

@@ -132,7 +132,7 @@ def catch_up(
 ) -> SyncResult:
     """Take in what is new, and no more: no flags, no texts, of a new folder its newest messages.
 
-    `only`: these folders, else all that hold conversations; on Gmail always \\All, where all of it lies. Raises as `sync`.
+    `only`: these folders, else all that hold conversations; on Gmail always All Mail. Raises as `sync`.
     """
     run = _Run(source, store, name, account, now, _silent, stopped, flags_too=False)
     every = conversation_folders(source, account.folders)

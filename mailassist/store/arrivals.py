@@ -343,6 +343,18 @@ def end_case(store: Store, case_id: int, *, now: float, states: Collection[str],
         cases.change(connection, case_id, now=now, state=state, reason=reason)
 
 
+def withdraw(store: Store, case_ids: Collection[int], *, now: float) -> list[int]:
+    """The drafts of these cases are to leave the Drafts folder; the ids of the arrivals that will see to it."""
+    mine = _arrivals.c.case_id.in_(case_ids) & _arrivals.c.state.in_(_WITH_DRAFT)
+    again = {"state": "withdrawing", "attempts": 0, "not_before": now, "error": "", "changed_at": now, "owner": ""}
+    with store.write() as connection:
+        ids = list(connection.scalars(sa.select(_arrivals.c.id).where(mine)))
+        connection.execute(
+            _arrivals.update().where(_arrivals.c.id.in_(ids)).values(**again, fence=_arrivals.c.fence + 1)
+        )
+    return ids
+
+
 def of_case(store: Store, case_id: int) -> list[ArrivalRow]:
     """The arrivals of a case, oldest first."""
     query = sa.select(*_COLUMNS).where(_arrivals.c.case_id == case_id).order_by(_arrivals.c.received, _arrivals.c.id)

@@ -201,15 +201,15 @@ def discard(store: Store, case_id: int, who: str, reason: str, *, now: float, no
 
 
 def to_withdraw(store: Store, mailbox: str) -> list[int]:
-    """Ids of drafts whose copy still lies in the Drafts folder although a person has said that no reply is needed."""
+    """Ids of cases whose draft still lies in the Drafts folder although a person has said that no reply is needed."""
     query = (
-        sa.select(drafts.c.id)
+        sa.select(_cases.c.id)
         .join(_cases, drafts.c.case_id == _cases.c.id)
         .where(_cases.c.mailbox == mailbox, _cases.c.state == "none")
         .where(sa.or_(drafts.c.folder != "", drafts.c.old_folder != ""))
     )
     with store.read() as connection:
-        return list(connection.scalars(query.order_by(drafts.c.id)))
+        return list(connection.scalars(query.order_by(_cases.c.id)))
 
 
 # -- parts of a transaction, for this module and `store.approvals`

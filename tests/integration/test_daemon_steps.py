@@ -8,7 +8,10 @@ from servers.dovecot import Dovecot
 from servers.model_api import ModelServer, Reply
 from servers.team import DRAFT, Team, answering, client, id_of, in_folder, is_triage, mail, team
 
-from mailassist.store import arrivals, drafts, feedback, mailboxes
+from mailassist.store import arrivals, drafts, feedback, mailboxes, review
+from mailassist.team.queue import Role
+from mailassist.team.store_queue import StoreQueue
+from mailassist.team_settings import TeamMailbox
 
 
 @pytest.fixture
@@ -292,3 +295,50 @@ def test_two_workers_never_have_the_same_row(scene) -> None:
     assert later is not None
     with pytest.raises(arrivals.LeaseLost):
         arrivals.advance(support.store, first, now=support.now(), state="triaged")
+
+
+def test_a_draft_that_a_person_discards_leaves_the_drafts_folder(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    support.work()
+    queue = StoreQueue(support.store, "dana", Role.DRAFT, {"support": TeamMailbox()}, support.parts.trail, support.now)
+    queue.claim(1)
+    queue.discard(1, "phoned")
+    arrivals.withdraw(support.store, review.to_withdraw(support.store, "support"), now=support.now())
+    assert support.work() == ["none"]
+    assert support.drafts() == []
+    assert [one.outcome for one in feedback.latest(support.store, "support", 5)] == ["discarded"]
+
+
+def test_an_answer_from_a_delegates_mailbox_shows_in_what_the_customer_quotes(scene) -> None:
+    support = scene()
+    asked = mail(subject="Order 7")
+    support.boxes["support"].deliver(asked)
+    support.work()
+    quoted = "\n".join(f"> {line}" for line in DRAFT.splitlines())
+    again = mail(
+        subject="Re: Order 7",
+        answers="<unknown@exchange.example>", references=f"{id_of(asked)} <unknown@exchange.example>",
+        text=f"Thank you! Which parcel service?\n\nOn Monday Dana wrote:\n{quoted}\n",
+    )  # fmt: skip
+    support.boxes["support"].deliver(again)
+    assert support.work() == ["superseded", "delivered"]
+    (noted,) = feedback.latest(support.store, "support", 5)
+    assert (noted.answers, noted.outcome) == (id_of(asked), "as is")
+
+
+def test_nothing_is_drafted_while_an_approved_reply_is_on_its_way(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    queue = StoreQueue(
+        support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
+    )
+    queue.claim(1)
+    approval = queue.begin_approval(1, DRAFT)
+    support.boxes["support"].deliver(mail(answers=id_of(asked), text="And in red?"))
+    assert support.work() == ["superseded", "seen"]
+    queue.close_approval(approval.id, "stopped", "a newer message came")
+    support.ahead = 20.0
+    assert support.work() == ["superseded", "delivered"]

@@ -25,7 +25,7 @@ from mailassist.errors import (
 )
 from mailassist.mail.safe_text import SafeText
 from mailassist.model.errors import ModelCallFailed
-from mailassist.store import arrivals, mailboxes
+from mailassist.store import arrivals, cases, mailboxes
 from mailassist.store.arrivals import LeaseLost
 
 LEASE = 300.0  # seconds without a recorded step until another worker may take over
@@ -75,7 +75,7 @@ class Steps:
         return None if row.state not in _STEPS else max(row.not_before, row.leased_until, parts.now())
 
     def _go(self, run: Run) -> None:
-        if run.row.state != "withdrawing" and self._is_paused(run):
+        if run.row.state != "withdrawing" and (self._is_paused(run) or self._is_approved(run)):
             return
         while run.row.state in _STEPS and not run.row.not_before > run.parts.now():
             if self._stopped():
@@ -107,6 +107,16 @@ class Steps:
         if paused:
             run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused}")
         return bool(paused)
+
+    def _is_approved(self, run: Run) -> bool:
+        """Whether a reply of this case is on its way out: until it is known what came of it, nothing is drafted."""
+        case = cases.get(run.parts.store, run.row.case_id) if run.row.case_id is not None else None
+        if case is None or case.state != "approved":
+            return False
+        run.record(
+            not_before=run.parts.now() + placing.APPROVED, error="a person has approved a reply, which is on its way"
+        )
+        return True
 
     def _left(self, arrival_id: int) -> float | None:
         row = arrivals.get(self.parts.store, arrival_id)

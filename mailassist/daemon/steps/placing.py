@@ -5,14 +5,15 @@ from __future__ import annotations
 from mailassist.context.language import reply_language
 from mailassist.daemon import feedback
 from mailassist.daemon.steps import freshness
-from mailassist.daemon.steps.run import Run
+from mailassist.daemon.steps.run import Run, Waits
 from mailassist.delivery.drafts import DraftOutcome, Revision, append_revision, remove_untouched
 from mailassist.delivery.reply import Reply, build
 from mailassist.delivery.work import Surroundings, Work
 from mailassist.mail.compose import Layout
-from mailassist.store import drafts
+from mailassist.store import cases, drafts
 from mailassist.store.drafts import DraftRow
 
+APPROVED = 15.0  # seconds between two looks whether an approved reply is through
 HELD = 30.0  # seconds: a killed process's APPEND is gone on with after that
 
 
@@ -24,10 +25,13 @@ def place(run: Run) -> None:
         run.record(state="packed")  # it was taken away (retention, forget): written anew
         return
     if parts.shadow or box.policy.draft_mode == "queue":
-        run.finish("delivered", "in the queue", case="drafted")
+        run.finish("delivered", "", case="drafted")
         return
     if not freshness.check(run):
         return
+    case = cases.get(parts.store, run.row.case_id or 0)
+    if case is not None and case.state == "approved":
+        raise Waits(parts.now() + APPROVED, "a person has approved a reply, which is on its way")
     outcome = _appended(run, row)
     parts.mark("place:appended")
     if outcome.state in ("person", "gone"):
@@ -37,16 +41,24 @@ def place(run: Run) -> None:
 
 
 def withdraw(run: Run) -> None:
-    """`withdrawing -> answered`: what became of the draft is noted, and our copy leaves the Drafts folder."""
+    """`withdrawing -> answered` (or `none`): what became of the draft is noted, our copy leaves the Drafts folder."""
     parts = run.parts
     row = drafts.of_case(parts.store, run.row.case_id or 0)
+    case = cases.get(parts.store, run.row.case_id or 0)
+    discarded = case is not None and case.state == "none"
     if row is not None:
-        feedback.note_answer(run, row)
+        if discarded:
+            feedback.note_discarded(parts, run.row)
+        else:
+            feedback.note_answer(run, row)
         if row.state == "appending" or row.folder or row.old_folder:
             with parts.connections.borrowed(run.mailbox.name) as source:
                 remove_untouched(_work(run), source, row)
             parts.mark("withdraw:removed")
-    run.finish("answered", run.row.reason or "somebody of the team has answered")
+    if discarded:
+        run.finish("none", "a person has said that no reply is needed")
+    else:
+        run.finish("answered", run.row.reason or "somebody of the team has answered")
 
 
 def _work(run: Run) -> Work:

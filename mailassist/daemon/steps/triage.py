@@ -14,6 +14,7 @@ from mailassist.context.clean import data_text, one_line
 from mailassist.context.language import reply_language
 from mailassist.context.shorten import shorten
 from mailassist.context.tokens import counter_for
+from mailassist.daemon import feedback
 from mailassist.daemon.steps import freshness
 from mailassist.daemon.steps.run import Run, Waits
 from mailassist.drafting.budget import Payer, paid_write
@@ -61,6 +62,7 @@ def triage(run: Run) -> None:
         return
     _limits(run)
     refuse_undraftable(run.pulled.conversation)
+    feedback.note_answer_elsewhere(run)
     if run.plan.needs_confirmation:
         reasons = "; ".join(run.plan.needs_confirmation)
         raise NotDraftable(f"A person has to choose who gets the reply ({reasons})")
@@ -75,7 +77,7 @@ def triage(run: Run) -> None:
     else:
         urgent = verdict.urgency == "high"
         run.record(
-            state="triaged", reason=verdict.reason, case={**about, "reason": ""},
+            state="triaged", reason=verdict.reason, case={**about, "state": "open", "reason": ""},
             also=(lambda connection: run.tell(connection, "urgent", **about)) if urgent else None,
         )  # fmt: skip
 
