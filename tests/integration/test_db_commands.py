@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import sqlalchemy as sa
 from servers import postgres as postgres_server
 
 from mailassist.errors import StoreError
-from mailassist.store import approvals, drafts, grants, outbox, review, schema, team_schema
+from mailassist.store import drafts, grants, outbox, schema, team_schema
 from mailassist.store.database import Store
 from mailassist.team import connect
-from mailassist.team.audit import InboxTrail
 from mailassist.team.queue import Role
+from mailassist.team.store_queue import StoreQueue
+from mailassist.team_settings import TeamMailbox
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -233,29 +235,33 @@ def test_what_is_granted_is_enough_for_the_queue(postgres: postgres_server.Postg
     database = postgres.database(postgres_server.with_tables)
     owner = Store.on_postgres(database.url())
     first, second = case(owner, state="drafted"), case(owner, conversation="<d@test>", message_id="<d@test>")
-    stores = {}
+    people = {}
     for level in ("see", "draft", "approve"):
         role = postgres.role(level)
         grants.grant(owner, role, level)  # type: ignore[arg-type]
-        stores[level] = Store.on_postgres(database.url(role)), role
-    for level, (store, role) in stores.items():
-        assert connect.database_role(store) == (role, Role[level.upper()])
-        assert [row.id for row in review.cases(store, ["support"])] == [first, second]
-        if level == "see":
-            assert review.texts(store, [first]) == [] and review.notes(store, first) == []
-            continue
-        review.claim(store, first, role, now=1.0, until=9e9)
-        review.add_note(store, first, role, "a note", now=1.0)
-        about = {"base": 0, "reply_all": False, "written_by": "person", "now": 1.0, "until": 9e9}
-        review.save_text(store, first, role, f"Dear Anna, {level}", **about)  # type: ignore[arg-type]
-        InboxTrail(store).record("edited", mailbox="support", case_id=first, written="x")
-        review.hand_over(store, first, role, stores["approve"][1], "yours", now=1.0, until=9e9)
-    store, role = stores["approve"]
-    given = approvals.begin(store, first, role, "Dear Anna", now=1.0, seconds=60, only_claimant=True)
-    approvals.checked(store, given.id, role, now=1.0)
-    assert approvals.close(store, given.id, role, "sent", "", now=1.0) is not None
-    review.discard(store, second, role, "spam", now=1.0)
-    assert [row.state for row in review.cases(owner, ["support"], through=True)] == ["answered", "none"]
-    assert {who for _, who, _ in review.notes(owner, first)} == {stores["draft"][1], role}
-    for store in (owner, *(store for store, _ in stores.values())):
+        store = Store.on_postgres(database.url(role))
+        who, may = connect.database_role(store)
+        assert (who, may) == (role, Role[level.upper()])
+        policies = {"support": TeamMailbox(only_claimant_approves=True)}
+        queue = StoreQueue(store, who, may, policies, connect.AuditInbox(store), time.time)
+        people[level] = queue, who, store
+    for queue, _, _ in people.values():
+        assert {item.case_id for item in queue.items()} == {first, second}
+        assert not queue.notes(first) and not queue.texts([first])
+    queue, drafter, _ = people["draft"]
+    queue.claim(first)
+    queue.add_note(first, "a note")
+    queue.save_text(first, "Dear Anna", base=0, reply_all=False)
+    queue.hand_over(first, people["approve"][1], "yours")
+    queue, sender, _ = people["approve"]
+    assert queue.claim(first).claimed_by == sender
+    given = queue.begin_approval(first, "Dear Anna!")
+    queue.checked(given.id)
+    queue.close_approval(given.id, "sent", "")
+    queue.claim(second)
+    queue.discard(second, "spam")
+    assert [item.state for item in queue.items(through=True)] == ["answered", "none"]
+    assert {note.who for note in queue.notes(first)} == {drafter}
+    assert {who for (who,) in database.execute("SELECT DISTINCT who FROM audit_inbox")} == {drafter, sender}
+    for store in (owner, *(store for _, _, store in people.values())):
         store.close()
