@@ -1,13 +1,14 @@
 """How fast waiting conversations of team mailboxes are drafted, beside what the model allows; and what it costs here.
 
 The daemon as a process, a real IMAP server, the model's stand-in as another process: it answers in a second and allows
-16 calls at once. A triage is a call. With `--profile` the daemon's time is split by function.
+16 calls at once. A triage is a call. The processor time is that of the whole process, and that of its steps as it logs.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import random
 import signal
@@ -93,7 +94,6 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--mailboxes", type=int, default=4)
     parser.add_argument("--calls", type=int, default=16)
     parser.add_argument("--latency", type=float, default=1.0)
-    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args(arguments)
     draw = random.Random(7)
     with (
@@ -115,8 +115,6 @@ def run(arguments: list[str]) -> None:
 
 def _measured(path: Path, folder: Path, options: argparse.Namespace) -> dict[str, object]:
     command = [sys.executable, "-m", "mailassist", "--config", str(path), "daemon"]
-    if options.profile:
-        command[1:3] = ["-m", "benchmarks.profiled", str(folder / "profile"), "mailassist"]
     begun = time.monotonic()
     with subprocess.Popen(command, stderr=(folder / "log").open("w")) as process:
         store = folder / "data" / "mailassist.sqlite"
@@ -135,8 +133,9 @@ def _measured(path: Path, folder: Path, options: argparse.Namespace) -> dict[str
         memory = resident(process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait(40)
+        log = (folder / "log").read_text()
         if states["delivered"] < options.conversations:
-            print((folder / "log").read_text()[-4000:])
+            print(log[-4000:])
     least = 2 * options.conversations * options.latency / options.calls
     steady = (used - first_cpu) / max(1, states["delivered"] - first_done)
     return {
@@ -150,7 +149,14 @@ def _measured(path: Path, folder: Path, options: argparse.Namespace) -> dict[str
         "cpu_milliseconds_a_draft_without_start": 1000 * steady,
         "most_cpu_milliseconds": 25,
         "resident_megabytes": memory,
+        **{f"cpu_milliseconds_{step}": 1000 * spent / options.conversations for step, spent in _by_step(log)},
     }
+
+
+def _by_step(log: str) -> list[tuple[str, float]]:
+    """Seconds of processor time of each step, from the last line of the daemon's log."""
+    said = [json.loads(line) for line in log.splitlines() if '"processor_time"' in line]
+    return [(step, float(one["seconds"])) for step, one in said[-1]["processor_time"].items()] if said else []
 
 
 def _states(store: Path) -> Counter[str]:

@@ -139,7 +139,8 @@ class Service:
             self._notifier.stopping()
             log.info("stops")
             self._end()
-        log.info("stopped")
+        used = {step: {"times": times, "seconds": round(spent, 3)} for step, (times, spent) in self.steps.used.items()}
+        log.info("stopped", processor_time=used)
         return 0
 
     def stop(self) -> None:

@@ -7,6 +7,8 @@ one message never stops another.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
 from mailassist.daemon.model_use import ModelBusy
@@ -54,6 +56,8 @@ class Steps:
         self.parts = parts
         self._stopped = stopped
         self._cut = cut
+        self.used: dict[str, tuple[int, float]] = {}  # by step: how often, and seconds of processor time
+        self._counting = threading.Lock()
 
     def advance(self, arrival_id: int, worker: str = "") -> float | None:
         """Bring one arrival as far as it goes now.
@@ -82,8 +86,10 @@ class Steps:
                 run.record()  # gives the lease back with the state as it is
                 return
             before = run.row.state
+            began = time.thread_time()
             try:
                 _STEPS[before](run)
+                self._count(before, time.thread_time() - began)
                 run.parts.mark(f"{before}:done")
             except LeaseLost:
                 raise
@@ -100,6 +106,11 @@ class Steps:
                 return
             if run.row.state == before:
                 return
+
+    def _count(self, step: str, seconds: float) -> None:
+        with self._counting:
+            times, total = self.used.get(step, (0, 0.0))
+            self.used[step] = times + 1, total + seconds
 
     def _is_paused(self, run: Run) -> bool:
         """Whether no drafts are made for the mailbox; then it is looked at again later."""
