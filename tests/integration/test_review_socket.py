@@ -321,7 +321,8 @@ def test_one_persons_slow_requests_leave_the_others_their_turn(scene: Scene, as_
     with running(replace(scene, roles=TeamRoles(see=["man", ME]), group=GROUP)):
         stuck = [stack_raw(scene) for _ in range(8)]
         for one in stuck:
-            line_of(one)
+            line_of(one)  # a greeting, too, is work: it would wait for the turn of whoever is stuck
+        for one in stuck:
             one.sendall(b'{"id":"1","call":"notes","arguments":{"case_id":%d}}\n' % STUCK)
         who = as_user("man", [GROUP], lambda: SocketQueue(scene.socket, timeout=20.0).who())
         assert who == ("man", Role.SEE)
