@@ -67,7 +67,8 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
     paths = (settings.cafile, settings.client_certificate, settings.client_key)
     files = tuple(None if path is None else path.expanduser() for path in paths)
     try:
-        return _context(*files, tuple(path.stat().st_mtime_ns for path in files if path is not None))
+        changed = tuple(path.stat().st_mtime_ns for path in files if path is not None)
+        return _context(*files, changed if settings.cafile else (*changed, *_system_cas()))
     except OSError as error:  # an ssl.SSLError is one too
         named = ", ".join(str(path) for path in (settings.cafile, settings.client_certificate) if path)
         raise ConfigError(
@@ -76,9 +77,16 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
         ) from error
 
 
+def _system_cas() -> tuple[str | int, ...]:
+    """Where the system's CAs are, and since when: a daemon outlives their renewal."""
+    where = ssl.get_default_verify_paths()
+    file = Path(where.cafile) if where.cafile else None
+    return where.cafile or "", where.capath or "", file.stat().st_mtime_ns if file and file.exists() else 0
+
+
 @functools.lru_cache(maxsize=16)
 def _context(
-    cafile: Path | None, certificate: Path | None, key: Path | None, changed: tuple[int, ...]
+    cafile: Path | None, certificate: Path | None, key: Path | None, changed: tuple[str | int, ...]
 ) -> ssl.SSLContext:
     """A context with these files as they are since `changed`."""
     context = ssl.create_default_context(cafile=cafile)
