@@ -287,7 +287,7 @@ def _wait_until_through(daemon: Daemon, url: str, plan: Plan) -> list[str]:
         left = sum(count for (_, state), count in counted.items() if state in arrivals.ON_THE_WAY)
         done = sum(counted.values())
         quiet = quiet + 1 if left == 0 and done >= plan.conversations else 0
-        if quiet >= 5:
+        if quiet >= 3:
             return []
     return [f"not through in time: {dict(counted)}"]
 
