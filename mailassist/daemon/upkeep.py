@@ -51,7 +51,7 @@ class Upkeep:
         self._tasks = [
             _Task("connections", 10.0, self._connections.close_unused),
             _Task("seal", 2.0, self._trail.seal_inbox),
-            _Task("discarded", 10.0, self._withdraw_discarded),
+            _Task("left behind", 10.0, self._withdraw_left_behind),
             _Task("backfill", 60.0, self._backfill, clock() + 20.0),
             _Task("head", DAY, self._log_head, clock() + 5.0),
             _Task("backup", 3600.0, self._back_up, clock() + 60.0),
@@ -81,9 +81,11 @@ class Upkeep:
         parts = self._parts()
         parts.store.back_up(now=parts.now())
 
-    def _withdraw_discarded(self) -> None:
-        """What a person has thrown away in the queue leaves the Drafts folder, too."""
+    def _withdraw_left_behind(self) -> None:
+        """What a person has thrown away in the queue, or a crash left, leaves the Drafts folder, too."""
         parts = self._parts()
+        if parts.shadow:
+            return
         for name in parts.mailboxes:
             if found := review.to_withdraw(parts.store, name):
                 arrivals.withdraw(parts.store, found, now=parts.now())

@@ -144,7 +144,8 @@ def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
                 source.vouch(place)
                 source.remove(place)
                 work.mark("draft:removed")
-    table.change(work.store, row, now=work.now(), pending=b"", **_NO_COPY, **_NO_OLD)
+    state = "kept" if row.state == "appending" else row.state  # its bytes are gone: nobody may go on with the APPEND
+    table.change(work.store, row, now=work.now(), state=state, pending=b"", **_NO_COPY, **_NO_OLD)
 
 
 def _revisions(source: MailSource, row: DraftRow) -> list[tuple[str, str, str]]:

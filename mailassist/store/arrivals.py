@@ -13,12 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailassist.errors import StoreError
-from mailassist.store import cases
+from mailassist.store import cases, drafts
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
 from mailassist.store.dialect import put, serialise
 
 _arrivals = schema.arrivals
+_drafts = drafts.table
 _copies = schema.arrival_copies
 _looked = schema.looked
 ON_THE_WAY = ("seen", "triaged", "packed", "drafted", "withdrawing")
@@ -125,6 +126,7 @@ class Answered:
     message_id: str
     at: float
     about: cases.About
+    answers: tuple[str, ...] = ()  # In-Reply-To and References: what was there when it was written, whatever clocks say
 
 
 def positions(store: Store, mailbox: str) -> dict[str, Position]:
@@ -225,7 +227,7 @@ def _leave(connection: sa.Connection, case_id: int | None, now: float) -> None:
 def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float) -> list[int]:
     """What our own message ends; the ids of arrivals whose draft is to be withdrawn."""
     found = cases.of_conversation(connection, mailbox, one.about.conversation, one.about.message_ids)
-    if found is None or found.arrived > one.at:
+    if found is None or (found.arrived > one.at and found.message_id not in one.answers):
         return []
     serialise(connection, "case", str(found.id))
     reason = "somebody of the team has answered"
@@ -236,10 +238,27 @@ def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float
     connection.execute(_arrivals.update().where(waiting).values(state="answered", **ended))
     drafted = mine & _arrivals.c.state.in_(_WITH_DRAFT)
     ids = list(connection.scalars(sa.select(_arrivals.c.id).where(drafted)))
-    if ids:
-        again = {"state": "withdrawing", "attempts": 0, "not_before": now, "error": "", **ended}
-        connection.execute(_arrivals.update().where(_arrivals.c.id.in_(ids)).values(**again))
+    if not ids and drafts.lies_in_mailbox(connection, found.id):
+        ids = _of_draft(connection, found.id)  # the draft is of a message that a newer one had superseded
+    _set_withdrawing(connection, ids, now, reason=reason)
     return ids
+
+
+def _of_draft(connection: sa.Connection, case_id: int) -> list[int]:
+    """The arrival that the case's draft answers, else the newest one of the case."""
+    mine = _arrivals.c.case_id == case_id
+    answered = sa.select(_drafts.c.answers).where(_drafts.c.case_id == case_id).scalar_subquery()
+    newest = _arrivals.c.received.desc(), _arrivals.c.id.desc()
+    query = sa.select(_arrivals.c.id).where(mine).order_by((_arrivals.c.message_id == answered).desc(), *newest)
+    return list(connection.scalars(query.limit(1)))
+
+
+def _set_withdrawing(connection: sa.Connection, ids: Sequence[int], now: float, **more: Any) -> None:
+    again = {
+        "state": "withdrawing", "attempts": 0, "not_before": now, "error": "", "changed_at": now,
+        "owner": "", "leased_until": 0.0, "fence": _arrivals.c.fence + 1,
+    }  # fmt: skip
+    connection.execute(_arrivals.update().where(_arrivals.c.id.in_(ids)).values(**again | more))
 
 
 def get(store: Store, arrival_id: int) -> ArrivalRow | None:
@@ -344,15 +363,20 @@ def end_case(store: Store, case_id: int, *, now: float, states: Collection[str],
 
 
 def withdraw(store: Store, case_ids: Collection[int], *, now: float) -> list[int]:
-    """The drafts of these cases are to leave the Drafts folder; the ids of the arrivals that will see to it."""
-    mine = _arrivals.c.case_id.in_(case_ids) & _arrivals.c.state.in_(_WITH_DRAFT)
-    again = {"state": "withdrawing", "attempts": 0, "not_before": now, "error": "", "changed_at": now, "owner": ""}
-    with store.write() as connection:
-        ids = list(connection.scalars(sa.select(_arrivals.c.id).where(mine)))
-        connection.execute(
-            _arrivals.update().where(_arrivals.c.id.in_(ids)).values(**again, fence=_arrivals.c.fence + 1)
-        )
-    return ids
+    """The drafts of these cases are to leave the Drafts folder; the ids of the arrivals that will see to it.
+
+    Where a message of the case is still on its way, its end decides what becomes of the draft.
+    """
+    found: list[int] = []
+    for case_id in sorted(case_ids):
+        at_work = (_arrivals.c.case_id == case_id) & _arrivals.c.state.in_(ON_THE_WAY)
+        with store.write() as connection:
+            serialise(connection, "case", str(case_id))
+            if connection.scalar(sa.select(_arrivals.c.id).where(at_work).limit(1)) is None:
+                ids = _of_draft(connection, case_id)
+                _set_withdrawing(connection, ids, now)
+                found += ids
+    return found
 
 
 def of_case(store: Store, case_id: int) -> list[ArrivalRow]:

@@ -12,7 +12,7 @@ from mailassist.store import schema, versions
 from mailassist.store.database import Store
 from mailassist.store.dialect import serialise
 
-_drafts = schema.drafts
+table = _drafts = schema.drafts
 
 
 class DraftChanged(DeliveryError):
@@ -164,6 +164,17 @@ def of_case(store: Store, case_id: int) -> DraftRow | None:
     """The current draft of a case, or None."""
     with store.read() as connection:
         return _of_case(connection, case_id)
+
+
+def in_mailbox() -> sa.ColumnElement[bool]:
+    """Whether a revision of ours lies in the mailbox, or may have come there with an APPEND that broke off."""
+    return (_drafts.c.folder != "") | (_drafts.c.old_folder != "") | (_drafts.c.pending != b"")
+
+
+def lies_in_mailbox(connection: sa.Connection, case_id: int) -> bool:
+    """The same of the draft of a case, in the caller's transaction."""
+    query = sa.select(_drafts.c.id).where(_drafts.c.case_id == case_id, in_mailbox())
+    return connection.scalar(query) is not None
 
 
 def may_take(store: Store, new: NewText) -> bool:

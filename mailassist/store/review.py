@@ -17,10 +17,12 @@ from mailassist.errors import Stopped, Taken
 from mailassist.store import dialect, team_schema, versions
 from mailassist.store.database import Store
 from mailassist.store.dialect import serialise
+from mailassist.store.drafts import in_mailbox
 from mailassist.store.schema import drafts
 
 _cases, _notes, _approvals = team_schema.cases, team_schema.case_notes, team_schema.approvals
 ENDED = ("answered", "none")  # states of a case that nobody works on any more
+WITHOUT_DRAFT = (*ENDED, "person", "missing", "theirs", "failed")  # states in which no draft of ours is in Drafts
 Noted = Callable[[sa.Connection], object]
 APPENDING = 180.0  # seconds without a change until the daemon's APPEND is no longer waited for
 
@@ -200,14 +202,19 @@ def discard(store: Store, case_id: int, who: str, reason: str, *, now: float, no
         noted(connection)
 
 
-def to_withdraw(store: Store, mailbox: str) -> list[int]:
-    """Ids of cases whose draft still lies in the Drafts folder although a person has said that no reply is needed."""
+def to_withdraw(store: Store, mailbox: str, case_id: int | None = None) -> list[int]:
+    """Ids of cases whose draft still lies in the Drafts folder although nothing of ours belongs there (any more).
+
+    A person has said that no reply is needed, or has taken it on; somebody has answered; or the newest message came
+    to an end without a draft, and what lies there answers the one before.
+    """
     query = (
         sa.select(_cases.c.id)
         .join(_cases, drafts.c.case_id == _cases.c.id)
-        .where(_cases.c.mailbox == mailbox, _cases.c.state == "none")
-        .where(sa.or_(drafts.c.folder != "", drafts.c.old_folder != ""))
+        .where(_cases.c.mailbox == mailbox, _cases.c.state.in_(WITHOUT_DRAFT), in_mailbox())
     )
+    if case_id is not None:
+        query = query.where(_cases.c.id == case_id)
     with store.read() as connection:
         return list(connection.scalars(query.order_by(_cases.c.id)))
 

@@ -342,3 +342,73 @@ def test_nothing_is_drafted_while_an_approved_reply_is_on_its_way(scene) -> None
     queue.close_approval(approval.id, "stopped", "a newer message came")
     support.ahead = 20.0
     assert support.work() == ["superseded", "delivered"]
+
+
+def _then_no_draft(support: Team, **answer) -> tuple[str, str]:
+    """A draft lies in Drafts; the customer's next message comes to an end without one; the two ids."""
+    first = mail()
+    support.boxes["support"].deliver(first)
+    assert support.work() == ["delivered"]
+    support.model.answers = [answering(**answer)]
+    second = mail(answers=id_of(first), text="Never mind, it came. Thank you!")
+    support.boxes["support"].deliver(second)
+    return id_of(first), id_of(second)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ({"needs_reply": False}, "none"),
+        ({"category": "complaint"}, "person"),
+        ({"text": "It comes on [date?]."}, "missing"),
+    ],
+)
+def test_a_newer_message_that_gets_no_draft_takes_the_old_one_away(scene, answer, state) -> None:
+    support = scene()
+    _then_no_draft(support, **answer)
+    support.work()
+    assert support.drafts() == []
+    assert support.case().state == state
+    assert state in support.states()
+    assert feedback.latest(support.store, "support", 5) == []  # nobody has thrown it away
+
+
+def test_an_answer_to_both_messages_withdraws_the_draft_for_the_first(scene) -> None:
+    support = scene()
+    _, second = _then_no_draft(support)
+    support.look()  # the second waits for its turn, and a colleague is quicker
+    answer = mail(sender="Team support <support@team.example>", to="carla@customer.example", answers=second, text=DRAFT)
+    support.boxes["support"].deliver(answer, "Sent")
+    assert support.work() == ["answered", "answered"]
+    assert support.drafts() == []
+    assert support.case().state == "answered"
+
+
+def test_a_draft_that_came_while_a_colleague_answered_is_withdrawn(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+
+    def answered(step: str) -> None:
+        if step == "draft:appending":
+            support.boxes["support"].deliver(
+                mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked)), "Sent"
+            )
+            support.look()
+            (row,) = arrivals.due(support.store, now=support.now(), limit=9)
+            support.steps.advance(row.id)  # another thread sees to the withdrawal before the APPEND is through
+
+    support.use(mark=answered)
+    support.work()
+    support.use(mark=lambda step: None)
+    arrivals.withdraw(support.store, review.to_withdraw(support.store, "support"), now=support.now())
+    assert support.work() == ["answered"]
+    assert support.drafts() == []
+
+
+def test_the_queue_alone_leaves_no_old_draft_in_the_mailbox(scene) -> None:
+    support = scene()
+    _then_no_draft(support)
+    support.policy(draft_mode="queue")
+    assert support.work() == ["superseded", "delivered"]
+    assert support.drafts() == []

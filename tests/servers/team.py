@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -116,6 +116,17 @@ class Team:
 
     def now(self) -> float:
         return time.time() + self.ahead
+
+    def use(self, **changes: Any) -> None:
+        """Go on with other parts."""
+        self.parts = replace(self.parts, **changes)
+        self.steps = Steps(self.parts)
+
+    def policy(self, name: str = "support", **changes: Any) -> None:
+        """Go on with another policy of a mailbox."""
+        box = self.parts.mailboxes[name]
+        changed = replace(box, policy=box.policy.model_copy(update=changes))
+        self.use(mailboxes={**self.parts.mailboxes, name: changed})
 
     def opened(self, name: str) -> MailSource:
         account = self.config.accounts[name]

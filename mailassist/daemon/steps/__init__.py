@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mailassist.daemon.model_use import ModelBusy
 from mailassist.daemon.parts import Parts
@@ -27,8 +28,11 @@ from mailassist.errors import (
 )
 from mailassist.mail.safe_text import SafeText
 from mailassist.model.errors import ModelCallFailed
-from mailassist.store import arrivals, cases, mailboxes
+from mailassist.store import arrivals, cases, mailboxes, review
 from mailassist.store.arrivals import LeaseLost
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 LEASE = 300.0  # seconds without a recorded step until another worker may take over
 _PAUSED = 600.0  # seconds between two looks whether a mailbox is still paused
@@ -70,12 +74,14 @@ class Steps:
         row = arrivals.lease(parts.store, arrival_id, owner, now=parts.now(), seconds=LEASE)
         if row is None:
             return self._left(arrival_id)
-        run = Run(parts, row, self._cut)
+        run, was = Run(parts, row, self._cut), row.state
         try:
             self._go(run)
         except LeaseLost:
             return self._left(arrival_id)
         row = run.row
+        if row.state in review.WITHOUT_DRAFT and was != "withdrawing":
+            placing.leave_nothing(run)
         return None if row.state not in _STEPS else max(row.not_before, row.leased_until, parts.now())
 
     def _go(self, run: Run) -> None:
@@ -149,6 +155,9 @@ def _failed(run: Run, error: MailassistError) -> None:
     row, now = run.row, run.parts.now()
     reason = SafeText(error).line()
     run.parts.failed(row, error)
+    if row.state == "withdrawing":
+        _not_withdrawn(run, error, reason)
+        return
     if isinstance(error, NotDraftable):
         hand_to_person(run, reason)
         return
@@ -160,9 +169,27 @@ def _failed(run: Run, error: MailassistError) -> None:
     if not passing and attempts >= _MOST_ATTEMPTS:
         run.finish("failed", reason, case="failed", tell=True)
         return
+    run.record(attempts=attempts, not_before=now + _backoff(run, attempts, error), error=reason)
+
+
+def _backoff(run: Run, attempts: int, error: MailassistError) -> float:
     wait = min(_LONGEST_BACKOFF, 5.0 * 2.0 ** min(attempts, 20)) * (0.5 + run.parts.random() / 2)
-    wait = max(wait, getattr(error, "seconds", 0.0) or 0.0)
-    run.record(attempts=attempts, not_before=now + wait, error=reason)
+    return max(wait, getattr(error, "seconds", 0.0) or 0.0)
+
+
+def _not_withdrawn(run: Run, error: MailassistError, reason: str) -> None:
+    """The case stays at its end; our draft is tried again for as long as it lies there, and people hear of it once."""
+    if isinstance(error, NotDraftable):  # not a team mailbox any more: found again when it is one
+        run.record(state="answered", reason=reason)
+        return
+    attempts = run.row.attempts + 1
+    told = attempts == _MOST_ATTEMPTS and not _passes(error)
+
+    def tell(connection: sa.Connection) -> None:
+        run.tell(connection, "our draft could not be taken out of the Drafts folder", blocked=True)
+
+    wait = _backoff(run, attempts, error)
+    run.record(attempts=attempts, not_before=run.parts.now() + wait, error=reason, also=tell if told else None)
 
 
 def _passes(error: MailassistError) -> bool:

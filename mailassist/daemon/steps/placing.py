@@ -10,10 +10,11 @@ from mailassist.delivery.drafts import DraftOutcome, Revision, append_revision, 
 from mailassist.delivery.reply import Reply, build
 from mailassist.delivery.work import Surroundings, Work
 from mailassist.mail.compose import Layout
-from mailassist.store import cases, drafts
+from mailassist.store import arrivals, cases, drafts, review
 from mailassist.store.drafts import DraftRow
 
 APPROVED = 15.0  # seconds between two looks whether an approved reply is through
+_WITHDRAWN = {"answered": "somebody of the team has answered"}
 HELD = 30.0  # seconds: a killed process's APPEND is gone on with after that
 
 
@@ -24,7 +25,12 @@ def place(run: Run) -> None:
     if row is None or row.answers != run.row.message_id:
         run.record(state="packed")  # it was taken away (retention, forget): written anew
         return
-    if parts.shadow or box.policy.draft_mode == "queue":
+    if parts.shadow:
+        run.finish("delivered", "", case="drafted")
+        return
+    if box.policy.draft_mode == "queue":
+        if row.folder or row.old_folder or row.pending:  # from before the mode was changed: of an earlier message
+            _removed(run, row)
         run.finish("delivered", "", case="drafted")
         return
     if not freshness.check(run):
@@ -41,24 +47,34 @@ def place(run: Run) -> None:
 
 
 def withdraw(run: Run) -> None:
-    """`withdrawing -> answered` (or `none`): what became of the draft is noted, our copy leaves the Drafts folder."""
+    """`withdrawing -> answered` (or as the case ended): what became of the draft is noted, our copy leaves Drafts."""
     parts = run.parts
     row = drafts.of_case(parts.store, run.row.case_id or 0)
     case = cases.get(parts.store, run.row.case_id or 0)
-    discarded = case is not None and case.state == "none"
+    ended = case.state if case is not None and case.state in review.WITHOUT_DRAFT else "answered"
+    discarded = ended == "none" and case is not None and case.message_id == run.row.message_id
     if row is not None:
         if discarded:
             feedback.note_discarded(parts, run.row)
-        else:
+        elif ended == "answered":
             feedback.note_answer(run, row)
-        if row.state == "appending" or row.folder or row.old_folder:
-            with parts.connections.borrowed(run.mailbox.name) as source:
-                remove_untouched(_work(run), source, row)
-            parts.mark("withdraw:removed")
-    if discarded:
-        run.finish("none", "a person has said that no reply is needed")
-    else:
-        run.finish("answered", run.row.reason or "somebody of the team has answered")
+        if (row.folder or row.old_folder or row.pending) and not parts.shadow:
+            _removed(run, row)
+    reason = "a person has said that no reply is needed" if discarded else run.row.reason
+    run.finish(ended, reason or _WITHDRAWN.get(ended, "a newer message came"))
+
+
+def leave_nothing(run: Run) -> None:
+    """A message came to an end without a draft: one of ours for an earlier message goes, too."""
+    store, case_id = run.parts.store, run.row.case_id
+    if case_id is not None and not run.parts.shadow:
+        arrivals.withdraw(store, review.to_withdraw(store, run.row.mailbox, case_id), now=run.parts.now())
+
+
+def _removed(run: Run, row: DraftRow) -> None:
+    with run.parts.connections.borrowed(run.mailbox.name) as source:
+        remove_untouched(_work(run), source, row)
+    run.parts.mark("withdraw:removed")
 
 
 def _work(run: Run) -> Work:
