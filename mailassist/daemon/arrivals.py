@@ -105,6 +105,10 @@ def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator
             judged = _unread(mailbox, one, f"its headers cannot be read ({type(error).__name__})")
         if judged is not None:
             yield judged
+        if isinstance(judged, Arrived) and judged.about is not None and len(judged.about.message_ids) > 1:
+            answer = _answer_there(parts, mailbox, one, judged.about)
+            if answer is not None:
+                yield answer
 
 
 def _of_one(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived | Answered | None:
@@ -112,8 +116,22 @@ def _of_one(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived | Answered |
         if automatic_reply(one.message):  # a colleague's out-of-office is no answer
             return None
         conversation = _conversation(parts, mailbox, one.row)
-        return Answered(one.row.message_id, one.row.received, _about(mailbox, one, conversation, one.row.message_id))
+        about = _about(mailbox, one, conversation, one.row.message_id)
+        named = (*one.message.in_reply_to, *one.message.references)
+        return Answered(one.row.message_id, one.row.received, about, named)
     return _arrived(parts, mailbox, one) if _is_in_inbox(one, mailbox) else None
+
+
+def _answer_there(parts: Parts, mailbox: Mailbox, one: _Found, about: About) -> Answered | None:
+    """An answer of ours that was there before the message: moved since, or dated by a clock that is late."""
+    asked, conversation = one.row.message_id, _conversation(parts, mailbox, one.row)
+    ours = [entry.message for entry in conversation.entries if entry.ours] if conversation is not None else []
+    ids = [message.message_id for message in ours if asked in (*message.in_reply_to, *message.references)]
+    headers = index.headers_of(parts.store, mailbox.name, ids) if ids else {}
+    for message_id, fields in headers.items():
+        if not automatic_reply(parse_headers(fields)):
+            return Answered(message_id, one.row.received, about, (asked,))
+    return None
 
 
 def _unread(mailbox: Mailbox, one: _Found, why: str) -> Arrived:
@@ -140,7 +158,8 @@ def _arrived(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived:
         reason=reason,
         person=person,
         backlog=row.received < parts.started,
-        not_before=0.0 if reason else row.received + mailbox.policy.burst_seconds,  # bursts are waited out
+        # Bursts are waited out; a server whose clock is ahead delays nothing.
+        not_before=0.0 if reason else min(row.received, parts.now()) + mailbox.policy.burst_seconds,
         about=about,
     )
 
