@@ -204,7 +204,7 @@ def _intend(work: Work, row: DraftRow, revision: Revision, text: str) -> DraftRo
         "generation": row.generation + 1, "message_id": revision.message_id, "own_id": revision.own_id,
         "fingerprint": text, "pending": revision.raw, "owner": work.around.owner,
     }  # fmt: skip
-    return table.change(work.store, row, now=work.now(), state="appending", error="", **new, **_NO_COPY, **old)
+    return table.intend(work.store, row, now=work.now(), state="appending", error="", **new, **_NO_COPY, **old)
 
 
 def _append(work: Work, row: DraftRow) -> DraftOutcome:

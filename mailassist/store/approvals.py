@@ -161,6 +161,42 @@ def open_of(store: Store, who: str) -> list[ApprovalRow]:
         return [ApprovalRow(**row._mapping) for row in connection.execute(query)]
 
 
+def was_sent(store: Store, case_id: int, answers: str) -> bool:
+    """Whether an approved reply to the message `answers` has left."""
+    mine = _approvals.c.case_id == case_id, _approvals.c.answers == answers, _approvals.c.state == "sent"
+    with store.read() as connection:
+        return connection.scalar(sa.select(_approvals.c.id).where(*mine).limit(1)) is not None
+
+
+def give_up(store: Store, mailbox: str, *, now: float, seconds: float, noted: Noted) -> int:
+    """End the claimed approvals of a mailbox that gave no sign of life for so long; how many.
+
+    Nothing of them can have left. Else their cases would stay approved, and nothing newer in them would be drafted.
+    """
+    old = (
+        sa.select(_approvals.c.id, _approvals.c.case_id)
+        .join(_cases, _approvals.c.case_id == _cases.c.id)
+        .where(_cases.c.mailbox == mailbox, _approvals.c.open == 1, _approvals.c.state == "claimed")
+        .where(_approvals.c.changed_at + seconds <= now)
+    )
+    with store.read() as connection:
+        found = connection.execute(old).all()
+    return sum(_given_up(store, one.id, one.case_id, now, noted) for one in found)
+
+
+def _given_up(store: Store, approval_id: int, case_id: int, now: float, noted: Noted) -> bool:
+    mine = _approvals.c.id == approval_id, _approvals.c.open == 1, _approvals.c.state == "claimed"
+    ended = {"state": "stopped", "open": None, "said": "no sign of life", "changed_at": now}
+    with store.write() as connection:
+        review.locked(connection, case_id)
+        if connection.execute(_approvals.update().where(*mine).values(**ended)).rowcount != 1:
+            return False
+        row = _row(connection, approval_id)
+        _close_case(connection, row, "stopped", "the approval gave no sign of life", now)
+        noted(connection, row, "")
+        return True
+
+
 def _refuse_second(connection: sa.Connection, case_id: int, who: str, now: float, seconds: float) -> None:
     """Raises Taken or Stopped where an approval is open, unless it was given up before anything could leave."""
     found = connection.execute(

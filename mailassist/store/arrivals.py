@@ -19,6 +19,7 @@ from mailassist.store.database import Store
 from mailassist.store.dialect import put, serialise
 
 _arrivals = schema.arrivals
+_cases = schema.cases
 _drafts = drafts.table
 _copies = schema.arrival_copies
 _looked = schema.looked
@@ -347,7 +348,7 @@ def advance(
         if connection.execute(_ADVANCE, changed).rowcount != 1:
             raise LeaseLost()
         if case and row.case_id is not None:
-            cases.change(connection, row.case_id, now=now, **case)
+            cases.work_on(connection, row.case_id, now=now, **case)
         if also is not None:
             also(connection)
     return replace(row, changed_at=now, **values)
@@ -377,6 +378,16 @@ def withdraw(store: Store, case_ids: Collection[int], *, now: float) -> list[int
                 _set_withdrawing(connection, ids, now)
                 found += ids
     return found
+
+
+def settle_answered(store: Store, mailbox: str, *, now: float) -> int:
+    """End the cases that an approval has left open when it was stopped, though somebody has answered; how many."""
+    mine = (_arrivals.c.case_id == _cases.c.id) & (_arrivals.c.message_id == _cases.c.message_id)
+    answered = sa.exists().where(mine, _arrivals.c.state == "answered")
+    open_still = (_cases.c.mailbox == mailbox) & (_cases.c.state == "drafted")
+    ended = {"state": "answered", "reason": "somebody of the team has answered", "changed_at": now}
+    with store.write() as connection:
+        return connection.execute(_cases.update().where(open_still, answered).values(**ended)).rowcount
 
 
 def of_case(store: Store, case_id: int) -> list[ArrivalRow]:

@@ -14,6 +14,7 @@ from mailassist.store.database import Store
 _cases = schema.cases
 _arrivals = schema.arrivals
 _MOST_IDS = 500  # of one conversation in one statement
+DECIDED = ("approved", "none")  # by a person: a step of the daemon changes neither
 AT_REST = ("answered", "none")  # nothing is left to be done, until a newer message comes
 
 
@@ -122,6 +123,14 @@ def open_anew(
 def change(connection: sa.Connection, case_id: int, *, now: float, **values: Any) -> None:
     """Change a case, in the caller's transaction."""
     connection.execute(_CHANGE, {"number": case_id, "changed_at": now, **values})
+
+
+def work_on(connection: sa.Connection, case_id: int, *, now: float, **values: Any) -> None:
+    """What a step found out of a case; what a person has decided meanwhile (approved, discarded) stays."""
+    state = connection.scalar(sa.select(_cases.c.state).where(_cases.c.id == case_id).with_for_update())
+    if state in DECIDED:
+        values = {name: value for name, value in values.items() if name not in ("state", "reason", "missing")}
+    change(connection, case_id, now=now, **values)
 
 
 def answered_by(connection: sa.Connection, mailbox: str, found: CaseRow, reason: str, now: float) -> None:

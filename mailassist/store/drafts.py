@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
 
 from mailassist.errors import DeliveryError
-from mailassist.store import schema, versions
+from mailassist.store import schema, team_schema, versions
 from mailassist.store.database import Store
 from mailassist.store.dialect import serialise
 
 table = _drafts = schema.drafts
+_cases = team_schema.cases
 
 
 class DraftChanged(DeliveryError):
     """Another process is saving the same draft; this one stopped before there were two."""
+
+
+class Decided(DraftChanged):
+    """A person has decided about the conversation meanwhile; no draft of it is put into the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +259,27 @@ def _keyed(connection: sa.Connection, account: str, answers: str) -> DraftRow | 
 def change(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:
     """Change the row if generation and owner are still those of `row`; the row as it is now. Raises DraftChanged."""
     with store.write() as connection:
-        same = {"number": row.id, "this_generation": row.generation, "this_owner": row.owner}
-        if connection.execute(_CHANGE, {**same, "changed_at": now, **changes}).rowcount != 1:
-            raise DraftChanged()
-        return DraftRow(*connection.execute(_GET, {"number": row.id}).one())
+        return _changed(connection, row, now, changes)
+
+
+def intend(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:
+    """The same for an APPEND, unless a person has decided about the case meanwhile. Raises Decided, DraftChanged.
+
+    Whoever approves holds the case's row, too, and stops where an APPEND is under way: one of both comes first.
+    """
+    with store.write() as connection:
+        if row.case_id is not None:
+            state = connection.scalar(sa.select(_cases.c.state).where(_cases.c.id == row.case_id).with_for_update())
+            if state in ("approved", "answered", "none"):
+                raise Decided()
+        return _changed(connection, row, now, changes)
+
+
+def _changed(connection: sa.Connection, row: DraftRow, now: float, changes: Mapping[str, Any]) -> DraftRow:
+    same = {"number": row.id, "this_generation": row.generation, "this_owner": row.owner}
+    if connection.execute(_CHANGE, {**same, "changed_at": now, **changes}).rowcount != 1:
+        raise DraftChanged()
+    return DraftRow(*connection.execute(_GET, {"number": row.id}).one())
 
 
 def unfinished(store: Store, account: str) -> list[DraftRow]:

@@ -412,3 +412,100 @@ def test_the_queue_alone_leaves_no_old_draft_in_the_mailbox(scene) -> None:
     support.policy(draft_mode="queue")
     assert support.work() == ["superseded", "delivered"]
     assert support.drafts() == []
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_an_append_that_a_crash_cut_off_is_not_gone_on_with_after_an_answer(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+
+    def killed(step: str) -> None:
+        if step == "draft:appending":
+            raise Killed
+
+    support.use(mark=killed)
+    with pytest.raises(Killed):
+        support.work()
+    support.use(mark=lambda step: None)
+    answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked), text="Tomorrow.")
+    support.boxes["support"].deliver(answer, "Sent")
+    assert support.work() == ["answered"]
+    again = mail(answers=id_of(answer), references=f"{id_of(asked)} {id_of(answer)}", text="And in red?")
+    support.boxes["support"].deliver(again)
+    assert support.work() == ["answered", "delivered"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(again)
+    assert "left our warehouse today" in draft.get_content()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_answer_counts_whatever_the_clocks_say(scene, together) -> None:
+    support = scene(more="[daemon]\nfirst_start_days = 1.0")
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    if not together:
+        assert support.work() == ["delivered"]
+    answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked), text="Tomorrow.")
+    support.boxes["support"].deliver(answer, "Sent", received=time.time() - 120)  # the colleague's clock is late
+    assert support.work() == ["answered"]
+    assert support.drafts() == []
+    assert support.case().state == "answered"
+
+
+def test_a_clock_that_is_ahead_delays_nothing(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail(), received=time.time() + 7200)
+    assert support.work() == ["delivered"]
+
+
+def test_what_a_person_discards_meanwhile_is_not_drafted(scene) -> None:
+    support = scene(policy="burst_seconds = 60.0")
+    support.boxes["support"].deliver(mail())
+    assert support.work() == ["seen"]
+    queue = StoreQueue(support.store, "dana", Role.DRAFT, {"support": TeamMailbox()}, support.parts.trail, support.now)
+    queue.discard(1, "phoned")
+    support.ahead = 61.0
+    assert support.work() == ["none"]
+    assert support.model.requests == []
+    assert (support.case().state, support.case().reason) == ("none", "phoned")
+
+
+def test_what_a_person_discards_while_the_model_writes_is_not_put_into_drafts(scene) -> None:
+    support = scene()
+    queue = StoreQueue(support.store, "dana", Role.DRAFT, {"support": TeamMailbox()}, support.parts.trail, support.now)
+    support.boxes["support"].deliver(mail())
+    support.use(mark=lambda step: queue.discard(1, "phoned") if step == "draft:asked" else None)
+    assert support.work() == ["none"]
+    assert support.drafts() == []
+    assert support.case().state == "none"
+
+
+def test_an_approval_that_begins_while_the_model_writes_is_waited_for(scene) -> None:
+    support = scene()
+    queue = StoreQueue(
+        support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
+    )
+    first = mail()
+    support.boxes["support"].deliver(first)
+    support.work()
+    support.model.answers = [answering("It costs 5 euros.")]
+    support.boxes["support"].deliver(mail(answers=id_of(first), text="And what does it cost?"))
+    support.use(mark=lambda step: queue.begin_approval(1, DRAFT) if step == "draft:asked" else None)
+    assert support.work() == ["superseded", "drafted"]
+    assert support.case().state == "approved"
+
+
+def test_no_draft_comes_into_the_mailbox_once_an_approval_has_begun(scene) -> None:
+    support = scene()
+    queue = StoreQueue(
+        support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
+    )
+    support.boxes["support"].deliver(mail())
+    support.use(mark=lambda step: queue.begin_approval(1, "My words.") if step == "draft:checked" else None)
+    support.work()
+    assert support.drafts() == []
+    assert support.case().state == "approved"

@@ -28,7 +28,7 @@ from mailassist.errors import (
 )
 from mailassist.mail.safe_text import SafeText
 from mailassist.model.errors import ModelCallFailed
-from mailassist.store import arrivals, cases, mailboxes, review
+from mailassist.store import approvals, arrivals, cases, mailboxes, review
 from mailassist.store.arrivals import LeaseLost
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ class Steps:
         return None if row.state not in _STEPS else max(row.not_before, row.leased_until, parts.now())
 
     def _go(self, run: Run) -> None:
-        if run.row.state != "withdrawing" and (self._is_paused(run) or self._is_approved(run)):
+        if run.row.state != "withdrawing" and self._is_paused(run):
             return
         while run.row.state in _STEPS and not run.row.not_before > run.parts.now():
+            if run.row.state != "withdrawing" and self._is_decided(run):
+                return
             if self._stopped():
                 run.record()  # gives the lease back with the state as it is
                 return
@@ -125,15 +127,23 @@ class Steps:
             run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused}")
         return bool(paused)
 
-    def _is_approved(self, run: Run) -> bool:
-        """Whether a reply of this case is on its way out: until it is known what came of it, nothing is drafted."""
-        case = cases.get(run.parts.store, run.row.case_id) if run.row.case_id is not None else None
-        if case is None or case.state != "approved":
+    def _is_decided(self, run: Run) -> bool:
+        """Whether a person has decided: nothing is drafted while a reply is on its way, nor where none is needed."""
+        row, store = run.row, run.parts.store
+        case = cases.get(store, row.case_id) if row.case_id is not None else None
+        if case is None:
             return False
-        run.record(
-            not_before=run.parts.now() + placing.APPROVED, error="a person has approved a reply, which is on its way"
-        )
-        return True
+        if case.state == "approved":
+            until = run.parts.now() + placing.APPROVED
+            run.record(not_before=until, error="a person has approved a reply, which is on its way")
+            return True
+        if case.state == "none":
+            run.finish("none", placing.NOT_NEEDED)
+            return True
+        if case.state == "answered" and approvals.was_sent(store, case.id, row.message_id):
+            run.finish("answered", "a reply that a person approved was sent")
+            return True
+        return False
 
     def _left(self, arrival_id: int) -> float | None:
         row = arrivals.get(self.parts.store, arrival_id)

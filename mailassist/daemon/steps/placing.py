@@ -14,6 +14,7 @@ from mailassist.store import arrivals, cases, drafts, review
 from mailassist.store.drafts import DraftRow
 
 APPROVED = 15.0  # seconds between two looks whether an approved reply is through
+NOT_NEEDED = "a person has said that no reply is needed"
 _WITHDRAWN = {"answered": "somebody of the team has answered"}
 HELD = 30.0  # seconds: a killed process's APPEND is gone on with after that
 
@@ -38,6 +39,9 @@ def place(run: Run) -> None:
     case = cases.get(parts.store, run.row.case_id or 0)
     if case is not None and case.state == "approved":
         raise Waits(parts.now() + APPROVED, "a person has approved a reply, which is on its way")
+    if case is not None and case.state == "none":
+        run.finish("none", NOT_NEEDED)
+        return
     outcome = _appended(run, row)
     parts.mark("place:appended")
     if outcome.state in ("person", "gone"):
@@ -60,7 +64,7 @@ def withdraw(run: Run) -> None:
             feedback.note_answer(run, row)
         if (row.folder or row.old_folder or row.pending) and not parts.shadow:
             _removed(run, row)
-    reason = "a person has said that no reply is needed" if discarded else run.row.reason
+    reason = NOT_NEEDED if discarded else run.row.reason
     run.finish(ended, reason or _WITHDRAWN.get(ended, "a newer message came"))
 
 
