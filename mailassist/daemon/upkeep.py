@@ -6,16 +6,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mailassist.daemon import logs
 from mailassist.daemon.connections import WorkConnections
 from mailassist.daemon.parts import Parts
 from mailassist.errors import MailassistError
 from mailassist.intake.sync import backfill
-from mailassist.store import arrivals, index, review
+from mailassist.store import approvals, arrivals, index, review
+from mailassist.store.approvals import ApprovalRow
 from mailassist.team.audit import Trail
 
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
 DAY = 86_400.0
+UNCLAIMED = 1800.0  # seconds until a claimed approval counts as given up: twice as long as a claim lasts
 log = logs.logger("upkeep")
 
 
@@ -51,7 +57,7 @@ class Upkeep:
         self._tasks = [
             _Task("connections", 10.0, self._connections.close_unused),
             _Task("seal", 2.0, self._trail.seal_inbox),
-            _Task("left behind", 10.0, self._withdraw_left_behind),
+            _Task("left behind", 10.0, lambda: settle(self._parts())),
             _Task("backfill", 60.0, self._backfill, clock() + 20.0),
             _Task("head", DAY, self._log_head, clock() + 5.0),
             _Task("backup", 3600.0, self._back_up, clock() + 60.0),
@@ -81,15 +87,6 @@ class Upkeep:
         parts = self._parts()
         parts.store.back_up(now=parts.now())
 
-    def _withdraw_left_behind(self) -> None:
-        """What a person has thrown away in the queue, or a crash left, leaves the Drafts folder, too."""
-        parts = self._parts()
-        if parts.shadow:
-            return
-        for name in parts.mailboxes:
-            if found := review.to_withdraw(parts.store, name):
-                arrivals.withdraw(parts.store, found, now=parts.now())
-
     def _backfill(self) -> None:
         """Read the header index of one mailbox on, below what the looks have read: conversations reach far back."""
         parts = self._parts()
@@ -103,3 +100,23 @@ class Upkeep:
                 )  # fmt: skip
             log.info("the header index", mailbox=name, complete=through)
             return
+
+
+def settle(parts: Parts) -> None:
+    """What people, crashes, and steps that crossed each other left behind, in every mailbox.
+
+    Approvals that nobody goes on with, cases that were answered while they were approved, and drafts in the Drafts
+    folder of cases that (now) have none.
+    """
+    for name in parts.mailboxes:
+
+        def noted(connection: sa.Connection, row: ApprovalRow, _: str, mailbox: str = name) -> None:
+            about = {"approval": row.id, "of": row.who}
+            parts.trail.record_in(
+                connection, "stopped", who="daemon", mailbox=mailbox, case_id=row.case_id, details=about
+            )
+
+        approvals.give_up(parts.store, name, now=parts.now(), seconds=UNCLAIMED, noted=noted)
+        arrivals.settle_answered(parts.store, name, now=parts.now())
+        if not parts.shadow and (found := review.to_withdraw(parts.store, name)):
+            arrivals.withdraw(parts.store, found, now=parts.now())

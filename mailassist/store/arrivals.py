@@ -173,7 +173,7 @@ def _arrived(
 ) -> int | None:
     place = {"folder": one.folder, "uidvalidity": one.uidvalidity, "uid": one.uid}
     put(connection, _copies, {"key": one.key, "mailbox": mailbox, **place})
-    held = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.key == one.key).with_for_update()).first()
+    held = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.key == one.key)).first()
     values: dict[str, Any] = {
         "mailbox": mailbox, "message_id": one.message_id, "sender": one.sender, "received": one.received,
         "reason": one.reason, "backlog": one.backlog, "not_before": one.not_before, "changed_at": now,
@@ -181,10 +181,17 @@ def _arrived(
     if held is None:
         values |= {"key": one.key, "state": "none" if one.reason else "seen", "created_at": now}
         number = int(connection.execute(_arrivals.insert().values(**values).returning(_arrivals.c.id)).scalar_one())
-    elif held.mailbox != mailbox and held.state == "seen" and not held.owner and outranks(held.mailbox):
+    elif held.mailbox != mailbox and _is_to_move(connection, mailbox, one, held, outranks):
         number = held.id
-        connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**values, state="seen"))
-        _leave(connection, held.case_id, now)
+        free = (_arrivals.c.id == number) & (_arrivals.c.state == "seen") & (_arrivals.c.owner == "")
+        if (
+            connection.execute(_arrivals.update().where(free).values(**values, state="seen", case_id=None)).rowcount
+            != 1
+        ):
+            return None  # work on it has begun just now
+        if held.case_id is not None:
+            reason = "it is answered from another mailbox of the team"
+            cases.change(connection, held.case_id, now=now, state="none", reason=reason)
     else:
         return None
     if one.about is None or one.reason:
@@ -216,18 +223,28 @@ def _into_case(
     return number
 
 
-def _leave(connection: sa.Connection, case_id: int | None, now: float) -> None:
-    """A case whose only message is worked on in another mailbox."""
-    if case_id is None:
-        return
-    others = sa.select(_arrivals.c.id).where(_arrivals.c.case_id == case_id)
-    cases.change(connection, case_id, now=now, state="none", reason="it is answered from another mailbox of the team")
-    connection.execute(_arrivals.update().where(_arrivals.c.id.in_(others)).values(case_id=None))
+def _is_to_move(
+    connection: sa.Connection, mailbox: str, one: Arrived, held: sa.Row[Any], outranks: Callable[[str], bool]
+) -> bool:
+    """Whether a message that another mailbox has is to be this one's: before work on it has begun.
+
+    Where one of both knows the conversation already, it is that one's; else the one that outranks the other has it.
+    """
+    if held.state != "seen" or held.owner:
+        return False
+    earlier = (_arrivals.c.case_id == held.case_id) & (_arrivals.c.id != held.id)
+    if connection.scalar(sa.select(_arrivals.c.id).where(earlier).limit(1)) is not None:
+        return False
+    about = one.about
+    known = cases.of_conversation(connection, mailbox, about.conversation, about.message_ids) if about else None
+    return known is not None or outranks(held.mailbox)
 
 
 def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float) -> list[int]:
     """What our own message ends; the ids of arrivals whose draft is to be withdrawn."""
     found = cases.of_conversation(connection, mailbox, one.about.conversation, one.about.message_ids)
+    if found is None:
+        found = _elsewhere(connection, mailbox, one)
     if found is None or (found.arrived > one.at and found.message_id not in one.answers):
         return []
     serialise(connection, "case", str(found.id))
@@ -237,12 +254,21 @@ def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float
     ended = {"changed_at": now, "owner": "", "reason": reason, "fence": _arrivals.c.fence + 1}
     waiting = mine & _arrivals.c.state.in_((*_NO_DRAFT_YET, "person"))
     connection.execute(_arrivals.update().where(waiting).values(state="answered", **ended))
-    drafted = mine & _arrivals.c.state.in_(_WITH_DRAFT)
+    drafted = mine & _arrivals.c.state.in_((*_WITH_DRAFT, "theirs"))  # what they made of it is in what they sent
     ids = list(connection.scalars(sa.select(_arrivals.c.id).where(drafted)))
     if not ids and drafts.lies_in_mailbox(connection, found.id):
         ids = _of_draft(connection, found.id)  # the draft is of a message that a newer one had superseded
     _set_withdrawing(connection, ids, now, reason=reason)
     return ids
+
+
+def _elsewhere(connection: sa.Connection, mailbox: str, one: Answered) -> cases.CaseRow | None:
+    """The case of what is answered, where another mailbox of the team works on that message, too."""
+    copy = (_copies.c.key == _arrivals.c.key) & (_copies.c.mailbox == mailbox)
+    named = _arrivals.c.message_id.in_(one.answers[-cases.MOST_IDS :]) & (_arrivals.c.mailbox != mailbox)
+    query = sa.select(_arrivals.c.case_id).where(named, _arrivals.c.case_id.is_not(None), sa.exists().where(copy))
+    number = connection.scalar(query.order_by(_arrivals.c.received.desc()).limit(1))
+    return cases.read(connection, number) if number is not None else None
 
 
 def _of_draft(connection: sa.Connection, case_id: int) -> list[int]:
@@ -355,12 +381,16 @@ def advance(
 
 
 def end_case(store: Store, case_id: int, *, now: float, states: Collection[str], state: str, reason: str) -> None:
-    """Arrivals of a case in `states`, and the case, come to an end that nobody worked for."""
+    """Arrivals of a case in `states`, and the case, come to an end that nobody worked for; neither, if there are none.
+
+    A newer message, or an answer, may just have come.
+    """
     mine = (_arrivals.c.case_id == case_id) & _arrivals.c.state.in_(states)
     ended = {"state": state, "reason": reason, "changed_at": now, "fence": _arrivals.c.fence + 1}
     with store.write() as connection:
-        connection.execute(_arrivals.update().where(mine).values(**ended))
-        cases.change(connection, case_id, now=now, state=state, reason=reason)
+        serialise(connection, "case", str(case_id))
+        if connection.execute(_arrivals.update().where(mine).values(**ended)).rowcount:
+            cases.work_on(connection, case_id, now=now, state=state, reason=reason)
 
 
 def withdraw(store: Store, case_ids: Collection[int], *, now: float) -> list[int]:

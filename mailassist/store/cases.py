@@ -13,7 +13,7 @@ from mailassist.store.database import Store
 
 _cases = schema.cases
 _arrivals = schema.arrivals
-_MOST_IDS = 500  # of one conversation in one statement
+MOST_IDS = 500  # of one conversation in one statement
 DECIDED = ("approved", "none")  # by a person: a step of the daemon changes neither
 AT_REST = ("answered", "none")  # nothing is left to be done, until a newer message comes
 
@@ -95,7 +95,7 @@ def of_conversation(
         known = sa.select(_arrivals.c.case_id).where(
             _arrivals.c.mailbox == mailbox,
             _arrivals.c.case_id.is_not(None),
-            _arrivals.c.message_id.in_(list(message_ids)[-_MOST_IDS:]),
+            _arrivals.c.message_id.in_(list(message_ids)[-MOST_IDS:]),
         )
         found = sorted(set(connection.scalars(known)))
     return read(connection, found[0]) if found else None

@@ -8,7 +8,10 @@ from servers.dovecot import Dovecot
 from servers.model_api import ModelServer, Reply
 from servers.team import DRAFT, Team, answering, client, id_of, in_folder, is_triage, mail, team
 
-from mailassist.store import arrivals, drafts, feedback, mailboxes, review
+from mailassist.daemon.drafts_folder import look_after
+from mailassist.daemon.upkeep import settle
+from mailassist.errors import Stopped
+from mailassist.store import arrivals, drafts, feedback, mailboxes
 from mailassist.team.queue import Role
 from mailassist.team.store_queue import StoreQueue
 from mailassist.team_settings import TeamMailbox
@@ -304,7 +307,7 @@ def test_a_draft_that_a_person_discards_leaves_the_drafts_folder(scene) -> None:
     queue = StoreQueue(support.store, "dana", Role.DRAFT, {"support": TeamMailbox()}, support.parts.trail, support.now)
     queue.claim(1)
     queue.discard(1, "phoned")
-    arrivals.withdraw(support.store, review.to_withdraw(support.store, "support"), now=support.now())
+    settle(support.parts)
     assert support.work() == ["none"]
     assert support.drafts() == []
     assert [one.outcome for one in feedback.latest(support.store, "support", 5)] == ["discarded"]
@@ -401,7 +404,7 @@ def test_a_draft_that_came_while_a_colleague_answered_is_withdrawn(scene) -> Non
     support.use(mark=answered)
     support.work()
     support.use(mark=lambda step: None)
-    arrivals.withdraw(support.store, review.to_withdraw(support.store, "support"), now=support.now())
+    settle(support.parts)
     assert support.work() == ["answered"]
     assert support.drafts() == []
 
@@ -509,3 +512,90 @@ def test_no_draft_comes_into_the_mailbox_once_an_approval_has_begun(scene) -> No
     support.work()
     assert support.drafts() == []
     assert support.case().state == "approved"
+
+
+def test_an_approval_that_nobody_goes_on_with_does_not_hold_up_the_conversation(scene) -> None:
+    support = scene()
+    queue = StoreQueue(
+        support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
+    )
+    first = mail()
+    support.boxes["support"].deliver(first)
+    support.work()
+    approval = queue.begin_approval(1, DRAFT)  # and then the reviewer's machine is gone
+    support.boxes["support"].deliver(mail(answers=id_of(first), text="And in red?"))
+    assert support.work() == ["superseded", "seen"]
+    support.ahead = 600.0
+    settle(support.parts)
+    assert support.work() == ["superseded", "seen"]
+    support.ahead = 2400.0
+    settle(support.parts)
+    assert support.work() == ["superseded", "delivered"]
+    with pytest.raises(Stopped):
+        queue.checked(approval.id)
+
+
+def test_an_answer_that_stops_an_approval_leaves_nothing_open(scene) -> None:
+    support = scene()
+    queue = StoreQueue(
+        support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
+    )
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    approval = queue.begin_approval(1, DRAFT)
+    answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked), text="Tomorrow.")
+    support.boxes["support"].deliver(answer, "Sent")
+    assert support.work() == ["answered"]
+    queue.close_approval(approval.id, "stopped", "a colleague has answered")
+    settle(support.parts)
+    assert support.case().state == "answered"
+
+
+def test_a_draft_that_was_edited_for_long_and_then_sent_was_used(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("Drafts")
+        program.delete_messages(program.search())
+        program.expunge()
+    for support.ahead in (0.0, 700.0):
+        with support.connections.borrowed("support") as source:
+            look_after(support.parts, support.parts.mailboxes["support"], source)
+    assert support.states() == ["theirs"]
+    answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked),
+                  text=DRAFT.replace("today", "yesterday"))  # fmt: skip
+    support.boxes["support"].deliver(answer, "Sent")
+    assert support.work() == ["answered"]
+    assert [one.outcome for one in feedback.latest(support.store, "support", 5)] == ["edited"]
+
+
+@pytest.mark.parametrize("first_look", ["sales", "support"])
+def test_what_comes_to_both_mailboxes_goes_on_where_the_conversation_is(scene, first_look) -> None:
+    support = scene("support", "sales")
+    first = mail(to="sales@team.example")
+    support.boxes["sales"].deliver(first)
+    assert support.work("sales") == ["delivered"]
+    both = mail(to="sales@team.example, support@team.example", answers=id_of(first), text="And in red?")
+    for name in ("support", "sales"):
+        support.boxes[name].deliver(both)
+    support.look(first_look)
+    assert support.work("sales" if first_look == "support" else "support") == ["superseded", "delivered"]
+    assert support.drafts("support") == []
+    (draft,) = support.drafts("sales")
+    assert draft["In-Reply-To"] == id_of(both)
+
+
+def test_an_answer_from_the_other_mailbox_withdraws_the_draft(scene) -> None:
+    support = scene("support", "sales")
+    asked = mail(to="sales@team.example, support@team.example")
+    for name in ("support", "sales"):
+        support.boxes[name].deliver(asked)
+        support.look(name)
+    assert support.work("support") == ["delivered"]
+    answer = mail(sender="sales@team.example", to="carla@customer.example", answers=id_of(asked), text="Tomorrow.")
+    support.boxes["sales"].deliver(answer, "Sent")
+    assert support.work("sales") == ["answered"]
+    assert support.drafts("support") == []
