@@ -38,12 +38,16 @@ def look(parts: Parts, name: str, source: MailSource, only: Collection[str] = ()
     The ids of arrivals that are to be worked on. Raises MailboxError, ConnectionFailed, StoreError.
     """
     mailbox = parts.mailboxes[name]
-    catch_up(source, parts.store, name, mailbox.account, now=parts.now, only=only)
-    return take_in(parts, mailbox)
+    done = catch_up(source, parts.store, name, mailbox.account, now=parts.now, only=only)
+    return take_in(parts, mailbox, done.folders)
 
 
-def take_in(parts: Parts, mailbox: Mailbox) -> list[int]:
-    """Go through what the index has above the cursors, and record it."""
+def take_in(parts: Parts, mailbox: Mailbox, folders: Collection[str]) -> list[int]:
+    """Go through what the index has of `folders` above the cursors, and record it.
+
+    `folders`: those that this look has brought up to date. Another may be in the middle of a further one, whose
+    cursor says where it begins before its messages are there.
+    """
     store, name = parts.store, mailbox.name
     known = mailboxes.get(store, name)
     if not known.cutoff:
@@ -53,6 +57,8 @@ def take_in(parts: Parts, mailbox: Mailbox) -> list[int]:
     found: list[_Found] = []
     reached: dict[str, Position] = {}
     for folder, cursor in index.cursors(store, name).items():
+        if folder not in folders:
+            continue
         position = before.get(folder)
         start, since = _start(position, cursor, known)
         if cursor.highest <= start and position is not None and position.uidvalidity == cursor.uidvalidity:

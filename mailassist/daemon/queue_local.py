@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection
 
 from mailassist.daemon.steps import Steps
@@ -56,10 +57,10 @@ class LocalQueue:
         with self._news:
             self._stopping = True
             self._news.notify_all()
-        share = max(0.1, seconds)
+        end = time.monotonic() + seconds  # for all of them together
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(share)
+                thread.join(max(0.1, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     @property

@@ -183,7 +183,7 @@ def _arrived(
         number = int(connection.execute(_arrivals.insert().values(**values).returning(_arrivals.c.id)).scalar_one())
     elif held.mailbox != mailbox and _is_to_move(connection, mailbox, one, held, outranks):
         number = held.id
-        free = (_arrivals.c.id == number) & (_arrivals.c.state == "seen") & (_arrivals.c.owner == "")
+        free = (_arrivals.c.id == number) & (_arrivals.c.state == held.state) & (_arrivals.c.owner == "")
         if (
             connection.execute(_arrivals.update().where(free).values(**values, state="seen", case_id=None)).rowcount
             != 1
@@ -230,7 +230,13 @@ def _is_to_move(
 
     Where one of both knows the conversation already, it is that one's; else the one that outranks the other has it.
     """
-    if held.state != "seen" or held.owner:
+    if one.reason or held.owner:
+        return False
+    if (
+        held.state == "none" and held.case_id is None
+    ):  # by the other's policy nobody answers it; by this one's, somebody
+        return True
+    if held.state != "seen":
         return False
     earlier = (_arrivals.c.case_id == held.case_id) & (_arrivals.c.id != held.id)
     if connection.scalar(sa.select(_arrivals.c.id).where(earlier).limit(1)) is not None:

@@ -1,6 +1,7 @@
 """From a message in a team mailbox to a draft where the team works, against a real IMAP server."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from servers.dovecot import Dovecot
 from servers.model_api import ModelServer, Reply
 from servers.team import DRAFT, Team, answering, client, id_of, in_folder, is_triage, mail, team
 
+from mailassist.daemon.arrivals import look
 from mailassist.daemon.drafts_folder import look_after
 from mailassist.daemon.upkeep import settle
 from mailassist.errors import Stopped
-from mailassist.store import arrivals, drafts, feedback, mailboxes
+from mailassist.store import arrivals, drafts, feedback, index, mailboxes
 from mailassist.team.queue import Role
 from mailassist.team.store_queue import StoreQueue
 from mailassist.team_settings import TeamMailbox
@@ -272,8 +274,6 @@ def test_a_mailbox_whose_drafts_nobody_uses_pauses_itself(scene) -> None:
 
 
 def test_shadow_puts_nothing_into_the_mailbox(dovecot: Dovecot, model_server: ModelServer, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from mailassist.daemon.steps import Steps
 
     model_server.answers = [answering()]
@@ -599,3 +599,43 @@ def test_an_answer_from_the_other_mailbox_withdraws_the_draft(scene) -> None:
     support.boxes["sales"].deliver(answer, "Sent")
     assert support.work("sales") == ["answered"]
     assert support.drafts("support") == []
+
+
+@pytest.mark.parametrize("first_look", ["sales", "support"])
+def test_one_mailbox_that_leaves_a_sender_out_does_not_speak_for_the_other(scene, first_look) -> None:
+    support = scene("support", "sales")
+    support.policy("support", never_senders=["customer.example"])
+    asked = mail(to="sales@team.example, support@team.example")
+    for name in ("support", "sales"):
+        support.boxes[name].deliver(asked)
+    support.look(first_look)
+    assert support.work("sales" if first_look == "support" else "support") == ["delivered"]
+    assert len(support.drafts("sales")) == 1
+
+
+def test_a_lease_lasts_as_long_as_there_is_progress(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    taken = []
+
+    def slow(step: str) -> None:
+        if step in ("seen:done", "triaged:done"):
+            support.ahead += 200.0
+            taken.append(arrivals.lease(support.store, 1, "b:2:y", now=support.now(), seconds=60.0))
+
+    support.use(mark=slow)
+    assert support.work() == ["delivered"]
+    assert taken == [None, None]
+
+
+def test_a_folder_that_another_look_has_only_begun_is_left_to_it(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    begun = index.cursors(support.store, "support")["INBOX"]
+    with support.connections.borrowed("support") as source:
+        uidnext = source.examine("INBOX").uidnext
+        index.start_folder(
+            support.store, "support", replace(begun, highest=uidnext - 1, lowest=uidnext, complete=False)
+        )
+        look(support.parts, "support", source, ("Sent",))
+    assert support.work() == ["delivered"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mailassist.daemon.model_use import ModelBusy
 from mailassist.daemon.parts import Parts
 from mailassist.daemon.steps import drafting, placing, triage
-from mailassist.daemon.steps.run import Run, Waits
+from mailassist.daemon.steps.run import LEASE, Run, Waits
 from mailassist.errors import (
     BudgetReached,
     ConfigError,
@@ -34,7 +34,6 @@ from mailassist.store.arrivals import LeaseLost
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-LEASE = 300.0  # seconds without a recorded step until another worker may take over
 _PAUSED = 600.0  # seconds between two looks whether a mailbox is still paused
 _LONGEST_BACKOFF = 3600.0
 _MOST_ATTEMPTS = 5  # of what is wrong with one message

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailassist.mail.message import Message
 
 
+LEASE = 300.0  # seconds without a recorded step until another worker may take over
 _ACTIONS = {"delivered": "placed", "answered": "withdrawn", "none": "no reply needed", "person": "given to a person"}
 
 
@@ -94,7 +95,7 @@ class Run:
         if not values:
             values = {"owner": "", "leased_until": 0.0}
         if "state" in values and values["state"] != self.row.state:
-            values = {"attempts": 0, "error": "", **values}
+            values = {"attempts": 0, "error": "", "leased_until": self.parts.now() + LEASE, **values}
         self.row = arrivals.advance(
             self.parts.store, self.row, now=self.parts.now(), case=case, also=also, **values
         )  # fmt: skip
