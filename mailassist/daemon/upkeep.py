@@ -105,8 +105,8 @@ class Upkeep:
 def settle(parts: Parts) -> None:
     """What people, crashes, and steps that crossed each other left behind, in every mailbox.
 
-    Approvals that nobody goes on with, cases that were answered while they were approved, and drafts in the Drafts
-    folder of cases that (now) have none.
+    Approvals that nobody goes on with, cases that were answered while they were approved, drafts in the Drafts folder
+    of cases that (now) have none, and drafts that belong there and are not (after a shadow run).
     """
     for name in parts.mailboxes:
 
@@ -118,5 +118,9 @@ def settle(parts: Parts) -> None:
 
         approvals.give_up(parts.store, name, now=parts.now(), seconds=UNCLAIMED, noted=noted)
         arrivals.settle_answered(parts.store, name, now=parts.now())
-        if not parts.shadow and (found := review.to_withdraw(parts.store, name)):
+        if parts.shadow:
+            continue
+        if found := review.to_withdraw(parts.store, name):
             arrivals.withdraw(parts.store, found, now=parts.now())
+        if parts.mailboxes[name].policy.draft_mode != "queue":
+            arrivals.place_kept(parts.store, name, now=parts.now())

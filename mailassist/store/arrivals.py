@@ -416,6 +416,23 @@ def withdraw(store: Store, case_ids: Collection[int], *, now: float) -> list[int
     return found
 
 
+def place_kept(store: Store, mailbox: str, *, now: float) -> int:
+    """Drafts that are only kept go into the Drafts folder after all; how many.
+
+    They were written in a shadow run, or while the policy wanted the queue alone, or a person took the approval of
+    one back. What somebody has in hand waits.
+    """
+    of_case = (_cases.c.id == _arrivals.c.case_id) & (_cases.c.message_id == _arrivals.c.message_id)
+    idle = (_cases.c.state == "drafted") & (_cases.c.claimed_until <= now)
+    kept = (_drafts.c.case_id == _cases.c.id) & (_drafts.c.answers == _cases.c.message_id)
+    whole = (_drafts.c.state == "kept") & (_drafts.c.written_by == "model") & (_drafts.c.text != "")
+    query = sa.exists().where(of_case, idle, kept, whole, sa.not_(drafts.in_mailbox()))
+    mine = (_arrivals.c.mailbox == mailbox) & (_arrivals.c.state == "delivered") & query
+    again = {"state": "drafted", "attempts": 0, "not_before": now, "error": "", "changed_at": now}
+    with store.write() as connection:
+        return connection.execute(_arrivals.update().where(mine).values(**again)).rowcount
+
+
 def settle_answered(store: Store, mailbox: str, *, now: float) -> int:
     """End the cases that an approval has left open when it was stopped, though somebody has answered; how many."""
     mine = (_arrivals.c.case_id == _cases.c.id) & (_arrivals.c.message_id == _cases.c.message_id)

@@ -639,3 +639,48 @@ def test_a_folder_that_another_look_has_only_begun_is_left_to_it(scene) -> None:
         )
         look(support.parts, "support", source, ("Sent",))
     assert support.work() == ["delivered"]
+
+
+def test_what_a_shadow_run_drafted_comes_into_the_mailbox_afterwards(scene) -> None:
+    support = scene()
+    support.use(shadow=True)
+    first, second = mail(), mail(sender="Dora <dora@other.example>")
+    for asked in (first, second):
+        support.boxes["support"].deliver(asked)
+    assert support.work() == ["delivered", "delivered"]
+    answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(first), text="Tomorrow.")
+    support.boxes["support"].deliver(answer, "Sent")
+    settle(support.parts)
+    assert support.work() == ["answered", "delivered"]
+    assert support.drafts() == []
+    support.use(shadow=False)
+    settle(support.parts)
+    assert support.work() == ["answered", "delivered"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(second)
+    settle(support.parts)
+    assert support.work() == ["answered", "delivered"]
+    assert len(support.drafts()) == 1
+
+
+def test_an_approval_that_is_taken_back_leaves_the_draft_where_the_team_works(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    support.work()
+    queue = StoreQueue(
+        support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
+    )
+    approval = queue.begin_approval(1, DRAFT)
+    with client(support.dovecot, support.boxes["support"]) as program:  # the reviewer's process takes our copy away
+        program.select_folder("Drafts")
+        program.delete_messages(program.search())
+        program.expunge()
+    queue.checked(approval.id)
+    queue.close_approval(approval.id, "stopped", "taken back")
+    settle(support.parts)
+    assert support.work() == ["delivered"]
+    assert support.drafts() == []  # the reviewer has it in hand
+    queue.release(1)
+    settle(support.parts)
+    assert support.work() == ["delivered"]
+    assert len(support.drafts()) == 1
