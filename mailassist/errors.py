@@ -66,6 +66,10 @@ class MailboxError(MailassistError):
     exit_code = 7
 
 
+class CannotStore(MailboxError):
+    """The folder takes no message, whichever it is: it is full, read-only, or not there; or the server is unwell."""
+
+
 class ModelError(MailassistError):
     """The model gave no whole answer."""
 

@@ -118,6 +118,8 @@ def _troubles(one: Record, now: float) -> Iterator[str]:
         yield f"{name}: the daemon that watched it ({one['watcher']}) does not run any more"
     if one["tried_again"]:
         yield f"{name}: {one['tried_again']} of {one['backlog']} on their way have failed before and are tried again"
+        if one["trouble"]:
+            yield f"  {one['trouble']}"
     if one["in_batches"]:
         yield f"{name}: {one['in_batches']} wait for the provider's batch"
 

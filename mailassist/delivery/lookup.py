@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailassist.delivery.identifiers import fingerprint
-from mailassist.errors import MailboxError
+from mailassist.errors import CannotStore, MailboxError
 from mailassist.mail.compose import OWN_HEADER
 from mailassist.mail.parse import parse_headers
 from mailassist.transport.source import HeaderRecord, Location, MailSource, Role
@@ -29,11 +29,11 @@ class Wanted:
 
 
 def folder_of(source: MailSource, role: Role) -> str:
-    """The name of the folder for `role`. Raises MailboxError when the mailbox has none."""
+    """The name of the folder for `role`. Raises CannotStore when the mailbox has none."""
     for folder in source.folders():
         if folder.role == role and folder.selectable:
             return folder.name
-    raise MailboxError(
+    raise CannotStore(
         f"The mailbox has no {role.capitalize()} folder", cure=f'Name it: [accounts.NAME.folders] {role} = "...".'
     )
 

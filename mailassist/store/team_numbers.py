@@ -1,4 +1,4 @@
-"""Counts and ages of a team's work, by mailbox: for `status`, the metrics and the mail to people. Never any text."""
+"""Counts and ages of a team's work, by mailbox: for `status`, the metrics and the mail to people. No text of mail."""
 
 from __future__ import annotations
 
@@ -77,6 +77,15 @@ def numbers(
         )
         for name in mailboxes
     }
+
+
+def troubles(store: Store) -> dict[str, str]:
+    """By mailbox, why what is on its way does not come forward: the newest reason, as it was recorded for one row."""
+    table = arrivals
+    tried = table.c.state.in_(ON_THE_WAY) & (table.c.attempts > 0) & (table.c.error != "")
+    query = sa.select(table.c.mailbox, table.c.error).where(tried).order_by(table.c.changed_at)
+    with store.read() as connection:
+        return {row.mailbox: row.error for row in connection.execute(query)}
 
 
 def model_accounts(store: Store) -> list[ModelAccount]:

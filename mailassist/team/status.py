@@ -27,6 +27,7 @@ class MailboxStatus:
     row: MailboxRow
     numbers: Numbers
     budget: float | None  # US dollars a day for this mailbox; None: only that of the model
+    trouble: str = ""  # why what is on its way does not come forward
 
     def state(self, now: float) -> str:
         """One word: `ok`, `paused`, `refused`, `offline`, `late` (nothing came through), `new` (never looked)."""
@@ -70,10 +71,14 @@ def look(store: Store, config: Config, *, now: float) -> Overview:
     counted = team_numbers.numbers(store, names, now=now, today=today, outcomes_since=now - OUTCOMES_OF)
     known = mailboxes.rows(store)
     budgets = {name: team.daily_budget for name in names if (team := config.accounts[name].team)}
+    troubles = team_numbers.troubles(store)
     count, oldest = notices.waiting(store)
     return Overview(
         now,
-        [MailboxStatus(name, known.get(name, MailboxRow(name)), counted[name], budgets[name]) for name in names],
+        [
+            MailboxStatus(name, known.get(name, MailboxRow(name)), counted[name], budgets[name], troubles.get(name, ""))
+            for name in names
+        ],
         team_numbers.model_accounts(store),
         count,
         oldest,
@@ -135,6 +140,7 @@ def _mailbox(one: MailboxStatus, now: float) -> dict[str, object]:
         "backlog": counted.backlog,
         "in_batches": counted.in_batches,
         "tried_again": counted.tried_again,
+        "trouble": one.trouble,
         "oldest_arrival": counted.oldest_arrival,
         "arrivals": dict(counted.arrivals),
         "cases": dict(counted.cases),

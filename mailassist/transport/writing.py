@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mailassist.errors import MailboxError
+from mailassist.errors import CannotStore, MailboxError
 from mailassist.transport.arguments import Literal, flags, keyword, number
 from mailassist.transport.session import Answer, Refused, Session
 from mailassist.transport.source import Location
 
+_TROUBLE_OF_THE_SERVER = ("[UNAVAILABLE]", "[SERVERBUG]", "[CONTACTADMIN]", "[INUSE]")  # RFC 5530, section 3
 _APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
 _NEEDED_AFTER_APPEND = "TRYCREATE"
 
@@ -84,11 +85,13 @@ def _appended(answer: Answer, name: str) -> Location | None:
 
 def _not_stored(session: Session, name: str, error: Refused) -> MailboxError:
     text = error.text.upper()
-    cure = "Nothing was stored."
+    cure, kind = "Nothing was stored.", MailboxError
     if "OVERQUOTA" in text or "QUOTA" in text:
-        cure = "The mailbox is full: make room and try again; nothing was stored."
+        cure, kind = "The mailbox is full: make room and try again; nothing was stored.", CannotStore
     elif "TOOBIG" in text or "MAXIMUM SIZE" in text or "TOO LARGE" in text:
         cure = "The message is too large for this server; nothing was stored."
     elif "READ-ONLY" in text or "NOPERM" in text or "ACL" in text:
-        cure = "The folder cannot be written; name another one under [accounts.NAME.folders]."
-    return MailboxError(f"{session.host} does not store the message in {name!r}: {error.text}", cure=cure)
+        cure, kind = "The folder cannot be written; name another one under [accounts.NAME.folders].", CannotStore
+    elif any(code in text for code in _TROUBLE_OF_THE_SERVER):
+        kind = CannotStore
+    return kind(f"{session.host} does not store the message in {name!r}: {error.text}", cure=cure)

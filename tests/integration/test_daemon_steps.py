@@ -14,6 +14,8 @@ from mailassist.daemon.drafts_folder import look_after
 from mailassist.daemon.upkeep import settle
 from mailassist.errors import Stopped
 from mailassist.store import arrivals, drafts, feedback, index, mailboxes
+from mailassist.store import arrivals, drafts, feedback, mailboxes, review
+from mailassist.team import status
 from mailassist.team.queue import Role
 from mailassist.team.store_queue import StoreQueue
 from mailassist.team_settings import TeamMailbox
@@ -256,6 +258,38 @@ def test_the_model_failing_loses_nothing(scene) -> None:
     support.work()
     support.ahead = 300.0
     assert support.work() == ["delivered"]
+
+
+def test_a_drafts_folder_that_takes_nothing_is_waited_for_and_named(scene) -> None:
+    support = scene("support", "sales")
+
+    def troubled() -> list[status.MailboxStatus]:
+        found = status.look(support.store, support.config, now=support.now())
+        return [one for one in found.mailboxes if one.trouble]
+
+    for box in support.boxes.values():
+        box.deliver(mail())
+    drafts_folder = support.boxes["support"].folder / ".Drafts"
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("Drafts")  # it is made now
+    for part in ("tmp", "new", "cur"):
+        (drafts_folder / part).chmod(0o500)
+    try:
+        support.look("sales")
+        assert sorted(support.work()) == ["delivered", "drafted"]
+        for support.ahead in (1e4, 2e4, 3e4, 4e4, 5e4, 6e4):  # seconds; more tries than a message gets
+            support.work()
+        (named,) = troubled()
+        assert named.name == "support"
+        assert "does not store the message in 'Drafts'" in named.trouble
+    finally:
+        for part in ("tmp", "new", "cur"):
+            (drafts_folder / part).chmod(0o700)
+    assert len(support.drafts("sales")) == 1
+    support.ahead = 7e4
+    assert support.work() == ["delivered", "delivered"]
+    assert len(support.drafts("support")) == 1
+    assert troubled() == []
 
 
 def test_a_mailbox_whose_drafts_nobody_uses_pauses_itself(scene) -> None:

@@ -18,6 +18,7 @@ from mailassist.daemon.steps import drafting, placing, triage
 from mailassist.daemon.steps.run import LEASE, Run, Waits
 from mailassist.errors import (
     BudgetReached,
+    CannotStore,
     ConfigError,
     ConnectionFailed,
     LoginError,
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 _PAUSED = 600.0  # seconds between two looks whether a mailbox is still paused
 _LONGEST_BACKOFF = 3600.0
 _MOST_ATTEMPTS = 5  # of what is wrong with one message
-# What is wrong with a server, a key, an account or the budget, and passes: the message waits for as long as it takes.
-_PASSING = (ConnectionFailed, LoginError, SecretError, ConfigError, BudgetReached)
+# What is wrong with a server, mailbox, key, account or the budget, and passes: the message waits as long as it takes.
+_PASSING = (ConnectionFailed, CannotStore, LoginError, SecretError, ConfigError, BudgetReached)
 
 _STEPS: dict[str, Callable[[Run], None]] = {
     "seen": triage.triage,
