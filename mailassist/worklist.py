@@ -133,6 +133,7 @@ class TeamMark:
     held_by: str = ""  # the colleague who has it in hand; "" where nobody has, or you have
     assigned_to: str = ""
     notes: int = 0
+    also_in: tuple[str, ...] = ()  # other mailboxes of the team that the message came to
 
     @property
     def needs_somebody(self) -> bool:

@@ -120,6 +120,8 @@ def _troubles(one: Record, now: float) -> Iterator[str]:
         yield f"{name}: {one['tried_again']} of {one['backlog']} on their way have failed before and are tried again"
         if one["trouble"]:
             yield f"  {one['trouble']}"
+    for other, count in one["elsewhere"].items():
+        yield f"{name}: {count} came here, too, and are answered from {other}"
     if one["in_batches"]:
         yield f"{name}: {one['in_batches']} wait for the provider's batch"
 

@@ -168,7 +168,8 @@ def _report(rows: Sequence[dict[str, Any]]) -> None:
 def _cells(item: Item) -> tuple[object, ...]:
     left = "" if item.left is None else f"{'-' if item.left < 0 else ''}{abs(item.left) / 3600:.1f} h"
     who = item.claimed_by or (f"for {item.assigned_to}" if item.assigned_to else "")
-    return item.case_id, left, item.mailbox, item.state, who, item.correspondent, item.subject
+    mailbox = f"{item.mailbox} (also {', '.join(item.also_in)})" if item.also_in else item.mailbox
+    return item.case_id, left, mailbox, item.state, who, item.correspondent, item.subject
 
 
 def _fields(item: Item) -> dict[str, object]:

@@ -14,7 +14,11 @@ from mailassist.store.database import Store
 
 Level = Literal["see", "draft", "approve", "nothing"]
 _READ = "alembic_version, cases, case_notes, drafts, versions, approvals, mailboxes"
-_SEE = (f"SELECT ON {_READ}",)
+_SEE = (
+    f"SELECT ON {_READ}",
+    "SELECT (key, case_id, message_id) ON arrivals",
+    "SELECT (key, mailbox) ON arrival_copies",
+)
 _DRAFT = (
     "UPDATE (claimed_by, claimed_until, assigned_to, state, reason, changed_at) ON cases",
     "INSERT, UPDATE ON drafts",

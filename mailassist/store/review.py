@@ -21,6 +21,7 @@ from mailassist.store.drafts import in_mailbox
 from mailassist.store.schema import drafts
 
 _cases, _notes, _approvals = team_schema.cases, team_schema.case_notes, team_schema.approvals
+_arrivals, _copies = team_schema.arrivals, team_schema.arrival_copies
 ENDED = ("answered", "none")  # states of a case that nobody works on any more
 WITHOUT_DRAFT = (*ENDED, "person", "missing", "theirs", "failed")  # states in which no draft of ours is in Drafts
 Noted = Callable[[sa.Connection], object]
@@ -50,6 +51,7 @@ class CaseRow:
     notes: int
     drafted: bool
     in_drafts: bool
+    also_in: tuple[str, ...] = ()  # other mailboxes that the message to be answered came to
 
     def holder(self, now: float) -> str:
         """Who has it in hand at `now`: whoever claimed it, or was given it a moment ago; "" for nobody."""
@@ -83,14 +85,17 @@ def cases(store: Store, mailboxes: Collection[str], *, through: bool = False) ->
     if not through:
         query = query.where(_cases.c.state.not_in(ENDED))
     with store.read() as connection:
-        return [CaseRow(**row._mapping) for row in connection.execute(query.order_by(_cases.c.id))]
+        rows = connection.execute(query.order_by(_cases.c.id)).all()
+        others = _also_in(connection, _cases.c.mailbox.in_(list(mailboxes)))
+    return [CaseRow(**row._mapping, also_in=others.get(row.id, ())) for row in rows]
 
 
 def case(store: Store, case_id: int) -> CaseRow | None:
     """One case, or None."""
     with store.read() as connection:
         row = connection.execute(_case_query().where(_cases.c.id == case_id)).first()
-    return CaseRow(**row._mapping) if row else None
+        others = _also_in(connection, _cases.c.id == case_id)
+    return CaseRow(**row._mapping, also_in=others.get(row.id, ())) if row else None
 
 
 def texts(store: Store, case_ids: Sequence[int], mailboxes: Collection[str]) -> list[TextRow]:
@@ -273,6 +278,17 @@ def put_text(
 
 def _change(connection: sa.Connection, case_id: int, now: float, **changes: Any) -> None:
     connection.execute(_cases.update().where(_cases.c.id == case_id).values(changed_at=now, **changes))
+
+
+def _also_in(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int, tuple[str, ...]]:
+    """By case, the other mailboxes of the team that have a copy of the message to be answered, in their order."""
+    here = (_arrivals.c.case_id == _cases.c.id) & (_arrivals.c.message_id == _cases.c.message_id)
+    there = (_copies.c.key == _arrivals.c.key) & (_copies.c.mailbox != _cases.c.mailbox)
+    query = sa.select(_cases.c.id, _copies.c.mailbox).join(_arrivals, here).join(_copies, there).where(which)
+    found: dict[int, tuple[str, ...]] = {}
+    for row in connection.execute(query.order_by(_copies.c.mailbox)):
+        found[row.id] = (*found.get(row.id, ()), row.mailbox)
+    return found
 
 
 def _case_query() -> sa.Select[Any]:

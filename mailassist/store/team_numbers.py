@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mailassist.store.arrivals import ON_THE_WAY
 from mailassist.store.database import Store
 from mailassist.store.schema import ledger
-from mailassist.store.team_schema import arrivals, cases, feedback, model_use
+from mailassist.store.team_schema import arrival_copies, arrivals, cases, feedback, model_use
 
 WAITING = ("open", "drafted", "person", "missing", "failed")  # of cases: no answer is on its way
 PEOPLES_TURN = ("drafted", "person", "missing", "failed")  # of those: nothing happens until a person does something
@@ -86,6 +86,23 @@ def troubles(store: Store) -> dict[str, str]:
     query = sa.select(table.c.mailbox, table.c.error).where(tried).order_by(table.c.changed_at)
     with store.read() as connection:
         return {row.mailbox: row.error for row in connection.execute(query)}
+
+
+def elsewhere(store: Store) -> dict[str, dict[str, int]]:
+    """By mailbox, how many waiting conversations came there and are answered from another mailbox, by that one."""
+    copies = arrival_copies
+    query = (
+        sa.select(copies.c.mailbox, cases.c.mailbox.label("worked_on_in"), sa.func.count().label("number"))
+        .join(arrivals, (arrivals.c.key == copies.c.key) & (arrivals.c.mailbox != copies.c.mailbox))
+        .join(cases, (cases.c.id == arrivals.c.case_id) & (cases.c.message_id == arrivals.c.message_id))
+        .where(cases.c.state.in_((*WAITING, "approved")))
+        .group_by(copies.c.mailbox, cases.c.mailbox)
+    )
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    with store.read() as connection:
+        for row in connection.execute(query):
+            found[row.mailbox][row.worked_on_in] = row.number
+    return found
 
 
 def model_accounts(store: Store) -> list[ModelAccount]:

@@ -128,4 +128,5 @@ def mark(item: Item, me: str) -> TeamMark:
         held_by=item.claimed_by if item.claimed_by != me else "",
         assigned_to=item.assigned_to,
         notes=item.notes,
+        also_in=item.also_in,
     )

@@ -69,6 +69,7 @@ class Item:
     notes: int = 0
     drafted: bool = False  # there is a text
     in_drafts: bool = False  # our copy lies in the mailbox's Drafts folder
+    also_in: tuple[str, ...] = ()  # other mailboxes of the team that it came to: it is answered from this one
 
 
 @dataclass(frozen=True, slots=True)

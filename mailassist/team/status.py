@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailassist.config import Config
 from mailassist.store import ledger, mailboxes, notices, team_numbers
@@ -28,6 +28,7 @@ class MailboxStatus:
     numbers: Numbers
     budget: float | None  # US dollars a day for this mailbox; None: only that of the model
     trouble: str = ""  # why what is on its way does not come forward
+    elsewhere: Mapping[str, int] = field(default_factory=dict)  # waiting here and answered from another, by that one
 
     def state(self, now: float) -> str:
         """One word: `ok`, `paused`, `refused`, `offline`, `late` (nothing came through), `new` (never looked)."""
@@ -71,12 +72,19 @@ def look(store: Store, config: Config, *, now: float) -> Overview:
     counted = team_numbers.numbers(store, names, now=now, today=today, outcomes_since=now - OUTCOMES_OF)
     known = mailboxes.rows(store)
     budgets = {name: team.daily_budget for name in names if (team := config.accounts[name].team)}
-    troubles = team_numbers.troubles(store)
+    troubles, elsewhere = team_numbers.troubles(store), team_numbers.elsewhere(store)
     count, oldest = notices.waiting(store)
     return Overview(
         now,
         [
-            MailboxStatus(name, known.get(name, MailboxRow(name)), counted[name], budgets[name], troubles.get(name, ""))
+            MailboxStatus(
+                name,
+                known.get(name, MailboxRow(name)),
+                counted[name],
+                budgets[name],
+                troubles.get(name, ""),
+                elsewhere.get(name, {}),
+            )
             for name in names
         ],
         team_numbers.model_accounts(store),
@@ -141,6 +149,7 @@ def _mailbox(one: MailboxStatus, now: float) -> dict[str, object]:
         "in_batches": counted.in_batches,
         "tried_again": counted.tried_again,
         "trouble": one.trouble,
+        "elsewhere": dict(one.elsewhere),
         "oldest_arrival": counted.oldest_arrival,
         "arrivals": dict(counted.arrivals),
         "cases": dict(counted.cases),

@@ -188,6 +188,7 @@ class StoreQueue:
             notes=row.notes,
             drafted=row.drafted,
             in_drafts=row.in_drafts,
+            also_in=row.also_in,
         )
 
     def _approval(self, row: approvals.ApprovalRow) -> Approval:

@@ -35,6 +35,11 @@ def scene(dovecot: Dovecot, model_server: ModelServer, tmp_path: Path):
         one.close()
 
 
+def queue_of(team: Team, who: str = "dana", role: Role = Role.APPROVE) -> StoreQueue:
+    policies = {name: box.policy for name, box in team.parts.mailboxes.items()}
+    return StoreQueue(team.store, who, role, policies, team.parts.trail, team.now)
+
+
 def test_a_question_gets_one_draft_in_its_conversation(scene) -> None:
     support = scene()
     asked = mail(subject="[#123] Where is it?")
@@ -222,6 +227,10 @@ def test_one_message_at_two_team_addresses_is_one_conversation(scene) -> None:
     assert support.work("sales") == ["delivered"]
     assert len(support.drafts("support")) == 1
     assert support.drafts("sales") == []
+    (item,) = queue_of(support).items()
+    assert (item.mailbox, item.also_in) == ("support", ("sales",))
+    found = status.look(support.store, support.config, now=support.now())
+    assert {one.name: one.elsewhere for one in found.mailboxes} == {"support": {}, "sales": {"support": 1}}
 
 
 def test_the_same_message_id_hides_nobodys_mail(scene) -> None:

@@ -103,6 +103,8 @@ def _team_states(team: TeamMark) -> list[tuple[str, str]]:
         said.append((f"missing information: {'; '.join(team.missing) or team.reason}", "$text-warning"))
     elif team.reason:
         said.append((team.reason, "$text-warning"))
+    if team.also_in:
+        said.append((f"also came to {', '.join(team.also_in)}", "$text-muted"))
     if team.assigned_to:
         said.append((f"for {team.assigned_to}", "$text-muted"))
     if team.notes:
