@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, config_path, load_config, open_desk
+from mailassist.cli.context import config_option, config_path, load_config, open_desk, team_store
 from mailassist.cli.output import dump_json, say, table, warn
 from mailassist.errors import AuditBroken
 
@@ -38,7 +38,7 @@ def verify(noted: str | None, as_json: bool) -> None:
     key = audit_key.needed(desk.config, config_path=desk.config_path, data_folder=desk.data_folder)
     if key.warning:
         warn(f"mailassist: {key.warning}")
-    proof = audit_proof.verify(desk.store, key.key, noted=head)
+    proof = audit_proof.verify(team_store(desk), key.key, noted=head)
     if as_json:
         dump_json(_described(proof))
     elif proof.whole:
@@ -61,7 +61,7 @@ def show(case_id: int | None, since: datetime | None, as_json: bool) -> None:
     from mailassist.store.audit import entries
 
     start = since.timestamp() if since is not None else None
-    with open_desk().store.read() as connection:
+    with team_store(open_desk()).read() as connection:
         found = list(entries(connection, case_id=case_id, since=start))
     if as_json:
         dump_json([_fields(entry) for entry in found])

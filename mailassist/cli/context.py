@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mailassist.config import Account, Config
     from mailassist.desk import Desk
     from mailassist.mail.addresses import OwnAddresses
+    from mailassist.store.database import Store
 
 READ_AT_MOST = 50_000_000  # bytes of one message; what is longer is read up to here
 DAYS = click.IntRange(1, 36_500)
@@ -88,6 +89,33 @@ def open_desk(*, config_is_optional: bool = False) -> Desk:
     desk = Desk(config, config_path=config_path())
     click.get_current_context().call_on_close(desk.close)
     return desk
+
+
+def team_store(desk: Desk) -> Store:
+    """Where the team's work is kept: PostgreSQL where `[team] database` names one, else the file of this machine.
+
+    Closed with the command. Raises SecretError, StoreError.
+    """
+    from mailassist.config import TEAM_SECRET, SecretSettings
+    from mailassist.secrets import look_up
+    from mailassist.store.database import Store
+
+    url = desk.config.team.database
+    if not url:
+        return desk.store
+    found = look_up(TEAM_SECRET, SecretSettings())
+    store = Store.on_postgres(url, found.secret.get_secret_value() if found else None)
+    click.get_current_context().call_on_close(store.close)
+    return store
+
+
+def all_stores(desk: Desk) -> list[Store]:
+    """The file of this machine and, where the daemon is run with this configuration, the team's database.
+
+    A reviewer's configuration names the database, too, but no team mailbox, and has no rights to more than the queue.
+    """
+    runs_it = any(account.team is not None for account in desk.config.accounts.values())
+    return [desk.store, team_store(desk)] if desk.config.team.database and runs_it else [desk.store]
 
 
 def use_terminal(*, otherwise: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import DAYS, config_option, open_desk
+from mailassist.cli.context import DAYS, all_stores, config_option, open_desk
 from mailassist.cli.output import dump_json, say, table
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def command(days: int, as_json: bool) -> None:
 
     desk = open_desk(config_is_optional=True)  # `draft FILE` needs none either
     now = time.time()
-    calls = ledger.entries(desk.store, since=ledger.day_start(now, days_ago=days - 1))
+    since = ledger.day_start(now, days_ago=days - 1)
+    calls = [call for store in all_stores(desk) for call in ledger.entries(store, since=since)]
     today = sum(call.cost for call in calls if call.at >= ledger.day_start(now))
     rows = ledger.by_day(calls, "account", "model")
     budget = desk.config.model.daily_budget

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import config_option, open_desk
+from mailassist.cli.context import all_stores, config_option, open_desk
 from mailassist.cli.output import dump_json, say
 from mailassist.errors import InputError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="What was removed, in numbers.")
 @config_option
 def command(address: str, undo: bool, as_json: bool) -> None:
-    """Remove what is stored on this machine of the person with ADDRESS.
+    """Remove what is stored on this machine, or in the team's database, of the person with ADDRESS.
 
     Headers, texts and drafts go, in all accounts, with what a team wrote about them, and their bytes leave the file.
     What arrived until now is not indexed again, which takes a keyed hash of the address; mail that comes later is. The
@@ -39,10 +40,11 @@ def command(address: str, undo: bool, as_json: bool) -> None:
         raise click.UsageError("--json says what was removed, and --undo removes nothing.")
     desk = open_desk()
     if undo:
-        known = forgotten.remember_again(desk.store, address)
+        known = sum(forgotten.remember_again(store, address) for store in all_stores(desk)) > 0
         say("The next sync indexes their mail again." if known else "Nobody with this address was forgotten.")
         return
-    removed = forgotten.forget(desk.store, address, now=time.time())
+    stores = all_stores(desk)
+    removed = reduce(forgotten.together, [forgotten.forget(store, address, now=time.time()) for store in stores])
     if as_json:
         dump_json(_described(removed) | {"out_of_reach": _out_of_reach(desk, removed)})
     else:
@@ -74,7 +76,7 @@ def _out_of_reach(desk: Desk, removed: Removed) -> list[str]:
     from mailassist.team.status import team_mailboxes
 
     lines = ["the mailbox on the server: their mail, replies to it, drafts in its Drafts folder"]
-    hosts = sorted({call.host for call in entries(desk.store) if call.left_machine})
+    hosts = sorted({call.host for store in all_stores(desk) for call in entries(store) if call.left_machine})
     if hosts:
         lines.append(f"the model's provider, for as long as it keeps what it was sent: {', '.join(hosts)}")
     for batch in removed.team.batches:
@@ -82,6 +84,8 @@ def _out_of_reach(desk: Desk, removed: Removed) -> list[str]:
     lines.append(
         "backups and snapshots that others made of this machine or its database, and the log where it shows content"
     )
+    if desk.config.team.database and not team_mailboxes(desk.config):
+        lines.append("the team's database: run `mailassist forget` where the daemon runs")
     if team_mailboxes(desk.config):
         lines.append("what reviewers keep on their own machines: run `mailassist forget` there, too")
     return lines

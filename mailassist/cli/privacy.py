@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailassist.cli.context import DAYS, config_option, config_path, open_desk
+from mailassist.cli.context import DAYS, all_stores, config_option, config_path, open_desk
 from mailassist.cli.output import dump_json, say, table
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def command(days: int, each: bool, as_json: bool) -> None:
     from mailassist.store import ledger
 
     desk = open_desk(config_is_optional=True)  # `draft FILE` needs none either
-    calls = ledger.entries(desk.store, since=ledger.day_start(time.time(), days_ago=days - 1))
+    since = ledger.day_start(time.time(), days_ago=days - 1)
+    calls = [call for store in all_stores(desk) for call in ledger.entries(store, since=since)]
     left = [call for call in calls if call.left_machine]
     stayed = len(calls) - len(left)
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailassist.cli.context import config_option, open_desk
+from mailassist.cli.context import config_option, open_desk, team_store
 from mailassist.cli.output import dump_json, say, table
 from mailassist.errors import ConfigError, InputError, StoreError
 
@@ -62,7 +62,7 @@ def _record(desk: Desk) -> dict[str, Any]:
     file = desk.data_folder / STORE_FILE
     socket = config.team.socket or config.daemon.review_socket
     if config.team.database or os.access(file, os.R_OK | os.W_OK):
-        return as_record(look(desk.store, config, now=now))
+        return as_record(look(team_store(desk), config, now=now))
     if socket is not None:
         asked = SocketQueue(socket, patience=1.0)
         try:

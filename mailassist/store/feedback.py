@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ from mailassist.store.dialect import serialise
 
 Outcome = Literal["as is", "edited", "discarded", "elsewhere"]
 UNUSED = ("discarded", "elsewhere")
+USED = ("as is", "edited")
 _feedback = schema.feedback
 
 
@@ -49,11 +50,39 @@ def latest(store: Store, mailbox: str, count: int) -> list[Feedback]:
         return [Feedback(*row) for row in connection.execute(query)]
 
 
-def counted(
-    store: Store, *, since: float = 0.0, by: Sequence[str] = ("mailbox", "outcome")
-) -> dict[tuple[str, ...], int]:
-    """How many drafts there are, grouped by `by` (columns such as category, model, prompt_version)."""
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of some drafts."""
+
+    outcomes: Mapping[str, int]
+    likeness: float | None = None  # of draft and sent text on average, 0 to 1, of those that were edited
+
+    @property
+    def drafts(self) -> int:
+        """How many they are."""
+        return sum(self.outcomes.values())
+
+    @property
+    def used(self) -> int:
+        """How many left, as they were or edited."""
+        return sum(self.outcomes.get(outcome, 0) for outcome in USED)
+
+
+def became(store: Store, *, since: float = 0.0, by: Sequence[str] = ("mailbox",)) -> dict[tuple[str, ...], Became]:
+    """What became of the drafts since then, grouped by `by`: columns such as mailbox, category, model."""
     columns = [_feedback.c[name] for name in by]
-    query = sa.select(*columns, sa.func.count()).where(_feedback.c.at >= since).group_by(*columns)
+    numbers = sa.func.count(), sa.func.avg(_feedback.c.likeness)
+    query = (
+        sa.select(*columns, _feedback.c.outcome, *numbers)
+        .where(_feedback.c.at >= since)
+        .group_by(*columns, _feedback.c.outcome)
+        .order_by(*columns)
+    )
+    counts: dict[tuple[str, ...], dict[str, int]] = {}
+    alike: dict[tuple[str, ...], float] = {}
     with store.read() as connection:
-        return {tuple(str(value) for value in row[:-1]): int(row[-1]) for row in connection.execute(query)}
+        for *key, outcome, count, likeness in connection.execute(query):
+            counts.setdefault(tuple(key), {})[outcome] = count
+            if outcome == "edited":
+                alike[tuple(key)] = float(likeness)
+    return {key: Became(found, alike.get(key)) for key, found in counts.items()}

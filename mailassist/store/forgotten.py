@@ -39,6 +39,23 @@ class Removed:
     team: TeamRemoved = field(default_factory=TeamRemoved)
 
 
+def together(one: Removed, other: Removed) -> Removed:
+    """What was removed from two stores."""
+    return Removed(**_added(one, other))
+
+
+def _added(one: Removed | TeamRemoved, other: Removed | TeamRemoved) -> dict[str, Any]:
+    """Field by field: numbers and lists are added."""
+    found: dict[str, Any] = {}
+    for name in one.__slots__:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if isinstance(mine, TeamRemoved):
+            found[name] = TeamRemoved(**_added(mine, theirs))
+        else:
+            found[name] = mine | theirs if isinstance(mine, frozenset) else mine + theirs
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """Whose mail is not to be indexed again."""

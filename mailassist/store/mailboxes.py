@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,15 +85,21 @@ def let_go(store: Store, mailbox: str, *, watcher: str) -> None:
         connection.execute(mailboxes.update().where(mine).values(watcher="", connection=""))
 
 
-def pause(store: Store, mailbox: str, reason: str, *, now: float) -> bool:
+def pause(
+    store: Store, mailbox: str, reason: str, *, now: float, noted: Callable[[sa.Connection], object] = lambda _: None
+) -> bool:
     """Make no drafts for this mailbox; mail is still read and queued. False when it is paused already.
 
-    `reason`: in plain words, without content of mail. Raises InputError for an empty one.
+    `reason`: in plain words, without content of mail; `noted` is called last in the transaction, where it was done.
+    Raises InputError for an empty reason.
     """
     if not reason.strip():
         raise InputError("A pause needs a reason", cure="Say why, in a few words: people read it in `status`.")
     with store.write() as connection:
-        return pause_within(connection, mailbox, reason, now=now)
+        done = pause_within(connection, mailbox, reason, now=now)
+        if done:
+            noted(connection)
+        return done
 
 
 def pause_within(connection: sa.Connection, mailbox: str, reason: str, *, now: float) -> bool:
@@ -103,12 +110,17 @@ def pause_within(connection: sa.Connection, mailbox: str, reason: str, *, now: f
     return connection.execute(change).rowcount == 1
 
 
-def resume(store: Store, mailbox: str, *, now: float) -> bool:
+def resume(
+    store: Store, mailbox: str, *, now: float, noted: Callable[[sa.Connection], object] = lambda _: None
+) -> bool:
     """Make drafts again; False when it was not paused. What became of earlier drafts no longer counts."""
     with store.write() as connection:
         mine = (mailboxes.c.mailbox == mailbox) & (mailboxes.c.paused != "")
         values = {"paused": "", "paused_at": None, "resumed_at": now}
-        return connection.execute(mailboxes.update().where(mine).values(**values)).rowcount == 1
+        done = connection.execute(mailboxes.update().where(mine).values(**values)).rowcount == 1
+        if done:
+            noted(connection)
+        return done
 
 
 def _change(store: Store, mailbox: str, **values: Any) -> None:

@@ -93,10 +93,10 @@ def _on_file(desk: Desk) -> TeamQueue:
     if sys.platform != "win32" and path is not None and path.stat().st_uid != os.geteuid():
         raise ConfigError(f"Only the service user opens a SQLite file, and {path} is another user's", cure=_CURE)
     key = audit_key.needed(desk.config, config_path=desk.config_path, data_folder=desk.data_folder)
-    return _queue(desk, desk.store, _user(), Role.APPROVE, KeyedTrail(desk.store, key.key))
+    return _queue(desk, desk.store, user(), Role.APPROVE, KeyedTrail(desk.store, key.key))
 
 
-def _user() -> str:
+def user() -> str:
     """The name of whoever runs this process, as the system says it."""
     if sys.platform == "win32":
         import getpass

@@ -1,0 +1,108 @@
+"""The commands of whoever runs the daemon, with the team's work in SQLite and in PostgreSQL."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from servers.postgres import Postgres, with_tables
+
+from mailassist.cli import group
+from mailassist.config import STORE_FILE
+from mailassist.store import feedback, ledger, mailboxes, team_schema
+from mailassist.store.database import Store
+from mailassist.store.feedback import Feedback
+from mailassist.team.audit import Trail
+
+KEY = b"k" * 64
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path):
+    """Where the daemon keeps its work; `config.toml` names it."""
+    (tmp_path / "audit.key").write_bytes(KEY)
+    (tmp_path / "audit.key").chmod(0o600)
+    text = f'data_folder = "{tmp_path}"\n'
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.database(with_tables).url()
+        text += f'[team]\ndatabase = "{url}"\n'
+        opened = Store.on_postgres(url)
+    else:
+        opened = Store(tmp_path / STORE_FILE)
+    text += '[accounts.support]\naddress = "support@team.example"\n'
+    text += '[accounts.support.imap]\nhost = "127.0.0.1"\nport = 143\nsecurity = "none"\n'
+    (tmp_path / "config.toml").write_text(text + "[accounts.support.team]\n")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def asked(*words: str) -> Any:
+        done = CliRunner().invoke(group, ["--config", str(tmp_path / "config.toml"), *words, "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    return asked
+
+
+def test_a_pause_reaches_the_daemon_and_the_trail(store: Store, run: Run, tmp_path: Path) -> None:
+    plain = CliRunner().invoke(
+        group, ["--config", str(tmp_path / "config.toml"), "team", "pause", "support", "--reason", "a holiday"]
+    )
+    assert plain.exit_code == 0
+    assert mailboxes.get(store, "support").paused == "a holiday"
+    assert run("status")["mailboxes"][0]["paused"] == "a holiday"
+    again = CliRunner().invoke(group, ["--config", str(tmp_path / "config.toml"), "team", "resume", "support"])
+    assert again.exit_code == 0
+    Trail(store, KEY).seal_inbox()
+    shown = run("audit", "show")
+    assert [(one["action"], one["mailbox"]) for one in shown] == [("pause", "support"), ("resume", "support")]
+    assert all(one["who"] for one in shown)
+    proof = run("audit", "verify")
+    assert (proof["whole"], proof["entries"]) == (True, 2)
+
+
+def test_feedback_is_counted_by_what_is_asked_for(store: Store, run: Run) -> None:
+    for number, (outcome, likeness, model) in enumerate(
+        [("as is", 1.0, "small"), ("edited", 0.9, "small"), ("edited", 0.7, "small"), ("discarded", 0.0, "large")]
+    ):
+        one = Feedback("support", f"<{number}@x>", outcome, likeness, "billing", model, "v1", time.time())  # type: ignore[arg-type]
+        feedback.note(store, one)
+    feedback.note(
+        store, Feedback("support", "<old@x>", "as is", 1.0, "billing", "small", "v0", time.time() - 99 * 86_400)
+    )
+    said = run("team", "feedback", "--by", "model,prompt_version")
+    assert said["by"] == ["model", "prompt_version"]
+    large, small = said["rows"]
+    assert (large["model"], large["drafts"], large["used"], large["kept_of_edited"]) == ("large", 1, 0, None)
+    assert (small["prompt_version"], small["drafts"], small["used"]) == ("v1", 3, 3)
+    assert small["outcomes"] == {"as is": 1, "edited": 2, "discarded": 0, "elsewhere": 0}
+    assert small["kept_of_edited"] == pytest.approx(0.8)
+
+
+def test_forget_and_cost_reach_what_the_daemon_keeps(store: Store, run: Run) -> None:
+    case = {"mailbox": "support", "conversation": "<1@x>", "message_id": "<1@x>", "state": "drafted", "arrived": 1.0}
+    with store.write() as connection:
+        connection.execute(
+            team_schema.cases.insert().values(
+                **case, subject="Hello", correspondent="Eve <eve@customer.example>", created_at=1.0, changed_at=1.0
+            )
+        )
+    call = ledger.Call("support", "support@team.example", "gpt-4o-mini", "api.example.org", messages=1)
+    spent = ledger.Spent("gpt-4o-mini", 1000, 0, 100, 0.25)
+    ledger.settle(store, ledger.reserve(store, call, spent, now=time.time(), daily_budget=None, day=0.0), spent)
+    assert run("cost")["total"]["cost"] == 0.25
+    assert len(run("privacy")["calls"]) == 1
+    removed = run("forget", "eve@customer.example")
+    assert removed["team"]["cases"] == 1
+    assert any("api.example.org" in line for line in removed["out_of_reach"])
+    with store.read() as connection:
+        (left,) = connection.execute(team_schema.cases.select())
+    assert (left.correspondent, left.subject) == ("", "")
