@@ -83,6 +83,7 @@ class TeamMailbox(_Section):
     # How.
     language: str = ""  # BCP 47; empty: that of the newest message from the other side
     model: str = ""  # empty: `model.name`
+    triage_model: str = ""  # a cheaper one for triage; empty: the one that writes
     daily_budget: Annotated[float, Field(ge=0)] | None = None  # US dollars a day; None: only that of the model
     draft_mode: DraftMode = "both"
     drafts_per_hour: Count = 60

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mailassist.daemon.parts import Mailbox, Parts
 from mailassist.daemon.rules import arrival_key, no_reply_needed
@@ -27,6 +28,9 @@ from mailassist.store.cases import About
 from mailassist.store.index import Cursor, IndexRow
 from mailassist.team.office_time import due
 from mailassist.transport.source import MailSource, Role
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 OVERLAP = 3600.0  # seconds: clocks of servers differ, and what was looked at twice is one arrival all the same
 _SENT_LABEL = "\\Sent"
@@ -74,7 +78,13 @@ def take_in(parts: Parts, mailbox: Mailbox, folders: Collection[str]) -> list[in
     return arrivals.take_in(
         store, name, judged, reached, now=parts.now(),
         outranks=lambda other: mailbox.rank < ranks.get(other, len(ranks)),
+        tell=lambda connection, case_id, reason: _tell(parts, connection, name, case_id, reason),
     )  # fmt: skip
+
+
+def _tell(parts: Parts, connection: sa.Connection, mailbox: str, case_id: int, reason: str) -> None:
+    if not parts.shadow:
+        parts.people.case(connection, mailbox, case_id, reason)
 
 
 @dataclass(frozen=True, slots=True)

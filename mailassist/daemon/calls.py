@@ -18,6 +18,7 @@ from mailassist.model.pool import WriterPool
 from mailassist.model.registry import ModelInfo
 from mailassist.secrets import Keeper
 from mailassist.store.database import Store
+from mailassist.team_settings import TeamMailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class _Model:
 
     pool: WriterPool
     use: ModelUse
+
+
+def model_of(policy: TeamMailbox, *, triage: bool = False) -> str:
+    """The model that a mailbox names for its drafts, or for its triage; "" for that of the configuration."""
+    return (policy.triage_model if triage else "") or policy.model
 
 
 class ModelCalls:
@@ -49,14 +55,16 @@ class ModelCalls:
         self._lock = threading.Lock()
         self._models: dict[str, _Model] = {}
 
-    def info(self, mailbox: str) -> ModelInfo:
+    def info(self, mailbox: str, *, triage: bool = False) -> ModelInfo:
         """The model in force. Raises ConfigError, SecretError."""
-        return self._of(mailbox).pool.info
+        return self._of(mailbox, triage).pool.info
 
     @contextmanager
-    def writer(self, mailbox: str, tokens: int, stopped: Callable[[], bool]) -> Iterator[Writing]:
+    def writer(
+        self, mailbox: str, tokens: int, stopped: Callable[[], bool], *, triage: bool = False
+    ) -> Iterator[Writing]:
         """A writer for one call. Raises ModelBusy, ConfigError, SecretError."""
-        model = self._of(mailbox)
+        model = self._of(mailbox, triage)
         with model.use.call(tokens, stopped) as slot, model.pool.writer() as writer:
             writing = Writing(writer)
             yield writing
@@ -86,9 +94,9 @@ class ModelCalls:
                 model.pool.close()
             self._models = {}
 
-    def _of(self, mailbox: str) -> _Model:
+    def _of(self, mailbox: str, triage: bool = False) -> _Model:
         box = self._boxes.get(mailbox)
-        name = (box.policy.model if box else "") or self._config.model.name
+        name = (model_of(box.policy, triage=triage) if box else "") or self._config.model.name
         with self._lock:
             if name not in self._models:
                 self._models[name] = self._opened(name)

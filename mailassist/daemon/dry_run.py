@@ -40,9 +40,19 @@ class Forecast:
 
 
 def forecast(
-    config: Config, mailbox: Mailbox, source: MailSource, info: ModelInfo, *, days: float, now: Callable[[], float]
+    config: Config,
+    mailbox: Mailbox,
+    source: MailSource,
+    info: ModelInfo,
+    triage_info: ModelInfo,
+    *,
+    days: float,
+    now: Callable[[], float],
 ) -> Forecast:
-    """Count the conversations of the last `days` that wait, and pack some of them. Raises MailassistError."""
+    """Count the conversations of the last `days` that wait, and pack some of them. Raises MailassistError.
+
+    `info`, `triage_info`: the models that would write and triage.
+    """
     store = Store.in_memory()
     try:
         name, account = mailbox.name, mailbox.account
@@ -59,7 +69,7 @@ def forecast(
         count = len(wanted)
         triage = mailbox.policy.triage == "model"
         each = registry.cost(info, Usage(round(mean), 0, REPLY_TOKENS)) + (
-            registry.cost(info, TRIAGE) if triage else 0.0
+            registry.cost(triage_info, TRIAGE) if triage else 0.0
         )
         arrived = len(index.arrived_since(store, name, since))
         return Forecast(name, count, arrived, len(counts), round(mean * count), each * count)

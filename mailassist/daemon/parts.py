@@ -64,11 +64,13 @@ class Writing:
 class Calls(Protocol):
     """Calls to the models of the mailboxes, within the limits of the account."""
 
-    def info(self, mailbox: str) -> ModelInfo:
-        """The model that writes for this mailbox. Raises ConfigError, SecretError, ModelError."""
+    def info(self, mailbox: str, *, triage: bool = False) -> ModelInfo:
+        """The model that writes for this mailbox, or triages. Raises ConfigError, SecretError, ModelError."""
         ...
 
-    def writer(self, mailbox: str, tokens: int, stopped: Callable[[], bool]) -> AbstractContextManager[Writing]:
+    def writer(
+        self, mailbox: str, tokens: int, stopped: Callable[[], bool], *, triage: bool = False
+    ) -> AbstractContextManager[Writing]:
         """A writer for one call of at most so many tokens. Raises ModelBusy, SecretError, ModelError."""
         ...
 

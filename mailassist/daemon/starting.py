@@ -11,11 +11,13 @@ from pydantic import SecretStr
 
 from mailassist.config import STORE_FILE, TEAM_SECRET, Config, SecretSettings, default_data_folder
 from mailassist.daemon import logs
+from mailassist.daemon.calls import model_of
 from mailassist.daemon.dry_run import Forecast, forecast
 from mailassist.daemon.parts import Mailbox, mailboxes_of
 from mailassist.daemon.service import Service, Wish, without_smtp
 from mailassist.desk.models import Models
 from mailassist.errors import ConfigError, MailassistError
+from mailassist.model.registry import ModelInfo
 from mailassist.secrets import Keeper, look_up
 from mailassist.store.database import Store
 from mailassist.team import audit_key
@@ -88,11 +90,15 @@ def _forecast(config: Config, box: Mailbox, keeper: Keeper, days: float) -> Fore
     account = box.account
     if account.imap is None:
         raise ConfigError(f"{box.name} is no IMAP mailbox", cure=f"Add [accounts.{box.name}.imap].")
-    settings = config.model.model_copy(update={"name": box.policy.model or config.model.name})
-    info = Models(settings, keeper, lambda: datetime.now(UTC).date()).info()[0]
+
+    def info(*, triage: bool = False) -> ModelInfo:
+        settings = config.model.model_copy(
+            update={"name": model_of(box.policy, triage=triage) or config.model.name}
+        )  # fmt: skip
+        return Models(settings, keeper, lambda: datetime.now(UTC).date()).info()[0]
 
     def secret() -> SecretStr:
         return keeper.get(box.name, account.secret)
 
     with connect(account.imap, account.address, secret, account.folders, permitted=ReadOnly()) as source:
-        return forecast(config, box, source, info, days=days, now=time.time)
+        return forecast(config, box, source, info(), info(triage=True), days=days, now=time.time)

@@ -145,11 +145,12 @@ def take_in(
     *,
     now: float,
     outranks: Callable[[str], bool] = lambda other: False,
+    tell: Callable[[sa.Connection, int, str], object] = lambda *_: None,
 ) -> list[int]:
     """Record what a look found, oldest first, with how far it went, in one transaction; the ids to be worked on.
 
     A message that came to another team mailbox, too, is one arrival: of the mailbox that `outranks` the other, until
-    work on it has begun.
+    work on it has begun. `tell` is called, in the transaction, with a case that goes straight to a person, and why.
     """
     fresh: list[int] = []
     with store.write() as connection:
@@ -159,7 +160,7 @@ def take_in(
             if isinstance(one, Answered):
                 fresh += _answered(connection, mailbox, one, now)
                 continue
-            made = _arrived(connection, mailbox, one, now, outranks)
+            made = _arrived(connection, mailbox, one, now, outranks, tell)
             if made is not None:
                 fresh.append(made)
         for folder, position in reached.items():
@@ -169,7 +170,12 @@ def take_in(
 
 
 def _arrived(
-    connection: sa.Connection, mailbox: str, one: Arrived, now: float, outranks: Callable[[str], bool]
+    connection: sa.Connection,
+    mailbox: str,
+    one: Arrived,
+    now: float,
+    outranks: Callable[[str], bool],
+    tell: Callable[[sa.Connection, int, str], object],
 ) -> int | None:
     place = {"folder": one.folder, "uidvalidity": one.uidvalidity, "uid": one.uid}
     put(connection, _copies, {"key": one.key, "mailbox": mailbox, **place})
@@ -196,11 +202,17 @@ def _arrived(
         return None
     if one.about is None or one.reason:
         return None
-    return _into_case(connection, mailbox, one, one.about, number, now)
+    return _into_case(connection, mailbox, one, one.about, number, now, tell)
 
 
 def _into_case(
-    connection: sa.Connection, mailbox: str, one: Arrived, about: cases.About, number: int, now: float
+    connection: sa.Connection,
+    mailbox: str,
+    one: Arrived,
+    about: cases.About,
+    number: int,
+    now: float,
+    tell: Callable[[sa.Connection, int, str], object],
 ) -> int | None:
     known = cases.of_conversation(connection, mailbox, about.conversation, about.message_ids)
     if known is not None and known.arrived > one.received and known.message_id != one.message_id:
@@ -214,6 +226,7 @@ def _into_case(
         done = {"case_id": case_id, "state": "person", "reason": one.person}
         connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**done))
         cases.change(connection, case_id, now=now, state="person", reason=one.person)
+        tell(connection, case_id, one.person)
         return None
     mine = _arrivals.c.case_id == case_id
     older = mine & (_arrivals.c.id != number) & _arrivals.c.state.in_((*ON_THE_WAY, "delivered", "missing", "person"))
@@ -475,13 +488,6 @@ def from_sender(store: Store, mailbox: str, sender: str, since: float) -> int:
     query = sa.select(sa.func.count()).where(mine, _arrivals.c.state != "none")
     with store.read() as connection:
         return int(connection.scalar(query) or 0)
-
-
-def drafted_since(store: Store, mailbox: str, since: float) -> int:
-    """How many drafts were made in this mailbox since then."""
-    mine = (_arrivals.c.mailbox == mailbox) & (_arrivals.c.prompt_hash != "") & (_arrivals.c.changed_at >= since)
-    with store.read() as connection:
-        return int(connection.scalar(sa.select(sa.func.count()).where(mine)) or 0)
 
 
 def counted(store: Store) -> dict[tuple[str, str], int]:

@@ -159,6 +159,14 @@ def spent_since(store: Store, since: float) -> float:
         return _total(connection, since)
 
 
+def calls_since(store: Store, account: str, since: float, *, purpose: str = "draft") -> int:
+    """How many calls of an account there were from `since` on, those that failed left out."""
+    mine = (ledger.c.at >= since) & (ledger.c.account == account) & (ledger.c.purpose == purpose)
+    with store.read() as connection:
+        query = sa.select(sa.func.count()).select_from(ledger).where(mine, ledger.c.state != "failed")
+        return int(connection.scalar(query) or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class DayTotal:
     """The calls of one day that share what they are grouped by (`key`)."""

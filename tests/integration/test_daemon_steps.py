@@ -238,6 +238,7 @@ def test_the_same_message_id_hides_nobodys_mail(scene) -> None:
     support.boxes["support"].deliver(mail(message_id="<same@evil.example>"))
     support.boxes["support"].deliver(mail(message_id="<same@evil.example>", sender="Dora <dora@other.example>"))
     assert support.work() == ["delivered", "person"]
+    assert support.told == [("daily", "another message has the same Message-ID")]
     assert support.drafts()[0]["To"] == "Carla Customer <carla@customer.example>"
 
 
@@ -255,6 +256,41 @@ def test_many_messages_of_one_sender_end_with_a_person(scene) -> None:
         support.boxes["support"].deliver(mail())
     assert sorted(support.work()) == ["person"] * 4
     assert support.model.requests == []
+
+
+def test_the_limit_of_an_hour_counts_drafts_that_were_made_in_it(scene) -> None:
+    support = scene(policy="drafts_per_hour = 2\ndrafts_per_sender_per_hour = 9")
+    asked = [mail() for _ in range(3)]
+    for one in asked:
+        support.boxes["support"].deliver(one)
+    assert sorted(support.work()) == ["delivered", "delivered", "seen"]
+    support.ahead = 3700.0
+    support.work()
+    assert support.states() == ["delivered"] * 3
+    for one in asked:  # what becomes of a draft later makes none
+        answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(one), text=DRAFT)
+        support.boxes["support"].deliver(answer, "Sent")
+    support.boxes["support"].deliver(mail())
+    assert support.work() == ["answered", "answered", "answered", "delivered"]
+
+
+def test_a_cheaper_model_may_triage(scene) -> None:
+    support = scene(policy='triage_model = "gpt-4.1-nano"')
+    support.boxes["support"].deliver(mail())
+    assert support.work() == ["delivered"]
+    asked = [one for one in support.model.requests if one.method == "POST"]
+    assert [(is_triage(one), one.body["model"]) for one in asked] == [(True, "gpt-4.1-nano"), (False, "gpt-4o-mini")]
+
+
+def test_what_fails_for_good_is_told_at_once(scene) -> None:
+    support = scene()
+    support.model.answers = [lambda _: Reply("no triage at all", pieces=1)]
+    support.boxes["support"].deliver(mail())
+    for support.ahead in range(0, 60_000, 10_000):
+        support.work()
+    assert support.case().state == "failed"
+    assert [kind for kind, _ in support.told] == ["at once"]
+    assert "triage" in support.case().reason
 
 
 def test_the_model_failing_loses_nothing(scene) -> None:

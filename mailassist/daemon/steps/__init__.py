@@ -177,7 +177,7 @@ def _failed(run: Run, error: MailassistError) -> None:
     attempts = row.attempts + 1
     passing = _passes(error)
     if not passing and attempts >= _MOST_ATTEMPTS:
-        run.finish("failed", reason, case="failed", tell=True)
+        run.finish("failed", reason, case="failed", tell=True, blocked=True)
         return
     run.record(attempts=attempts, not_before=now + _backoff(run, attempts, error), error=reason)
 

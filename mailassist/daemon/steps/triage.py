@@ -21,7 +21,7 @@ from mailassist.drafting.budget import Payer, paid_write
 from mailassist.drafting.pipeline import cache_key, refuse_undraftable
 from mailassist.drafting.rendering import render
 from mailassist.errors import ModelError, NotDraftable
-from mailassist.store import arrivals, conversations
+from mailassist.store import arrivals, conversations, ledger
 from mailassist.team_settings import CATEGORIES
 
 HOUR = 3600.0
@@ -90,7 +90,7 @@ def _limits(run: Run) -> None:
         sent = arrivals.from_sender(parts.store, row.mailbox, row.sender, hour_ago)
         if sent > policy.drafts_per_sender_per_hour:
             raise NotDraftable(f"{sent} messages of this sender came within an hour: it may be a loop")
-    if arrivals.drafted_since(parts.store, row.mailbox, hour_ago) >= policy.drafts_per_hour:
+    if ledger.calls_since(parts.store, row.mailbox, hour_ago) >= policy.drafts_per_hour:
         raise Waits(parts.now() + _LATER, f"the limit of {policy.drafts_per_hour} drafts an hour is reached")
 
 
@@ -104,7 +104,7 @@ def _asked(run: Run) -> Verdict:
     parts, box = run.parts, run.mailbox
     conversation = run.pulled.conversation
     config = parts.config_of(box)
-    info = parts.calls.info(box.name)
+    info = parts.calls.info(box.name, triage=True)
     counter = counter_for(info.tokenizer, None)
     delimiter = conversations.delimiter(parts.store, box.name, conversation.key)
     message = run.answered
@@ -119,7 +119,7 @@ def _asked(run: Run) -> Verdict:
     instructions = render("triage_system.j2", values, parts.overrides)
     asked = render("triage.j2", values, parts.overrides)
     tokens = counter.count(instructions) + counter.count(asked) + _FRAME
-    with parts.calls.writer(box.name, tokens + _OUTPUT, run.stopped) as writing:
+    with parts.calls.writer(box.name, tokens + _OUTPUT, run.stopped, triage=True) as writing:
         paid = paid_write(
             writing.writer,
             parts.store,
