@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +15,7 @@ from mailassist.errors import MailassistError
 if TYPE_CHECKING:
     from mailassist.config import Config
     from mailassist.daemon.dry_run import Forecast
+    from mailassist.store.database import Store
 
 
 @click.command()
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--shadow", is_flag=True, help="Draft into the store only, put nothing into any mailbox.")
 @click.option("--once", is_flag=True, help="Catch up, work until nothing is left to do, report, end.")
 @click.option("--workers-only", is_flag=True, help="Work on what another daemon's watchers find (PostgreSQL).")
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run and --once: the report as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run, --shadow and --once: the report as JSON.")
 @config_option
 def command(dry_run: bool, days: float | None, shadow: bool, once: bool, workers_only: bool, as_json: bool) -> int:
     """Watch the team mailboxes, and draft replies as mail arrives.
@@ -40,7 +43,9 @@ def command(dry_run: bool, days: float | None, shadow: bool, once: bool, workers
 
     service = start(config, config_path(), shadow=shadow, once=once, workers_only=workers_only, reload=load_config)
     code = service.run()
-    if once:
+    if shadow:
+        _report_shadow(service.store, list(service.parts.mailboxes), as_json)
+    elif once:
         from mailassist.daemon.service import report
 
         rows = report(service.store, list(service.config.accounts))
@@ -50,6 +55,32 @@ def command(dry_run: bool, days: float | None, shadow: bool, once: bool, workers
             table(rows, header=("mailbox", "state", "cases"))
     service.store.close()
     return code
+
+
+_STATES = {
+    "drafted": "drafted", "open": "still worked on", "person": "given to a person",
+    "missing": "without the information",
+    "none": "in need of no reply", "answered": "answered by the team", "theirs": "left to a person", "failed": "failed",
+}  # fmt: skip
+_OUTCOMES = {"as is": "sent as they are", "edited": "sent with changes", "elsewhere": "unlike what was sent",
+             "discarded": "discarded"}  # fmt: skip
+
+
+def _report_shadow(store: Store, mailboxes: Sequence[str], as_json: bool) -> None:
+    """What would have been done, and how near it came to what the team did itself."""
+    from mailassist.team.report import report
+
+    found = report(store, mailboxes)
+    if as_json:
+        dump_json([asdict(one) for one in found])
+        return
+    for one in found:
+        states = ", ".join(f"{count} {_STATES.get(state, state)}" for state, count in one.cases.items())
+        say(f"{one.mailbox}: {sum(one.cases.values())} conversations{': ' if states else ''}{states}")
+        if one.outcomes:
+            near = ", ".join(f"{count} {_OUTCOMES[name]}" for name, count in one.outcomes.items())
+            say(f"  of {sum(one.outcomes.values())} drafts that the team needed meanwhile: {near}")
+        say(f"  {one.calls} calls to models, ${one.cost:.4f}")
 
 
 def _dry_run(config: Config, days: float, as_json: bool) -> int:

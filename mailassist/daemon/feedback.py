@@ -73,6 +73,20 @@ def note_answer_elsewhere(run: Run) -> None:
         _note(run.parts, earlier[-1], row, outcome_of(alike), alike)
 
 
+def doubt(run: Run) -> str:
+    """Why an answer may exist that nobody sees here, in plain words; "" where nothing speaks for it.
+
+    A delegate's program may keep what was sent in that person's own mailbox: not to see an answer proves nothing.
+    """
+    message, conversation = run.answered, run.pulled.conversation
+    ids = [entry.message.message_id for entry in conversation.entries]
+    before = conversation.entries[: ids.index(message.message_id)] if message.message_id in ids else ()
+    strange = any(conversation.message(one) is None for one in message.in_reply_to)
+    if not strange or not before or before[-1].ours:
+        return ""
+    return "an answer may exist elsewhere: this message answers one that is not in the mailbox"
+
+
 def contained(draft: str, text: str) -> float:
     """How much of a draft stands in a longer text, such as a quotation: 0 to 1, by runs of three words."""
     runs, there = _runs(draft), _runs(text)
@@ -119,6 +133,9 @@ def _note(parts: Parts, arrival: ArrivalRow, row: DraftRow, outcome: Outcome, al
 
 def _pause_if_unused(parts: Parts, mailbox: str) -> None:
     """A mailbox whose last drafts nobody used pauses itself, and says so."""
+    if parts.shadow:  # nobody could use them; that must not count later either
+        mailboxes.count_anew(parts.store, mailbox, now=parts.now())
+        return
     box = parts.mailboxes.get(mailbox)
     wanted = box.policy.pause_after_unused if box else 0
     if not wanted:

@@ -391,7 +391,7 @@ def without_smtp(config: Config) -> Config:
 
 
 def report(store: Store, boxes: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Mailbox, state and count of cases, for `--shadow` and `--once`."""
+    """Mailbox, state and count of cases, for `--once`."""
     from mailassist.store import cases
 
     counted = cases.counted(store)

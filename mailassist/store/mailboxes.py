@@ -123,6 +123,11 @@ def resume(
         return done
 
 
+def count_anew(store: Store, mailbox: str, *, now: float) -> None:
+    """What became of drafts until now says nothing of how drafts are used."""
+    _change(store, mailbox, resumed_at=now)
+
+
 def _change(store: Store, mailbox: str, **values: Any) -> None:
     with store.write() as connection:
         change = mailboxes.update().where(mailboxes.c.mailbox == mailbox).values(values)

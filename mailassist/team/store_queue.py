@@ -50,7 +50,8 @@ class StoreQueue:
         """See `TeamQueue`."""
         self._may(Role.SEE)
         now = self._now()
-        items = [self._item(row, now) for row in review.cases(self._store, self._policies, through=through)]
+        rows = review.cases(self._store, self._policies, through=through)
+        items = [self._item(row, now) for row in rows if through or not self._is_for_drafts(row)]
         return sorted(items, key=lambda item: (item.left is None, item.left or 0.0, item.arrived, item.case_id))
 
     def texts(self, case_ids: Sequence[int]) -> Mapping[int, Text]:
@@ -147,6 +148,10 @@ class StoreQueue:
         row = self._case(case_id, Role.DRAFT)
         noted = self._noted("discard", row)
         review.discard(self._store, case_id, self._who, reason.strip(), now=self._now(), noted=noted)
+
+    def _is_for_drafts(self, row: review.CaseRow) -> bool:
+        """Whether its draft is for the Drafts folder alone."""
+        return row.state == "drafted" and self._policies[row.mailbox].draft_mode == "drafts"
 
     def _may(self, wanted: Role) -> None:
         """Raises NotAllowed where the role is too small."""

@@ -200,7 +200,14 @@ def test_once_ends_by_itself_and_reports(place: Place) -> None:
         "--json",
     ]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
-    assert json.loads(said.stdout) == [{"mailbox": "support", "state": "drafted", "cases": 1}]
+    (report,) = json.loads(said.stdout)
+    assert (report["mailbox"], report["cases"], report["outcomes"], report["calls"]) == (
+        "support",
+        {"drafted": 1},
+        {},
+        2,
+    )
+    assert report["cost"] > 0
     assert place.drafts() == []
 
 

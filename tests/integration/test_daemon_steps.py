@@ -17,6 +17,7 @@ from mailassist.store import arrivals, drafts, feedback, index, mailboxes
 from mailassist.store import arrivals, drafts, feedback, mailboxes, review
 from mailassist.team import status
 from mailassist.team.queue import Role
+from mailassist.team.report import report as report_of
 from mailassist.team.store_queue import StoreQueue
 from mailassist.team_settings import TeamMailbox
 
@@ -233,6 +234,17 @@ def test_one_message_at_two_team_addresses_is_one_conversation(scene) -> None:
     assert {one.name: one.elsewhere for one in found.mailboxes} == {"support": {}, "sales": {"support": 1}}
 
 
+def test_the_mode_says_where_drafts_go(dovecot: Dovecot, model_server: ModelServer, tmp_path: Path) -> None:
+    model_server.answers = [answering()]
+    for mode, in_drafts, in_queue in (("drafts", 1, 0), ("queue", 0, 1), ("both", 1, 1)):
+        (tmp_path / mode).mkdir()
+        support = team(dovecot, model_server, tmp_path / mode, policy=f'draft_mode = "{mode}"')
+        support.boxes["support"].deliver(mail())
+        assert support.work() == ["delivered"]
+        assert (len(support.drafts()), len(queue_of(support).items())) == (in_drafts, in_queue), mode
+        support.close()
+
+
 def test_the_same_message_id_hides_nobodys_mail(scene) -> None:
     support = scene()
     support.boxes["support"].deliver(mail(message_id="<same@evil.example>"))
@@ -356,13 +368,28 @@ def test_shadow_puts_nothing_into_the_mailbox(dovecot: Dovecot, model_server: Mo
     from mailassist.daemon.steps import Steps
 
     model_server.answers = [answering()]
-    support = team(dovecot, model_server, tmp_path)
+    support = team(dovecot, model_server, tmp_path, policy="pause_after_unused = 1")
     support.parts = replace(support.parts, shadow=True)
     support.steps = Steps(support.parts)
     support.boxes["support"].deliver(mail())
     assert support.work() == ["delivered"]
     assert support.drafts() == []
     assert drafts.of_case(support.store, 1) is not None
+    support.boxes["support"].deliver(
+        mail(sender="support@team.example", to="carla@customer.example", answers=support.case().message_id, text=DRAFT),
+        "Sent",
+    )
+    assert support.work() == ["answered"]
+    (report,) = report_of(support.store, ["support"])
+    assert (report.cases, report.outcomes) == ({"answered": 1}, {"as is": 1})
+    support.boxes["support"].deliver(mail())
+    support.work()
+    answer = mail(
+        sender="support@team.example", to="carla@customer.example", answers=support.case(2).message_id, text="No"
+    )
+    support.boxes["support"].deliver(answer, "Sent")
+    support.work()
+    assert mailboxes.get(support.store, "support").paused == ""  # nobody could have used it
     support.close()
 
 
@@ -407,6 +434,7 @@ def test_an_answer_from_a_delegates_mailbox_shows_in_what_the_customer_quotes(sc
     assert support.work() == ["superseded", "delivered"]
     (noted,) = feedback.latest(support.store, "support", 5)
     assert (noted.answers, noted.outcome) == (id_of(asked), "as is")
+    assert "an answer may exist elsewhere" in queue_of(support).items()[0].reason
 
 
 def test_nothing_is_drafted_while_an_approved_reply_is_on_its_way(scene) -> None:

@@ -27,12 +27,12 @@ def place(run: Run) -> None:
         run.record(state="packed")  # it was taken away (retention, forget): written anew
         return
     if parts.shadow:
-        run.finish("delivered", "", case="drafted")
+        run.finish("delivered", feedback.doubt(run), case="drafted")
         return
     if box.policy.draft_mode == "queue":
         if row.folder or row.old_folder or row.pending:  # from before the mode was changed: of an earlier message
             _removed(run, row)
-        run.finish("delivered", "", case="drafted")
+        run.finish("delivered", feedback.doubt(run), case="drafted")
         return
     if not freshness.check(run):
         return
@@ -47,7 +47,7 @@ def place(run: Run) -> None:
     if outcome.state in ("person", "gone"):
         _theirs(run, outcome)
         return
-    run.finish("delivered", "", case="drafted")
+    run.finish("delivered", feedback.doubt(run), case="drafted")
 
 
 def withdraw(run: Run) -> None:
