@@ -247,6 +247,10 @@ class ImapSource:
             self._folders = ()
         return place
 
+    def why_not(self, folder: str) -> str:
+        """Why nothing can be stored in `folder`, as far as that is told without storing; see `writing.why_not`."""
+        return self._read(lambda session: writing.why_not(session, folder))
+
     def remove(self, location: Location) -> bool:
         """Move one message to Trash, once."""
         trash = folders.find(self.folders(), Role.TRASH)

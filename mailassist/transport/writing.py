@@ -11,6 +11,8 @@ from mailassist.transport.session import Answer, Refused, Session
 from mailassist.transport.source import Location
 
 _TROUBLE_OF_THE_SERVER = ("[UNAVAILABLE]", "[SERVERBUG]", "[CONTACTADMIN]", "[INUSE]")  # RFC 5530, section 3
+_STORAGE = re.compile(r"\bSTORAGE (\d{1,18}) (\d{1,18})", re.IGNORECASE)
+_NEEDED = {"i": "store messages", "t": "delete messages", "e": "expunge"}  # rights of RFC 4314, section 2.1
 _APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]", re.IGNORECASE)
 _NEEDED_AFTER_APPEND = "TRYCREATE"
 
@@ -37,9 +39,41 @@ def append(session: Session, name: str, raw: bytes, wanted: Sequence[str]) -> Lo
     return place
 
 
-def no_folder(host: str, name: str) -> MailboxError:
+def why_not(session: Session, name: str) -> str:
+    """Why a message cannot be stored in a folder or taken away again, in plain words, as far as a server tells it
+    without storing one; "" where nothing speaks against it.
+
+    SELECT may say READ-ONLY (RFC 3501, 7.1); MYRIGHTS must have insert, delete and expunge (RFC 4314), the quota of
+    storage must not be used up (RFC 9208). Raises MailboxError, ConnectionFailed.
+    """
+    folder = session.folder_argument(name)
+    session.selected = None
+    try:
+        answer = session.run("SELECT", folder)
+        rights = session.run("MYRIGHTS", folder) if session.offers("ACL") else {}
+        quota = session.run("GETQUOTAROOT", folder) if session.offers("QUOTA") else {}
+    except Refused as error:
+        return error.text
+    if "READ-ONLY" in answer or "[READ-ONLY]" in _text(answer["tagged"][-1]).upper():
+        return "it is read-only"
+    mine = set(_text(rights["MYRIGHTS"][-1]).split()[-1]) if rights.get("MYRIGHTS") else set("ite")
+    missing = [word for right, word in _NEEDED.items() if right not in mine]
+    if missing:
+        return f"this login may not {', '.join(missing)} there (its rights: {''.join(sorted(mine))})"
+    for line in map(_text, quota.get("QUOTA", [])):
+        storage = _STORAGE.search(line)
+        if storage is not None and int(storage[1]) >= int(storage[2]) > 0:
+            return f"the mailbox is full ({storage[1]} of {storage[2]} KiB)"
+    return ""
+
+
+def _text(value: object) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+
+
+def no_folder(host: str, name: str) -> CannotStore:
     """The error for a folder that is not there, on a connection that makes none."""
-    return MailboxError(
+    return CannotStore(
         f"{host} has no folder {name!r}, and this connection makes none",
         cure="Make the folder in a mail program, or name another one under [accounts.NAME.folders].",
     )

@@ -60,6 +60,10 @@ def examine(path: Path, *, online: bool = True) -> Iterator[Finding]:
     try:
         yield from _store(desk)
         yield from _accounts(desk, online)
+        if any(account.team is not None for account in config.accounts.values()) or _is_reviewer(config):
+            from mailassist.doctor.team import team
+
+            yield from team(desk, online)
         yield from _model(desk, online)
         yield from _attachments(config)
     finally:
@@ -132,13 +136,21 @@ def _accounts(desk: Desk, online: bool) -> Iterator[Finding]:
                 yield Finding("ok", f"{name}: login works")
                 yield from _folders(name, account, source)
                 yield from _proposals(desk, name, account, source)
+                if account.team is not None:
+                    from mailassist.doctor.team import mailbox
+
+                    yield from mailbox(desk.own(name), name, account, source)
         except MailassistError as error:
             yield _failure(error, f"{name}: ")
         if account.smtp:
             yield from _smtp(desk, name)
-        elif account.delivery.mode == "send":
+        elif account.delivery.mode == "send" and account.team is None:  # the daemon has no use for SMTP
             cure = f'Add [accounts.{name}.smtp], or set accounts.{name}.delivery.mode = "drafts".'
             yield Finding("fail", f'{name}: mode is "send", but there is no SMTP server', cure, 3)
+
+
+def _is_reviewer(config: Config) -> bool:
+    return bool(config.team.database) or config.team.socket is not None
 
 
 def _identities(name: str, faces: Iterable[Identity]) -> Iterator[Finding]:
