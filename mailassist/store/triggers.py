@@ -29,6 +29,11 @@ ELSE
     NEW.who := session_user;
 END IF;
 RETURN NEW;""",
+    "mailassist_inbox": """
+IF TG_OP = 'INSERT' AND NOT pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
+    NEW.at := extract(epoch FROM clock_timestamp());
+END IF;
+RETURN NEW;""",
     "mailassist_claim": """
 IF NEW.claimed_by <> '' AND NEW.claimed_by IS DISTINCT FROM OLD.claimed_by
     AND NOT (NEW.assigned_to = NEW.claimed_by AND (OLD.claimed_by IN ('', session_user::text) -- handed over
