@@ -196,7 +196,7 @@ audit_inbox = Table(
     "audit_inbox",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("at", Float, nullable=False),
+    Column("at", Float, nullable=False),  # by the database's clock, whatever the client says
     Column("who", String, nullable=False),  # set by the database from the role, whatever the client says
     Column("action", String, nullable=False),
     Column("mailbox", String, nullable=False, default=""),

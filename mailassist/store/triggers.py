@@ -1,4 +1,5 @@
-"""What the database itself sees to, whoever writes: the audit trail is only added to, and *who* is the role.
+"""What the database itself sees to, whoever writes: the audit trail is only added to, *who* is the role and *when* the
+database's clock.
 
 Revision 2 makes these. One that changes them gets its own texts, so that each revision makes what it always made.
 """
@@ -29,8 +30,8 @@ ELSE
     NEW.who := session_user;
 END IF;
 RETURN NEW;""",
-    "mailassist_inbox": """
-IF TG_OP = 'INSERT' AND NOT pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
+    "mailassist_when": """
+IF NOT pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
     NEW.at := extract(epoch FROM clock_timestamp());
 END IF;
 RETURN NEW;""",
@@ -47,6 +48,8 @@ _POSTGRES = {
     "mailassist_rows": "BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION mailassist_audit()",
     "mailassist_all": "BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION mailassist_audit()",
     "mailassist_inbox": "BEFORE INSERT OR UPDATE ON audit_inbox FOR EACH ROW EXECUTE FUNCTION mailassist_who()",
+    "mailassist_inbox_at": "BEFORE INSERT ON audit_inbox FOR EACH ROW EXECUTE FUNCTION mailassist_when()",
+    "mailassist_notes_at": "BEFORE INSERT ON case_notes FOR EACH ROW EXECUTE FUNCTION mailassist_when()",
     "mailassist_notes": "BEFORE INSERT OR UPDATE ON case_notes FOR EACH ROW EXECUTE FUNCTION mailassist_who()",
     "mailassist_approvals": "BEFORE INSERT OR UPDATE ON approvals FOR EACH ROW EXECUTE FUNCTION mailassist_who()",
     "mailassist_cases": "BEFORE UPDATE ON cases FOR EACH ROW EXECUTE FUNCTION mailassist_claim()",

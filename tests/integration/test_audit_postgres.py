@@ -58,10 +58,11 @@ def test_a_person_who_may_only_insert_is_recorded_and_sealed_once(
     database: Database, postgres: Postgres, store: Store
 ) -> None:
     ann = postgres.role("ann")
+    ((begun,),) = database.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
     grant(store, ann, "draft")
     with closing(Store.on_postgres(database.url(ann))) as hers:
         for number in range(250):
-            InboxTrail(hers).record(
+            InboxTrail(hers, lambda: 1.0).record(  # a clock that is wrong, or turned back
                 "sent", who="bob", mailbox="support", case_id=number, sent="Yours", details={"n": number}
             )
         with pytest.raises(StoreError):
@@ -77,4 +78,5 @@ def test_a_person_who_may_only_insert_is_recorded_and_sealed_once(
     with store.read() as connection:
         found = list(audit.entries(connection))
     assert {one.who for one in found} == {ann}
+    assert min(one.at for one in found) >= begun
     assert [json.loads(one.details)["n"] for one in found] == list(range(250))

@@ -354,6 +354,9 @@ def test_a_role_of_the_database_does_what_its_part_of_the_queue_needs(postgres: 
     dana.hand_over(case, "eli", "Please.")
     dana.release(case)
     assert [note.who for note in dana.notes(case)] == [name, name]
+    backdated = StoreQueue(store, name, Role.APPROVE, {"support": TeamMailbox()}, trail, lambda: 1.0)
+    backdated.add_note(case, "Yesterday.")
+    assert min(note.at for note in dana.notes(case)) > 1.0
     assert (dana.items()[0].assigned_to, dana.items()[0].claimed_by) == ("eli", "eli")
     eli = queue_of(owner, "eli", now=time.time)
     eli.claim(case)
@@ -361,7 +364,7 @@ def test_a_role_of_the_database_does_what_its_part_of_the_queue_needs(postgres: 
     dana.discard(case, "spam")
     assert dana.items() == []
     said = [action for _, action in database.execute("SELECT id, action FROM audit_inbox ORDER BY id")]
-    assert said == ["claim", "edit", "note", "approve", "stopped", "hand over", "discard"]
+    assert said == ["claim", "edit", "note", "approve", "stopped", "hand over", "note", "discard"]
     owner.close()
     store.close()
 
