@@ -84,7 +84,8 @@ def test_its_only_writes_are_drafts(place: Place) -> None:
             place.box.deliver(mail(answers=id_of(asked), text="And in red?"))
             eventually(lambda: cases.listed(daemon.store())[0].state == "drafted" and _in_reply(place) != id_of(asked))
             answer = mail(sender="support@team.example", to="carla@customer.example", answers=_in_reply(place))
-            place.box.deliver(answer, "Sent")
+            with client(place.dovecot, place.box) as program:
+                program.append("Sent", answer, flags=["\\Seen"])
             eventually(lambda: place.drafts() == [] and cases.listed(daemon.store())[0].state == "answered")
             daemon.stop()
         commands = proxy.commands()
