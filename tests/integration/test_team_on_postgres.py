@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
-from mailassist.store import arrivals, cases
+import pytest
+
+from mailassist.errors import Stopped
+from mailassist.store import approvals, arrivals, cases, drafts, review
 from mailassist.store.database import Store
 
 Open = Callable[[], Store]
@@ -71,3 +75,69 @@ def test_steps_and_looks_do_not_stop_each_other(open_store: Open) -> None:
         list(threads.map(lambda one: one(0), (work, look)))
     (case,) = cases.listed(stores[0])
     assert case.message_id == "<59@test>"
+
+
+def _delivered(store: Store) -> int:
+    """An arrival whose draft is made, in the store only; its case."""
+    (number,) = arrivals.take_in(store, "m", [arrived(1, "<c@test>")], {}, now=1.0)
+    row = arrivals.lease(store, number, "p", now=2.0, seconds=60)
+    assert row is not None
+    assert row.case_id is not None
+    new = drafts.NewText("m", row.message_id, row.case_id, "<c@test>", "Tomorrow.", "model")
+    arrivals.advance(
+        store, row, now=2.0, state="delivered", case={"state": "drafted"},
+        also=lambda connection: drafts.put(connection, new, now=2.0),
+    )  # fmt: skip
+    return row.case_id
+
+
+def test_a_draft_that_is_only_kept_is_placed_once(open_store: Open) -> None:
+    store = open_store()
+    _delivered(store)
+    assert [arrivals.place_kept(store, "m", now=3.0) for _ in range(2)] == [1, 0]
+    assert arrivals.counted(store) == {("m", "drafted"): 1}
+
+
+def test_a_draft_without_a_case_that_wants_it_is_withdrawn_once(open_store: Open) -> None:
+    store = open_store()
+    case_id = _delivered(store)
+    row = drafts.of_case(store, case_id)
+    assert row is not None
+    row = drafts.intend(store, row, now=3.0, state="appending", pending=b"raw")
+    assert review.to_withdraw(store, "m") == []
+    with store.write() as connection:
+        cases.change(connection, case_id, now=3.0, state="none")
+    assert review.to_withdraw(store, "m") == [case_id]
+    assert [len(arrivals.withdraw(store, [case_id], now=3.0)) for _ in range(2)] == [1, 0]
+    with pytest.raises(drafts.Decided):
+        drafts.intend(store, row, now=3.0, state="appending")
+
+
+def test_approval_and_append_never_both_begin(open_store: Open) -> None:
+    stores = [open_store() for _ in range(2)]
+    case_id = _delivered(stores[0])
+
+    def append(row: drafts.DraftRow, now: float) -> bool:
+        with suppress(drafts.Decided):
+            drafts.intend(stores[0], row, now=now, state="appending")
+            return True
+        return False
+
+    def approve(now: float) -> bool:
+        with suppress(Stopped):
+            approvals.begin(
+                stores[1], case_id, "dana", "Tomorrow.", now=now, seconds=900.0, only_claimant=False,
+                noted=lambda *_: None,
+            )  # fmt: skip
+            return True
+        return False
+
+    for turn in range(1, 21):
+        now = 1000.0 * turn
+        row = drafts.of_case(stores[0], case_id)
+        assert row is not None
+        with ThreadPoolExecutor(2) as threads:
+            both = [threads.submit(append, row, now), threads.submit(approve, now)]
+            assert sorted(one.result() for one in both) == [False, True]
+        approvals.give_up(stores[0], "m", now=now + 950.0, seconds=900.0, noted=lambda *_: None)
+        drafts.change(stores[0], row, now=now + 950.0, state="kept")
