@@ -138,7 +138,10 @@ class _Till:
         call = ledger.Call(payer.account, payer.mailbox, info.name, self.writer.host, self.messages, payer.purpose)
         day = ledger.day_start(moment, payer.zone)
         try:
-            return ledger.reserve(self.store, call, bound, now=moment, daily_budget=payer.daily_budget, day=day)
+            return ledger.reserve(
+                self.store, call, bound, now=moment, daily_budget=payer.daily_budget, day=day,
+                account_budget=payer.account_budget,
+            )  # fmt: skip
         except BudgetReached as reached:
             if self.failed is None:
                 raise

@@ -5,16 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from servers.daemon import Daemon, eventually
 from servers.dovecot import Dovecot
 from servers.model_api import ModelServer
+from servers.postgres import Postgres, with_tables
 from servers.proxy import CutProxy
 from servers.team import answering, client, configuration, id_of, in_folder, mail
 
 from mailassist.store import arrivals, cases, mailboxes
+from mailassist.store.database import Store
 from mailassist.team import audit_proof
 
 WRITES = ("APPEND", "STORE", "COPY", "MOVE", "EXPUNGE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "SETMETADATA")
@@ -129,6 +132,34 @@ def test_a_killed_daemon_is_gone_on_with(place: Place) -> None:
         daemon.kill()
     assert len(place.drafts()) == 6
     assert len({draft["In-Reply-To"] for draft in place.drafts()}) == 6
+
+
+def test_another_watcher_takes_over_when_one_dies(place: Place, postgres: Postgres) -> None:
+    url, key = postgres.database(with_tables).url(), place.folder / "audit.key"
+    key.write_text("k" * 64)
+    key.chmod(0o600)
+    place.write(more=f'[team]\ndatabase = "{url}"\naudit_key_file = "{key}"\n')
+    (place.folder / "other").mkdir()
+    other = place.folder / "other" / "config.toml"
+    other.write_text(place.config.read_text().replace(f'"{place.folder}/data"', f'"{place.folder}/other/data"'))
+
+    def is_watched_by(daemon: Daemon) -> bool:
+        row = mailboxes.get(store, "support")
+        assert daemon.process is not None
+        return row.watcher.endswith(f":{daemon.process.pid}") and bool(row.looked_at)
+
+    with closing(Store.on_postgres(url)) as store, Daemon(place.config) as first:
+        eventually(lambda: is_watched_by(first))
+        with Daemon(other) as second:
+            eventually(lambda: second.said("ready"))
+            place.box.deliver(mail())
+            eventually(lambda: len(place.drafts()) == 1)
+            assert is_watched_by(first)
+            first.kill()
+            place.box.deliver(mail())
+            eventually(lambda: len(place.drafts()) == 2)
+            assert is_watched_by(second)
+            assert second.stop() == 0
 
 
 def test_a_broken_mailbox_does_not_disturb_the_others(dovecot: Dovecot, model_server: ModelServer, tmp_path) -> None:

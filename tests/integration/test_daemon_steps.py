@@ -14,6 +14,8 @@ from mailassist.daemon.drafts_folder import look_after
 from mailassist.daemon.upkeep import settle
 from mailassist.errors import Stopped
 from mailassist.store import arrivals, drafts, feedback, index, mailboxes
+from mailassist.daemon.drafts_folder import look_after
+from mailassist.store import arrivals, drafts, feedback, mailboxes, review
 from mailassist.team import status
 from mailassist.team.queue import Role
 from mailassist.team.report import report as report_of
@@ -215,6 +217,61 @@ def test_a_deleted_draft_is_not_made_again_for_the_same_message(scene) -> None:
     support.boxes["support"].deliver(mail(answers=id_of(asked), text="And in red?"))
     assert support.work() == ["superseded", "delivered"]
     assert len(support.drafts()) == 1  # another message may have another
+
+
+def test_a_draft_that_stays_away_from_its_folder_is_a_persons(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    support.work()
+
+    def look() -> int:
+        with support.connections.borrowed("support") as source:
+            return look_after(support.parts, support.parts.mailboxes["support"], source)
+
+    assert look() == 0
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("Drafts")
+        program.delete_messages(program.search())
+        program.expunge()
+    assert look() == 0  # it may be on its way to Sent
+    assert support.case().state == "drafted"
+    support.ahead = 700.0
+    assert look() == 1
+    assert (support.case().state, support.states()) == ("theirs", ["theirs"])
+    assert [one.outcome for one in feedback.latest(support.store, "support", 5)] == ["discarded"]
+    assert look() == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        ('senders = ["*@partner.example"]', "names other senders"),
+        ('never_senders = ["customer.example"]', "leaves this sender out"),
+        ('never_subjects = ["[BUILD]"]', "leaves this subject out"),
+    ],
+)
+def test_the_policy_says_whose_mail_is_worked_on(scene, policy: str, why: str) -> None:
+    support = scene(policy=policy)
+    support.boxes["support"].deliver(mail(subject="Re: [build] 7 failed"))
+    (number,) = [1] if support.work() == ["none"] else []
+    row = arrivals.get(support.store, number)
+    assert row is not None and why in row.reason
+    assert support.model.requests == []
+
+
+def test_the_language_and_the_budget_of_the_mailbox_hold(scene) -> None:
+    support = scene(policy='language = "de"\ndaily_budget = 0.00001\ntriage = "rules"')
+    support.boxes["support"].deliver(mail())
+    assert support.work() == ["packed"]  # until tomorrow
+    assert support.model.requests == []
+    row = arrivals.get(support.store, 1)
+    assert row is not None and "for support" in row.error and row.not_before > support.now()
+    policies = support.parts.mailboxes["support"].policy.model_copy(update={"daily_budget": None})
+    support.parts.mailboxes["support"] = replace(support.parts.mailboxes["support"], policy=policies)
+    support.ahead = 90_000.0
+    assert support.work() == ["delivered"]
+    (asked,) = [one for one in support.model.requests if one.method == "POST"]
+    assert "German" in asked.prompt
 
 
 def test_one_message_at_two_team_addresses_is_one_conversation(scene) -> None:
