@@ -14,8 +14,6 @@ from mailassist.daemon.drafts_folder import look_after
 from mailassist.daemon.upkeep import settle
 from mailassist.errors import Stopped
 from mailassist.store import arrivals, drafts, feedback, index, mailboxes
-from mailassist.daemon.drafts_folder import look_after
-from mailassist.store import arrivals, drafts, feedback, mailboxes, review
 from mailassist.team import status
 from mailassist.team.queue import Role
 from mailassist.team.report import report as report_of
