@@ -44,7 +44,7 @@ class Row(Visual):
             joined(Content("  "), line((with_reason and reply.why) or item.subject or "(no subject)")),
         )
         count = f" ×{item.count}" if item.count > 1 else ""
-        account = line(f"{item.account} ", "$text-muted") if with_account else Content("")
+        account = joined(line(item.account, "$text-muted"), Content(" ")) if with_account else Content("")
         self._right = (
             joined(account, shown(age(item.date, now), "$text-muted")),
             joined(shown(reply.mark.value, colour), shown(count, "$text-muted")),
