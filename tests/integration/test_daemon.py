@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from servers.daemon import Daemon, eventually
 from servers.dovecot import Dovecot
+from servers.exchange import ExchangeServer
 from servers.model_api import ModelServer
 from servers.postgres import Postgres, with_tables
 from servers.proxy import CutProxy
 from servers.team import answering, client, configuration, id_of, in_folder, mail
 
-from mailassist.store import arrivals, cases, mailboxes
+from mailassist.store import arrivals, cases, feedback, mailboxes
 from mailassist.store.database import Store
 from mailassist.team import audit_proof
 
@@ -132,6 +133,33 @@ def test_a_killed_daemon_is_gone_on_with(place: Place) -> None:
         daemon.kill()
     assert len(place.drafts()) == 6
     assert len({draft["In-Reply-To"] for draft in place.drafts()}) == 6
+
+
+def test_a_shared_mailbox_on_exchange_is_opened_by_a_delegate_and_answered_in_outlook(
+    exchange_server: ExchangeServer, place: Place
+) -> None:
+    place.write(replace=(f"port = {place.dovecot.port}", f"port = {exchange_server.port}"))
+    text = place.config.read_text()
+    login = f'login = "{place.box.name}"'
+    assert login in text
+    text = text.replace(login, 'login = "robot@team.example"\nmailbox = "support@team.example"\nmethod = "xoauth2"')
+    head, _, tail = text.partition("[accounts.support.secret]")
+    tail = tail.replace(f'password_file = "{place.folder}/password"', 'token_command = "echo token"', 1)
+    place.config.write_text(f"{head}[accounts.support.secret]{tail}")
+    with Daemon(place.config) as daemon, closing(daemon.store()) as store:
+        eventually(lambda: bool(mailboxes.get(store, "support").looked_at))
+        exchange_server.deliver(mail())
+        eventually(lambda: arrivals.counted(store) == {("support", "delivered"): 1})
+        assert set(exchange_server.tokens) == {b"user=support@team.example\1auth=Bearer token\1\1"}
+        (draft,) = exchange_server.folders["Drafts"]
+        exchange_server.send(draft)  # under another Message-ID, without our header
+        exchange_server.deliver(mail())  # its work looks at Sent, of which IDLE tells nothing here
+        eventually(lambda: [one.state for one in cases.listed(store)] == ["answered", "drafted"])
+        eventually(lambda: [one.outcome for one in feedback.latest(store, "support", 5)] == ["as is"])
+        eventually(lambda: ("support", "delivered") in arrivals.counted(store))
+        assert daemon.stop() == 0
+    assert len(exchange_server.folders["Drafts"]) == 1
+    assert len(exchange_server.folders["Sent Items"]) == 1
 
 
 def test_another_watcher_takes_over_when_one_dies(place: Place, postgres: Postgres) -> None:

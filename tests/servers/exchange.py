@@ -57,6 +57,7 @@ class ExchangeServer:
     password: str = "secret"
     keeps_sent: bool = True  # False: what a delegate sends goes to the delegate's own Sent
     commands: list[str] = field(default_factory=list)  # every command line that came, without its tag
+    tokens: list[bytes] = field(default_factory=list)  # what came with AUTHENTICATE
     changed: threading.Condition = field(default_factory=lambda: threading.Condition(threading.RLock()))
     folders: dict[str, list[Stored]] = field(default_factory=lambda: {name: [] for name in FOLDERS})
     _next_uid: dict[str, int] = field(default_factory=dict)

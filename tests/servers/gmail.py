@@ -59,6 +59,7 @@ class GmailServer:
         self.password = "secret"
         self.messages: list[Stored] = []
         self.commands: list[str] = []  # every command line that came, without its tag
+        self.tokens: list[bytes] = []  # what came with AUTHENTICATE
         self.labels: dict[str, str] = dict(FOLDERS)  # folder -> label
         self.changed = threading.Condition(threading.RLock())
         self._next_uid: dict[str, int] = {}
@@ -234,6 +235,7 @@ class _Connection:
         if len(words) < 2:
             self.say("+ ")
             words.append(self.line().strip())
+        self.server.tokens.append(base64.b64decode(words[1]))
         if b"auth=Bearer token\1" in base64.b64decode(words[1]):
             return self.let_in(True)
         self.say(
