@@ -182,12 +182,14 @@ def run(plan: Plan, folder: Path, progress: Callable[[str], object] = lambda lin
         blows = _blows(plan, draw)
         kills = restarts = 0
         daemon.start()
+        daemon.wait_until_ready()
         for number, blow in enumerate(blows):
             day.some(-(-plan.conversations // len(blows)))
             time.sleep(draw.uniform(0.3, 3.0))
             if blow == "kill":
                 daemon.kill()
                 daemon.start()
+                daemon.wait_until_ready()  # it is to die at work, not while it starts
                 kills += 1
             elif blow == "server":
                 server.restart()

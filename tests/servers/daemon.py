@@ -25,12 +25,14 @@ class Daemon:
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    _ready_before: int = 0
 
     @property
     def log_file(self) -> Path:
         return self.config.with_name("daemon.log")
 
     def start(self) -> Self:
+        self._ready_before = self._count("ready")
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mailassist", "--config", str(self.config), "daemon", *self.options],
@@ -59,6 +61,18 @@ class Daemon:
         """What it logged, as far as it is whole."""
         text = self.log_file.read_text() if self.log_file.exists() else ""
         return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Until this process says that it is; a server that is away may keep it from that."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process is not None and self.process.poll() is None:
+            if self._count("ready") > self._ready_before:
+                return
+            time.sleep(0.05)
+
+    def _count(self, event: str) -> int:
+        text = self.log_file.read_text() if self.log_file.exists() else ""
+        return text.count(f'"event": "{event}"')
 
     def said(self, event: str) -> bool:
         return any(line["event"] == event for line in self.lines())
