@@ -144,7 +144,10 @@ def _pause_if_unused(parts: Parts, mailbox: str) -> None:
     since = mailboxes.get(parts.store, mailbox).resumed_at
     if len(last) < wanted or any(one.outcome not in feedback.UNUSED or one.at <= since for one in last):
         return
-    parts.people.pause(mailbox, f"nobody used the last {wanted} drafts")
+    reason = f"nobody used the last {wanted} drafts"
+    if parts.people.pause(mailbox, reason):
+        with parts.store.write() as connection:
+            parts.trail.record_in(connection, "pause", who="daemon", mailbox=mailbox, details={"reason": reason})
 
 
 def _words(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from mailassist.daemon.arrivals import look
 from mailassist.daemon.drafts_folder import look_after
 from mailassist.daemon.upkeep import settle
 from mailassist.errors import Stopped
-from mailassist.store import arrivals, drafts, feedback, index, mailboxes
+from mailassist.store import arrivals, audit, drafts, feedback, index, mailboxes
 from mailassist.team import status
 from mailassist.team.queue import Role
 from mailassist.team.report import report as report_of
@@ -414,6 +414,8 @@ def test_a_mailbox_whose_drafts_nobody_uses_pauses_itself(scene) -> None:
         support.boxes["support"].deliver(other, "Sent")
         support.work()
     assert mailboxes.get(support.store, "support").paused == "nobody used the last 2 drafts"
+    with support.store.read() as connection:
+        assert [one.who for one in audit.entries(connection) if one.action == "pause"] == ["daemon"]
     support.boxes["support"].deliver(mail())
     assert support.work()[-1] == "seen"
 
