@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _PAUSED = 600.0  # seconds between two looks whether a mailbox is still paused
 _LONGEST_BACKOFF = 3600.0
+_LONGEST_FOR_MODEL = 60.0  # an outage is the breaker's, for all rows together; this is one call of many that failed
 _MOST_ATTEMPTS = 5  # of what is wrong with one message
 # What is wrong with a server, mailbox, key, account or the budget, and passes: the message waits as long as it takes.
 _PASSING = (ConnectionFailed, CannotStore, LoginError, SecretError, ConfigError, BudgetReached)
@@ -183,7 +184,8 @@ def _failed(run: Run, error: MailassistError) -> None:
 
 
 def _backoff(run: Run, attempts: int, error: MailassistError) -> float:
-    wait = min(_LONGEST_BACKOFF, 5.0 * 2.0 ** min(attempts, 20)) * (0.5 + run.parts.random() / 2)
+    longest = _LONGEST_FOR_MODEL if isinstance(error, ModelCallFailed) else _LONGEST_BACKOFF
+    wait = min(longest, 5.0 * 2.0 ** min(attempts, 20)) * (0.5 + run.parts.random() / 2)
     return max(wait, getattr(error, "seconds", 0.0) or 0.0)
 
 
