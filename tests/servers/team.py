@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from imapclient import IMAPClient
 from pydantic import SecretStr
 from servers.dovecot import Dovecot, Mailbox
@@ -28,7 +29,7 @@ from mailassist.daemon.parts import Parts, mailboxes_of
 from mailassist.daemon.people import People
 from mailassist.daemon.steps import Steps
 from mailassist.secrets import Keeper
-from mailassist.store import arrivals, cases, notices
+from mailassist.store import arrivals, cases, notices, team_schema
 from mailassist.store.database import Store
 from mailassist.team.audit import Trail
 from mailassist.team_settings import Notices
@@ -149,8 +150,10 @@ class Team:
         return self.states()
 
     def states(self) -> list[str]:
-        rows = (arrivals.get(self.store, number) for number in range(1, 1000))
-        return [row.state for row in rows if row is not None]
+        """Of all arrivals, oldest first."""
+        table = team_schema.arrivals
+        with self.store.read() as connection:
+            return list(connection.scalars(sa.select(table.c.state).order_by(table.c.id)))
 
     def case(self, number: int = 1) -> cases.CaseRow:
         found = cases.get(self.store, number)
