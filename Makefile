@@ -35,7 +35,7 @@ test: $(VENV)/.dev servers  ## every check and every test
 	$(BIN)/ruff format --check mailassist tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 servers:  # real servers for the tests: installed only as root on Debian or Ubuntu, and only if missing
 	@sh tests/install_servers.sh
