@@ -3,7 +3,8 @@
 There are jobs only for what can be worked on now: every worker process looks for such rows each second, one at a time,
 so a job that was lost is made again, and one that waits never stands before a newer one of its case. The store decides
 who works on a row (lease and fence); the locks of the jobs only keep workers from trying in vain. A worker that sends
-no heartbeat any more loses its jobs to the others.
+no heartbeat any more loses its jobs to the others. One that failed at a row, because the database was away, gives the
+lease back when it can: until then nobody could work on it, and no job would help.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class PostgresQueue:
         store: Store,
         work: Callable[[int], float | None],
         *,
+        owner: str,
         now: Callable[[], float] = time.time,
         troubled: Callable[[StoreError], object] = lambda error: None,
         beat: float = BEAT,
@@ -57,6 +59,7 @@ class PostgresQueue:
         """`work`: takes an arrival's id and brings it on its way; None when nothing is left to do, else when to look
         again.
 
+        `owner`: this process, as its leases name it, before the colon and the name of a thread, if any.
         `troubled` is called where the database cannot be used; it is tried again. Raises StoreError where the queue's
         tables are not those of the procrastinate that is installed.
         """
@@ -68,6 +71,7 @@ class PostgresQueue:
         self._server = PostgresServer(url, password)
         self._store = store
         self._work = work
+        self._owner = owner
         self._now = now
         self._troubled = troubled
         self._beat, self._dead_after = beat, dead_after
@@ -76,6 +80,8 @@ class PostgresQueue:
         self._opening = threading.Lock()
         self._deferring: procrastinate.App | None = None
         self._in_hand: set[int] = set()  # jobs that threads of this process are at
+        self._failed: set[int] = set()  # arrivals whose work failed, perhaps with the lease kept
+        self._giving_back = threading.Lock()
         self._worker: int | None = None  # the present worker of this process, as its jobs name it
         self._adrift: set[int] = set()  # its jobs that no thread was at when we last looked
 
@@ -186,6 +192,7 @@ class PostgresQueue:
         looked = 0.0
         while True:
             try:
+                await loop.run_in_executor(None, self._give_back)
                 await loop.run_in_executor(None, self.sweep)
                 if loop.time() - looked >= self._beat:
                     looked = loop.time()
@@ -214,6 +221,14 @@ class PostgresQueue:
             except ConnectorException:
                 continue  # another process was quicker, or it has ended
 
+    def _give_back(self) -> None:
+        """Free the rows that the work of this process failed at. Raises StoreError: then the next look does it."""
+        with self._giving_back:
+            ids = set(self._failed)
+            if ids:
+                arrivals.release(self._store, ids, now=self._now(), owner=self._owner)
+                self._failed -= ids
+
     def _app(self, connector: Any) -> procrastinate.App:
         app = procrastinate.App(connector=connector)
 
@@ -223,7 +238,12 @@ class PostgresQueue:
             self._worker = job.worker_id
             self._in_hand.add(job.id)
             try:
+                if arrival_id in self._failed:
+                    self._give_back()  # now, and never while we work on it again
                 self._work(arrival_id)  # whether it is to be looked at again, its row says, too
+            except BaseException:
+                self._failed.add(arrival_id)
+                raise
             finally:
                 self._in_hand.discard(job.id)
 

@@ -289,7 +289,9 @@ class Service:
         url, password = self._database
 
         def opened(work: Callable[[int], float | None]) -> PostgresQueue:
-            return PostgresQueue(url, password, self.store, work, now=self._now, troubled=self._store_is_away)
+            return PostgresQueue(
+                url, password, self.store, work, owner=self._owner, now=self._now, troubled=self._store_is_away
+            )
 
         return PostgresWorkers(opened, lambda: self.steps, count, progressed=self._watchdog.progress)
 

@@ -474,9 +474,14 @@ def release_dead(store: Store, alive: Callable[[str], bool], *, now: float) -> i
         return connection.execute(_arrivals.update().where(_arrivals.c.owner.in_(gone)).values(**free)).rowcount
 
 
-def release(store: Store, arrival_ids: Collection[int], *, now: float) -> int:
-    """Free rows whose worker is known to be gone; how many. Should it live after all, the fence stops it."""
+def release(store: Store, arrival_ids: Collection[int], *, now: float, owner: str = "") -> int:
+    """Free rows whose worker is known to be gone; how many. Should it live after all, the fence stops it.
+
+    `owner`: only where it has them, or a thread of it (`owner:thread`).
+    """
     mine = _arrivals.c.id.in_(arrival_ids) & (_arrivals.c.owner != "")
+    if owner:
+        mine &= (_arrivals.c.owner == owner) | _arrivals.c.owner.startswith(f"{owner}:", autoescape=True)
     free = {"owner": "", "leased_until": 0.0, "fence": _arrivals.c.fence + 1, "changed_at": now}
     with store.write() as connection:
         return connection.execute(_arrivals.update().where(mine).values(**free)).rowcount

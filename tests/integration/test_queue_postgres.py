@@ -154,11 +154,11 @@ def test_stopping_waits_for_what_is_in_hand(database: postgres_server.Database, 
 
 def test_a_job_is_made_once_and_another_version_is_refused(database: postgres_server.Database, store: Store) -> None:
     one, two = arrive(store, 1, 2)
-    queue = PostgresQueue(database.url(), None, store, lambda arrival: None)
+    queue = PostgresQueue(database.url(), None, store, lambda arrival: None, owner="test")
     assert queue.defer(one, 1) and not queue.defer(one, 1)
     assert not queue.defer(two, 2, time.time() + 60)
     assert queue.sweep() == 1 and queue.sweep() == 0
     queue.close()
     database.execute("UPDATE facts SET value = '00' WHERE name = 'queue version'")
     with pytest.raises(StoreError, match="Run `mailassist db upgrade`"):
-        PostgresQueue(database.url(), None, store, lambda arrival: None)
+        PostgresQueue(database.url(), None, store, lambda arrival: None, owner="test")

@@ -21,6 +21,7 @@ from mailassist.store.database import Store
 def main(url: str, seconds: float, concurrency: int, beat: float) -> None:
     store = Store.on_postgres(url)
     stop = threading.Event()
+    owner = f"worker:{os.getpid()}"
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
 
     def note(arrival: int, what: str) -> None:
@@ -29,7 +30,7 @@ def main(url: str, seconds: float, concurrency: int, beat: float) -> None:
             connection.execute(sa.text("INSERT INTO done VALUES (:arrival, :what, :pid)"), values)
 
     def work(arrival: int) -> float | None:
-        row = arrivals.lease(store, arrival, f"worker:{os.getpid()}", now=time.time(), seconds=300)
+        row = arrivals.lease(store, arrival, owner, now=time.time(), seconds=300)
         if row is None:
             return time.time() + 1
         note(arrival, "began")
@@ -44,7 +45,7 @@ def main(url: str, seconds: float, concurrency: int, beat: float) -> None:
     def troubled(error: Exception) -> None:
         print(error, file=sys.stderr, flush=True)
 
-    queue = PostgresQueue(url, None, store, work, troubled=troubled, beat=beat, dead_after=4 * beat)
+    queue = PostgresQueue(url, None, store, work, owner=owner, troubled=troubled, beat=beat, dead_after=4 * beat)
     print("ready", flush=True)
     ended = queue.run_workers(concurrency, stop)
     queue.close()
