@@ -20,6 +20,7 @@ import procrastinate
 import sqlalchemy as sa
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 
 from mailassist.errors import StoreError
 from mailassist.store import arrivals
@@ -82,7 +83,7 @@ class PostgresQueue:
         self._in_hand: set[int] = set()  # jobs that threads of this process are at
         self._failed: set[int] = set()  # arrivals whose work failed, perhaps with the lease kept
         self._giving_back = threading.Lock()
-        self._worker: int | None = None  # the present worker of this process, as its jobs name it
+        self._worker: int | None = None  # the present worker of this process, by its number in the database
         self._adrift: set[int] = set()  # its jobs that no thread was at when we last looked
 
     def defer(self, arrival_id: int, case_id: int | None, at: float | None = None, *, backlog: bool = False) -> bool:
@@ -168,7 +169,9 @@ class PostgresQueue:
     async def _session(self, concurrency: int) -> None:
         """One worker, until the database goes away or it is cancelled."""
         pool = {**self._pool, "max_size": 8, "configure": _hold, "timeout": 10.0}
-        app = self._app(procrastinate.PsycopgConnector(**pool))
+        connector = procrastinate.PsycopgConnector(**pool)
+        app = self._app(connector)
+        app.job_manager = _Jobs(connector, self._registered, lambda error: self._troubled(self._gone(error)))
         async with app.open_async():
             keeping = asyncio.ensure_future(self._keep(app))
             try:
@@ -235,7 +238,6 @@ class PostgresQueue:
         def advance(context: procrastinate.JobContext, arrival_id: int) -> None:
             job = context.job
             assert job.id is not None
-            self._worker = job.worker_id
             self._in_hand.add(job.id)
             try:
                 if arrival_id in self._failed:
@@ -249,6 +251,9 @@ class PostgresQueue:
 
         app.task(name=_TASK, queue=_QUEUE, retry=_Again(), pass_context=True)(advance)
         return app
+
+    def _registered(self, worker: int) -> None:
+        self._worker = worker
 
     def _is_adrift(self, job: Job) -> bool:
         return job.worker_id is not None and job.worker_id == self._worker and job.id not in self._in_hand
@@ -265,6 +270,31 @@ class PostgresQueue:
         cause = error.__cause__ if isinstance(error, ConnectorException) and error.__cause__ else error
         said = str(cause).strip().split("\n")[0] if cause else "the worker ended"
         return StoreError(f"{self._server.name}: {said}", cure="Check that PostgreSQL runs and can be reached.")
+
+
+class _Jobs(JobManager):
+    """Procrastinate's, but for a heartbeat that fails: the next is sent all the same.
+
+    Nothing watches its heartbeats where no task is periodic. After one that failed, the worker would go on without any,
+    and the others would take over whatever it has in hand.
+    """
+
+    def __init__(
+        self, connector: Any, registered: Callable[[int], None], troubled: Callable[[ConnectorException], object]
+    ) -> None:
+        super().__init__(connector)
+        self._registered, self._troubled = registered, troubled
+
+    async def register_worker(self) -> int:
+        worker = await super().register_worker()
+        self._registered(worker)
+        return worker
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        try:
+            await super().update_heartbeat(worker_id)
+        except ConnectorException as error:
+            self._troubled(error)
 
 
 class _Again(procrastinate.BaseRetryStrategy):

@@ -142,6 +142,21 @@ def test_workers_go_on_after_the_database_was_away() -> None:
             worker.wait()
 
 
+def test_a_heartbeat_that_fails_is_not_the_last(database: postgres_server.Database, start: Start) -> None:
+    name, away = "procrastinate_update_heartbeat_v1", "away"
+    start(0.0, 1)
+
+    def is_silent() -> bool:
+        beats = "SELECT last_heartbeat < clock_timestamp() - interval '2 s' FROM procrastinate_workers"
+        return database.execute(beats) == [(True,)]
+
+    until(lambda: database.execute("SELECT 1 FROM procrastinate_workers"))
+    database.execute(f"ALTER FUNCTION {name} RENAME TO {away}")
+    until(is_silent)
+    database.execute(f"ALTER FUNCTION {away} RENAME TO {name}")
+    until(lambda: not is_silent(), 20)
+
+
 def test_stopping_waits_for_what_is_in_hand(database: postgres_server.Database, store: Store, start: Start) -> None:
     arrive(store, 1, 2)
     worker = start(3.0, 1, 2.0)
