@@ -34,6 +34,7 @@ class LocalQueue:
         self._news = threading.Condition()
         self._waiting: list[int] = []
         self._in_hand: set[int] = set()
+        self._left_leased: set[int] = set()
         self._stopping = False
         self._looking = False
         self._count = workers
@@ -77,6 +78,8 @@ class LocalQueue:
                 self._steps.advance(number, name)
             except StoreError as error:
                 self._troubled(error)
+                with self._news:
+                    self._left_leased.add(number)
                 self._pause()
             finally:
                 with self._news:
@@ -116,6 +119,12 @@ class LocalQueue:
 
     def _due(self) -> list[int]:
         parts = self._steps.parts
+        with self._news:
+            lost = self._left_leased - self._in_hand
+        if lost:  # their work ended with the store away, so that nobody could give the lease back
+            arrivals.release(parts.store, lost, now=parts.now(), owner=parts.owner)
+            with self._news:
+                self._left_leased -= lost
         rows = arrivals.due(
             parts.store, now=parts.now(), limit=self._count * _AHEAD, mailboxes=self._mailboxes()
         )  # fmt: skip

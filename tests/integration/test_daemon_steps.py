@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from servers.daemon import eventually
 from servers.dovecot import Dovecot
 from servers.model_api import ModelServer, Reply
 from servers.team import DRAFT, Team, answering, client, id_of, in_folder, is_triage, mail, team
 
 from mailassist.daemon.arrivals import look
 from mailassist.daemon.drafts_folder import look_after
+from mailassist.daemon.queue_local import LocalQueue
+from mailassist.daemon.steps import Steps
 from mailassist.daemon.upkeep import settle
-from mailassist.errors import Stopped
+from mailassist.errors import Stopped, StoreError
 from mailassist.store import arrivals, audit, drafts, feedback, index, mailboxes
 from mailassist.team import status
 from mailassist.team.queue import Role
@@ -847,3 +850,26 @@ def test_an_approval_that_is_taken_back_leaves_the_draft_where_the_team_works(sc
     settle(support.parts)
     assert support.work() == ["delivered"]
     assert len(support.drafts()) == 1
+
+
+def test_a_row_whose_work_ended_with_the_store_away_is_worked_on_again_at_once(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    (number,) = support.look()
+    troubles: list[StoreError] = []
+
+    class Once(Steps):
+        """The store goes away in the middle of the first message, with its lease taken."""
+
+        def advance(self, arrival_id: int, worker: str = "") -> float | None:
+            if troubles:
+                return super().advance(arrival_id, worker)
+            arrivals.lease(support.store, arrival_id, f"{self.parts.owner}:{worker}", now=support.now(), seconds=300.0)
+            raise StoreError("away")
+
+    queue = LocalQueue(Once(support.parts), 1, troubled=troubles.append)
+    queue.start()
+    eventually(lambda: support.states() == ["delivered"], 30)
+    assert queue.stop(10)
+    assert len(troubles) == 1
+    assert number == 1
