@@ -90,9 +90,9 @@ class Upkeep:
     def _backfill(self) -> None:
         """Read the header index of one mailbox on, below what the looks have read: conversations reach far back."""
         parts = self._parts()
+        unread = index.incomplete(parts.store)
         for name, box in parts.mailboxes.items():
-            cursors = index.cursors(parts.store, name)
-            if not cursors or all(cursor.complete for cursor in cursors.values()):
+            if name not in unread:
                 continue
             with parts.connections.borrowed(name) as source:
                 through = backfill(
@@ -103,24 +103,24 @@ class Upkeep:
 
 
 def settle(parts: Parts) -> None:
-    """What people, crashes, and steps that crossed each other left behind, in every mailbox.
+    """What people, crashes, and steps that crossed each other left behind, in all mailboxes at once.
 
     Approvals that nobody goes on with, cases that were answered while they were approved, drafts in the Drafts folder
     of cases that (now) have none, and drafts that belong there and are not (after a shadow run).
     """
-    for name in parts.mailboxes:
+    now, names = parts.now(), list(parts.mailboxes)
 
-        def noted(connection: sa.Connection, row: ApprovalRow, _: str, mailbox: str = name) -> None:
-            about = {"approval": row.id, "of": row.who}
-            parts.trail.record_in(
-                connection, "stopped", who="daemon", mailbox=mailbox, case_id=row.case_id, details=about
-            )
+    def noted(connection: sa.Connection, row: ApprovalRow, mailbox: str) -> None:
+        about = {"approval": row.id, "of": row.who}
+        parts.trail.record_in(
+            connection, "stopped", who="daemon", mailbox=mailbox, case_id=row.case_id, details=about
+        )  # fmt: skip
 
-        approvals.give_up(parts.store, name, now=parts.now(), seconds=UNCLAIMED, noted=noted)
-        arrivals.settle_answered(parts.store, name, now=parts.now())
-        if parts.shadow:
-            continue
-        if found := review.to_withdraw(parts.store, name):
-            arrivals.withdraw(parts.store, found, now=parts.now())
-        if parts.mailboxes[name].policy.draft_mode != "queue":
-            arrivals.place_kept(parts.store, name, now=parts.now())
+    approvals.give_up(parts.store, names, now=now, seconds=UNCLAIMED, noted=noted)
+    arrivals.settle_answered(parts.store, names, now=now)
+    if parts.shadow:
+        return
+    if found := review.to_withdraw(parts.store, names):
+        arrivals.withdraw(parts.store, found, now=now)
+    into_drafts = [name for name, box in parts.mailboxes.items() if box.policy.draft_mode != "queue"]
+    arrivals.place_kept(parts.store, into_drafts, now=now)

@@ -9,7 +9,7 @@ one never.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,23 +168,27 @@ def was_sent(store: Store, case_id: int, answers: str) -> bool:
         return connection.scalar(sa.select(_approvals.c.id).where(*mine).limit(1)) is not None
 
 
-def give_up(store: Store, mailbox: str, *, now: float, seconds: float, noted: Noted) -> int:
-    """End the claimed approvals of a mailbox that gave no sign of life for so long; how many.
+def give_up(
+    store: Store, mailboxes: Collection[str], *, now: float, seconds: float, noted: Callable[..., object]
+) -> int:
+    """End the claimed approvals of these mailboxes that gave no sign of life for so long; how many.
 
     Nothing of them can have left. Else their cases would stay approved, and nothing newer in them would be drafted.
+    `noted` gets the connection, the row and the name of its mailbox.
     """
     old = (
-        sa.select(_approvals.c.id, _approvals.c.case_id)
+        sa.select(_approvals.c.id, _approvals.c.case_id, _cases.c.mailbox)
         .join(_cases, _approvals.c.case_id == _cases.c.id)
-        .where(_cases.c.mailbox == mailbox, _approvals.c.open == 1, _approvals.c.state == "claimed")
-        .where(_approvals.c.changed_at + seconds <= now)
+        .where(_approvals.c.open == 1, _approvals.c.state == "claimed", _approvals.c.changed_at + seconds <= now)
     )
     with store.read() as connection:
-        found = connection.execute(old).all()
-    return sum(_given_up(store, one.id, one.case_id, now, noted) for one in found)
+        found = [one for one in connection.execute(old) if one.mailbox in mailboxes]
+    return sum(_given_up(store, one.id, one.case_id, one.mailbox, now, noted) for one in found)
 
 
-def _given_up(store: Store, approval_id: int, case_id: int, now: float, noted: Noted) -> bool:
+def _given_up(
+    store: Store, approval_id: int, case_id: int, mailbox: str, now: float, noted: Callable[..., object]
+) -> bool:
     mine = _approvals.c.id == approval_id, _approvals.c.open == 1, _approvals.c.state == "claimed"
     ended = {"state": "stopped", "open": None, "said": "no sign of life", "changed_at": now}
     with store.write() as connection:
@@ -193,7 +197,7 @@ def _given_up(store: Store, approval_id: int, case_id: int, now: float, noted: N
             return False
         row = _row(connection, approval_id)
         _close_case(connection, row, "stopped", "the approval gave no sign of life", now)
-        noted(connection, row, "")
+        noted(connection, row, mailbox)
         return True
 
 

@@ -16,7 +16,7 @@ from mailassist.errors import StoreError
 from mailassist.store import cases, drafts
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
-from mailassist.store.dialect import put, serialise
+from mailassist.store.dialect import among, put, serialise
 
 _arrivals = schema.arrivals
 _cases = schema.cases
@@ -429,7 +429,7 @@ def withdraw(store: Store, case_ids: Collection[int], *, now: float) -> list[int
     return found
 
 
-def place_kept(store: Store, mailbox: str, *, now: float) -> int:
+def place_kept(store: Store, mailboxes: Collection[str], *, now: float) -> int:
     """Drafts that are only kept go into the Drafts folder after all; how many.
 
     They were written in a shadow run, or while the policy wanted the queue alone, or a person took the approval of
@@ -439,21 +439,32 @@ def place_kept(store: Store, mailbox: str, *, now: float) -> int:
     idle = (_cases.c.state == "drafted") & (_cases.c.claimed_until <= now)
     kept = (_drafts.c.case_id == _cases.c.id) & (_drafts.c.answers == _cases.c.message_id)
     whole = (_drafts.c.state == "kept") & (_drafts.c.written_by == "model") & (_drafts.c.text != "")
-    query = sa.exists().where(of_case, idle, kept, whole, sa.not_(drafts.in_mailbox()))
-    mine = (_arrivals.c.mailbox == mailbox) & (_arrivals.c.state == "delivered") & query
+    there = sa.exists().where(of_case, idle, kept, whole, sa.not_(drafts.in_mailbox()))
+    mine = (_arrivals.c.state == "delivered") & there
+    with store.read() as connection:
+        found = sa.select(_arrivals.c.id).where(mine, among(connection, _arrivals.c.mailbox, mailboxes))
+        ids = list(connection.scalars(found))
+    if not ids:  # as nearly always: nothing is written
+        return 0
     again = {"state": "drafted", "attempts": 0, "not_before": now, "error": "", "changed_at": now}
     with store.write() as connection:
-        return connection.execute(_arrivals.update().where(mine).values(**again)).rowcount
+        chosen = mine & among(connection, _arrivals.c.id, ids)
+        return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount
 
 
-def settle_answered(store: Store, mailbox: str, *, now: float) -> int:
+def settle_answered(store: Store, mailboxes: Collection[str], *, now: float) -> int:
     """End the cases that an approval has left open when it was stopped, though somebody has answered; how many."""
     mine = (_arrivals.c.case_id == _cases.c.id) & (_arrivals.c.message_id == _cases.c.message_id)
-    answered = sa.exists().where(mine, _arrivals.c.state == "answered")
-    open_still = (_cases.c.mailbox == mailbox) & (_cases.c.state == "drafted")
+    open_still = (_cases.c.state == "drafted") & sa.exists().where(mine, _arrivals.c.state == "answered")
+    with store.read() as connection:
+        found = sa.select(_cases.c.id).where(open_still, among(connection, _cases.c.mailbox, mailboxes))
+        ids = list(connection.scalars(found))
+    if not ids:
+        return 0
     ended = {"state": "answered", "reason": "somebody of the team has answered", "changed_at": now}
     with store.write() as connection:
-        return connection.execute(_cases.update().where(open_still, answered).values(**ended)).rowcount
+        chosen = open_still & among(connection, _cases.c.id, ids)
+        return connection.execute(_cases.update().where(chosen).values(**ended)).rowcount
 
 
 def of_case(store: Store, case_id: int) -> list[ArrivalRow]:

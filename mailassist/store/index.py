@@ -67,6 +67,13 @@ def cursors(store: Store, account: str) -> dict[str, Cursor]:
         return {row.folder: _cursor(row) for row in rows}
 
 
+def incomplete(store: Store) -> frozenset[str]:
+    """The accounts with a folder that is not read down to the age limit."""
+    query = sa.select(folders.c.account).where(sa.not_(folders.c.complete)).distinct()
+    with store.read() as connection:
+        return frozenset(connection.scalars(query))
+
+
 def last_synced(store: Store, account: str) -> float | None:
     """When the index of the account was last brought up to date (seconds since 1970), None for never."""
     query = sa.select(sa.func.max(folders.c.synced_at)).where(folders.c.account == account)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from mailassist.errors import Stopped, Taken
 from mailassist.store import dialect, team_schema, versions
 from mailassist.store.database import Store
-from mailassist.store.dialect import serialise
+from mailassist.store.dialect import among, serialise
 from mailassist.store.drafts import in_mailbox
 from mailassist.store.schema import drafts
 
@@ -207,7 +207,7 @@ def discard(store: Store, case_id: int, who: str, reason: str, *, now: float, no
         noted(connection)
 
 
-def to_withdraw(store: Store, mailbox: str, case_id: int | None = None) -> list[int]:
+def to_withdraw(store: Store, mailboxes: Collection[str], case_id: int | None = None) -> list[int]:
     """Ids of cases whose draft still lies in the Drafts folder although nothing of ours belongs there (any more).
 
     A person has said that no reply is needed, or has taken it on; somebody has answered; or the newest message came
@@ -216,12 +216,13 @@ def to_withdraw(store: Store, mailbox: str, case_id: int | None = None) -> list[
     query = (
         sa.select(_cases.c.id)
         .join(_cases, drafts.c.case_id == _cases.c.id)
-        .where(_cases.c.mailbox == mailbox, _cases.c.state.in_(WITHOUT_DRAFT), in_mailbox())
+        .where(_cases.c.state.in_(WITHOUT_DRAFT), in_mailbox())
     )
     if case_id is not None:
         query = query.where(_cases.c.id == case_id)
     with store.read() as connection:
-        return list(connection.scalars(query.order_by(_cases.c.id)))
+        mine = query.where(among(connection, _cases.c.mailbox, mailboxes))
+        return list(connection.scalars(mine.order_by(_cases.c.id)))
 
 
 # -- parts of a transaction, for this module and `store.approvals`

@@ -94,7 +94,7 @@ def _delivered(store: Store) -> int:
 def test_a_draft_that_is_only_kept_is_placed_once(open_store: Open) -> None:
     store = open_store()
     _delivered(store)
-    assert [arrivals.place_kept(store, "m", now=3.0) for _ in range(2)] == [1, 0]
+    assert [arrivals.place_kept(store, ["m"], now=3.0) for _ in range(2)] == [1, 0]
     assert arrivals.counted(store) == {("m", "drafted"): 1}
 
 
@@ -104,10 +104,10 @@ def test_a_draft_without_a_case_that_wants_it_is_withdrawn_once(open_store: Open
     row = drafts.of_case(store, case_id)
     assert row is not None
     row = drafts.intend(store, row, now=3.0, state="appending", pending=b"raw")
-    assert review.to_withdraw(store, "m") == []
+    assert review.to_withdraw(store, ["m"]) == []
     with store.write() as connection:
         cases.change(connection, case_id, now=3.0, state="none")
-    assert review.to_withdraw(store, "m") == [case_id]
+    assert review.to_withdraw(store, ["m"]) == [case_id]
     assert [len(arrivals.withdraw(store, [case_id], now=3.0)) for _ in range(2)] == [1, 0]
     with pytest.raises(drafts.Decided):
         drafts.intend(store, row, now=3.0, state="appending")

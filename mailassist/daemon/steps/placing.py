@@ -72,7 +72,7 @@ def leave_nothing(run: Run) -> None:
     """A message came to an end without a draft: one of ours for an earlier message goes, too."""
     store, case_id = run.parts.store, run.row.case_id
     if case_id is not None and not run.parts.shadow:
-        arrivals.withdraw(store, review.to_withdraw(store, run.row.mailbox, case_id), now=run.parts.now())
+        arrivals.withdraw(store, review.to_withdraw(store, [run.row.mailbox], case_id), now=run.parts.now())
 
 
 def _removed(run: Run, row: DraftRow) -> None:

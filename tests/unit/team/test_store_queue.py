@@ -97,9 +97,9 @@ def test_a_case_without_a_draft_gets_one_and_a_discarded_one_is_withdrawn(store:
     assert (dana.items()[0].state, dana.items()[0].drafted) == ("drafted", True)
     with store.write() as connection:
         connection.execute(schema.drafts.update().values(folder="Drafts"))
-    assert review.to_withdraw(store, "support") == []
+    assert review.to_withdraw(store, ["support"]) == []
     dana.discard(case, "spam")
-    assert dana.items() == [] and len(review.to_withdraw(store, "support")) == 1
+    assert dana.items() == [] and len(review.to_withdraw(store, ["support"])) == 1
     assert "needs no reply: spam" in reason(lambda: dana.claim(case))
 
 
