@@ -8,7 +8,7 @@ team reads too. After a change of UIDVALIDITY a folder is gone through anew; wha
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,30 +118,36 @@ def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator
         except MailassistError:
             raise
         except Exception as error:  # noqa: BLE001  (what a sender found in our reading of headers)
-            judged = _unread(mailbox, one, f"its headers cannot be read ({type(error).__name__})")
-        if judged is not None:
-            yield judged
-        if isinstance(judged, Arrived) and judged.about is not None and len(judged.about.message_ids) > 1:
-            answer = _answer_there(parts, mailbox, one, judged.about)
-            if answer is not None:
-                yield answer
+            judged = [_unread(mailbox, one, f"its headers cannot be read ({type(error).__name__})")]
+        yield from judged
 
 
-def _of_one(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived | Answered | None:
+def _of_one(parts: Parts, mailbox: Mailbox, one: _Found) -> list[Arrived | Answered]:
+    """One message, with the answer to it that was there before, if there was one."""
     if mailbox.own.wrote(one.message) or _is_sent(one):
         if automatic_reply(one.message):  # a colleague's out-of-office is no answer
-            return None
-        conversation = _conversation(parts, mailbox, one.row)
-        about = _about(mailbox, one, conversation, one.row.message_id)
+            return []
+        about = _about(mailbox, one, _conversation(parts, mailbox, one.row), one.row.message_id)
         named = (*one.message.in_reply_to, *one.message.references)
-        return Answered(one.row.message_id, one.row.received, about, named)
-    return _arrived(parts, mailbox, one) if _is_in_inbox(one, mailbox) else None
+        return [Answered(one.row.message_id, one.row.received, about, named)]
+    if not _is_in_inbox(one, mailbox):
+        return []
+    reason = no_reply_needed(one.message, mailbox)
+    conversation = None if reason else _conversation(parts, mailbox, one.row)
+    arrived = _arrived(parts, mailbox, one, reason, conversation)
+    if conversation is None or arrived.person:
+        return [arrived]
+    assert arrived.about is not None
+    answer = _answer_there(parts, mailbox, one, conversation, arrived.about)
+    return [arrived] if answer is None else [arrived, answer]
 
 
-def _answer_there(parts: Parts, mailbox: Mailbox, one: _Found, about: About) -> Answered | None:
+def _answer_there(
+    parts: Parts, mailbox: Mailbox, one: _Found, conversation: Conversation, about: About
+) -> Answered | None:
     """An answer of ours that was there before the message: moved since, or dated by a clock that is late."""
-    asked, conversation = one.row.message_id, _conversation(parts, mailbox, one.row)
-    ours = [entry.message for entry in conversation.entries if entry.ours] if conversation is not None else []
+    asked = one.row.message_id
+    ours = [entry.message for entry in conversation.entries if entry.ours]
     ids = [message.message_id for message in ours if asked in (*message.in_reply_to, *message.references)]
     headers = index.headers_of(parts.store, mailbox.name, ids) if ids else {}
     for message_id, fields in headers.items():
@@ -158,11 +164,12 @@ def _unread(mailbox: Mailbox, one: _Found, why: str) -> Arrived:
     return Arrived(key, row.message_id, *place, row.sender_address, row.received, person=why, about=about)
 
 
-def _arrived(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived:
-    row, reason = one.row, no_reply_needed(one.message, mailbox)
+def _arrived(parts: Parts, mailbox: Mailbox, one: _Found, reason: str, conversation: Conversation | None) -> Arrived:
+    """A message of the other side. `reason`: why it needs no reply, else ""."""
+    row = one.row
     author = mailbox.own.correspondent(one.message)
     key = arrival_key(one.message)
-    about, person = (None, "") if reason else _about_arrived(parts, mailbox, one, key)
+    about, person = (None, "") if reason else _about_arrived(mailbox, one, conversation, key)
     return Arrived(
         key=key,
         message_id=row.message_id,
@@ -180,9 +187,8 @@ def _arrived(parts: Parts, mailbox: Mailbox, one: _Found) -> Arrived:
     )
 
 
-def _about_arrived(parts: Parts, mailbox: Mailbox, one: _Found, key: str) -> tuple[About, str]:
+def _about_arrived(mailbox: Mailbox, one: _Found, conversation: Conversation | None, key: str) -> tuple[About, str]:
     """Its conversation; where another author's message has the same Message-ID, none, and why a person is wanted."""
-    conversation = _conversation(parts, mailbox, one.row)
     held = conversation.message(one.row.message_id) if conversation else None
     if held is not None and held.author is not None and held.author.email != one.row.sender_address:
         return _about(mailbox, one, None, key), "another message has the same Message-ID"
@@ -200,7 +206,7 @@ def _about(mailbox: Mailbox, one: _Found, conversation: Conversation | None, key
     author = mailbox.own.correspondent(one.message)
     ids: tuple[str, ...] = ()
     if conversation is not None:
-        key, ids = conversation.key, tuple(entry.message.message_id for entry in conversation.entries)
+        key, ids = conversation.key, tuple(message.message_id for message in conversation.messages)
     return About(key, ids, one.message.subject, str(author or ""), due(one.row.received, mailbox.policy))
 
 
@@ -210,11 +216,3 @@ def _is_sent(one: _Found) -> bool:
 
 def _is_in_inbox(one: _Found, mailbox: Mailbox) -> bool:
     return one.role == Role.INBOX or in_inbox(one.row, mailbox.account.folders.inbox)
-
-
-def folders_to_watch(roles: Mapping[str, str], mailbox: Mailbox) -> list[str]:
-    """Inboxes first, then Sent and Drafts: where customers, colleagues and drafts show."""
-    wanted = [*mailbox.account.folders.inbox]
-    for role in (Role.SENT, Role.DRAFTS):
-        wanted += [name for name, there in roles.items() if there == role]
-    return list(dict.fromkeys(wanted))

@@ -63,14 +63,9 @@ def note_answer_elsewhere(run: Run) -> None:
     message = run.answered
     if row is None or row.answers == message.message_id or not row.text.strip():
         return
-    conversation = run.pulled.conversation
-    strange = [one for one in message.in_reply_to if conversation.message(one) is None]
     alike = contained(row.text, message.quoted)
-    if not strange and alike < EDITED:
-        return
-    earlier = [one for one in arrivals.of_case(run.parts.store, run.row.case_id or 0) if one.message_id == row.answers]
-    if earlier:
-        _note(run.parts, earlier[-1], row, outcome_of(alike), alike)
+    if _answers_what_is_elsewhere(run) or alike >= EDITED:
+        _note_of(run.parts, row, outcome_of(alike), alike)
 
 
 def doubt(run: Run) -> str:
@@ -79,12 +74,15 @@ def doubt(run: Run) -> str:
     A delegate's program may keep what was sent in that person's own mailbox: not to see an answer proves nothing.
     """
     message, conversation = run.answered, run.pulled.conversation
-    ids = [entry.message.message_id for entry in conversation.entries]
+    ids = [one.message_id for one in conversation.messages]
     before = conversation.entries[: ids.index(message.message_id)] if message.message_id in ids else ()
-    strange = any(conversation.message(one) is None for one in message.in_reply_to)
-    if not strange or not before or before[-1].ours:
+    if not _answers_what_is_elsewhere(run) or not before or before[-1].ours:
         return ""
     return "an answer may exist elsewhere: this message answers one that is not in the mailbox"
+
+
+def _answers_what_is_elsewhere(run: Run) -> bool:
+    return any(run.pulled.conversation.message(one) is None for one in run.answered.in_reply_to)
 
 
 def contained(draft: str, text: str) -> float:
@@ -107,9 +105,7 @@ def note_discarded(parts: Parts, arrival: ArrivalRow) -> None:
 
 def note_gone(parts: Parts, row: DraftRow) -> None:
     """Our draft was taken out of the Drafts folder, and nothing was sent."""
-    found = [one for one in arrivals.of_case(parts.store, row.case_id or 0) if one.message_id == row.answers]
-    if found:
-        _note(parts, found[-1], row, "discarded", 0.0)
+    _note_of(parts, row, "discarded", 0.0)
 
 
 def answer_to(conversation: Conversation, row: DraftRow) -> Message | None:
@@ -119,6 +115,13 @@ def answer_to(conversation: Conversation, row: DraftRow) -> Message | None:
     later = [one for one in ours if asked is None or not one.date or not asked.date or one.date >= asked.date]
     direct = [one for one in later if row.answers in (*one.in_reply_to, *one.references[-1:])]
     return max(direct or later, key=lambda one: likeness(row.text, one.reply or one.text), default=None)
+
+
+def _note_of(parts: Parts, row: DraftRow, outcome: Outcome, alike: float) -> None:
+    """For the arrival that the draft answers, where that is known still."""
+    found = [one for one in arrivals.of_case(parts.store, row.case_id or 0) if one.message_id == row.answers]
+    if found:
+        _note(parts, found[-1], row, outcome, alike)
 
 
 def _note(parts: Parts, arrival: ArrivalRow, row: DraftRow, outcome: Outcome, alike: float) -> None:

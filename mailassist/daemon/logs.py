@@ -219,11 +219,6 @@ def without_addresses(text: str) -> str:
     return _ADDRESS.sub(f"{MASK}@{MASK}", SafeText(text).line())
 
 
-def error_text(error: BaseException) -> str:
-    """One line of an error without secrets, for a field of the store; addresses only where the log shows them."""
-    return _redaction.error(error)
-
-
 def _configure(level: int, stream: TextIO | None) -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _line],

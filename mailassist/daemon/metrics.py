@@ -11,11 +11,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from mailassist import __version__
 from mailassist.errors import MailassistError
 from mailassist.store.arrivals import ON_THE_WAY
+from mailassist.store.feedback import OUTCOMES
 from mailassist.team.status import MailboxStatus, Overview
 
 FRESH = 2.0  # seconds: within them, another reader gets the same numbers
 
-_OUTCOMES = ("as is", "edited", "discarded", "elsewhere")
 _CONNECTIONS = ("idle", "notify", "poll", "offline", "refused")
 
 
@@ -98,7 +98,7 @@ def _of_mailboxes(overview: Overview) -> Iterator[Metric]:
         "mailassist_drafts", "Drafts of the last 30 days, by what became of them.", labels=["mailbox", "outcome"]
     )
     for one in every:
-        for outcome in _OUTCOMES:
+        for outcome in OUTCOMES:
             outcomes.add_metric([one.name, outcome], one.numbers.outcomes.get(outcome, 0))
     yield outcomes
     yield each("backlog", "Arrivals that are worked on.", lambda one: one.numbers.backlog, every)

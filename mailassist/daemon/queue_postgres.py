@@ -114,13 +114,10 @@ class PostgresQueue:
         has_job = sa.exists().where(_jobs.c.queueing_lock == name, status.in_(("todo", "doing")))
         due = (
             sa.select(rows.c.id, rows.c.case_id, rows.c.backlog)
-            .where(
-                rows.c.state.in_(arrivals.ON_THE_WAY), rows.c.not_before <= now, rows.c.batch == "",
-                rows.c.leased_until <= now, sa.not_(has_job),
-            )
-            .order_by(rows.c.backlog, rows.c.received.desc())
+            .where(arrivals.is_due(now), sa.not_(has_job))
+            .order_by(*arrivals.TURN)
             .limit(_AT_ONCE)
-        )  # fmt: skip
+        )
         alone = sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(_LOOK_LOCK, 0))
         with self._store.write() as connection:
             if not connection.scalar(sa.select(alone)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from mailassist.daemon.parts import Mailbox
-from mailassist.mail.addresses import normal
+from mailassist.mail.addresses import named_by, normal, sender_rules
 from mailassist.mail.automatic import automatic
 from mailassist.mail.message import Message
 
@@ -21,9 +21,9 @@ def no_reply_needed(message: Message, mailbox: Mailbox) -> str:
     if normal(author.email) in mailbox.team:
         return f"it comes from a mailbox of the team ({author.email})"
     policy = mailbox.policy
-    if policy.senders and not any(_fits(author.key, rule) for rule in policy.senders):
+    if policy.senders and not named_by(author.key, sender_rules(policy.senders)):
         return "the policy of this mailbox names other senders"
-    if any(_fits(author.key, rule) for rule in policy.never_senders):
+    if named_by(author.key, sender_rules(policy.never_senders)):
         return "the policy of this mailbox leaves this sender out"
     subject = message.subject.casefold()
     if any(text.casefold() in subject for text in policy.never_subjects if text):
@@ -36,10 +36,3 @@ def arrival_key(message: Message) -> str:
     author = message.author.key if message.author else ""
     parts = (message.message_id, author, message.header("date"), message.header("subject"))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _fits(address: str, rule: str) -> bool:
-    """Whether a rule `ann@example.org`, `*@example.org` or `example.org` (with its subdomains) names an address."""
-    rule = rule.strip().casefold().removeprefix("*").removeprefix("@")
-    domain = address.rpartition("@")[2]
-    return bool(rule) and (address == rule or domain == rule or ("@" not in rule and domain.endswith(f".{rule}")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from mailassist.config import Account, Identity
 from mailassist.delivery.identifiers import keyed, message_id
 from mailassist.errors import NotDraftable
 from mailassist.mail.compose import Layout, ReplyPlan, compose
@@ -24,6 +25,17 @@ class Reply:
     layout: Layout = field(default_factory=Layout)
     conversation: str = ""
     location: Location | None = None  # of the original, for \\Answered
+
+
+def layout_of(account: Account, face: Identity, language: str) -> Layout:
+    """How an account's replies from `face` look; `language`: that of the attribution line."""
+    return Layout(
+        quote=account.delivery.quote,
+        language=language,
+        signature=face.signature,
+        html=account.delivery.html,
+        html_signature=face.html_signature,
+    )
 
 
 @dataclass(frozen=True, slots=True)

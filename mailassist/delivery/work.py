@@ -88,12 +88,12 @@ def alive(owner: str) -> bool:
     A wrong answer costs nothing but patience: the fencing number keeps a process that was taken for dead from sending.
     """
     host, _, process = owner.rpartition(":")
-    if host != socket.gethostname() or not process.isdigit() or sys.platform == "win32":
+    if host != socket.gethostname() or not process.isdecimal() or sys.platform == "win32":
         return True
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):  # somebody else's: it is there
         return True
     return True

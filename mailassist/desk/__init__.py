@@ -516,19 +516,12 @@ class Desk:
         return preview(built.raw)
 
     def _reply(self, account: str, pulled: Pulled, plan: ReplyPlan, text: str) -> Reply:
-        from mailassist.delivery.reply import Reply
-        from mailassist.mail.compose import Layout
+        from mailassist.delivery.reply import Reply, layout_of
 
         settings = self.account(account)
         face = settings.faces[plan.identity]
         original = answered(pulled)
-        layout = Layout(
-            quote=settings.delivery.quote,
-            language=self._language(pulled, face),
-            signature=face.signature,
-            html=settings.delivery.html,
-            html_signature=face.html_signature,
-        )
+        layout = layout_of(settings, face, self._language(pulled, face))
         places = pulled.locations.get(original.message_id, ())
         place = places[0] if places else None
         return Reply(account, original, plan, text, layout, pulled.conversation.key, place)

@@ -7,7 +7,7 @@ the person. Display names prove nothing; what is encoded (RFC 2047) can only eve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -196,6 +196,18 @@ def normal(email: str) -> str:
     return f"{local}@{domain}"
 
 
+def sender_rules(rules: Iterable[str]) -> tuple[str, ...]:
+    """Rules `form@example.org`, or `example.org` (also `@`, `*@`) with its subdomains, for `named_by`."""
+    plain = (rule.strip().casefold().removeprefix("*").removeprefix("@") for rule in rules)
+    return tuple(rule for rule in plain if rule)
+
+
+def named_by(email: str, rules: Collection[str]) -> bool:
+    """Whether one of the `sender_rules` names an address (`Address.key`)."""
+    domain = email.rpartition("@")[2]
+    return any(email == rule or domain == rule or domain.endswith(f".{rule}") for rule in rules)
+
+
 @dataclass(frozen=True)
 class OwnAddresses:
     """The user's own addresses: the one answer to "is this us", and to who else stands behind a message."""
@@ -208,7 +220,7 @@ class OwnAddresses:
     def of(cls, faces: Iterable[tuple[str, Sequence[str]]], personal: Iterable[str] = ()) -> OwnAddresses:
         """From (address, aliases) of each identity, in order; the first identity that fits an address has it.
 
-        `personal`: rules `form@example.org`, or `example.org` (also `@`, `*@`) with its subdomains.
+        `personal`: see `sender_rules`.
         """
         exact: dict[str, int] = {}
         domains: dict[str, int] = {}
@@ -218,8 +230,7 @@ class OwnAddresses:
                     domains.setdefault(normal("x" + email[1:]).rpartition("@")[2], index)
                 elif email:
                     exact.setdefault(normal(email), index)
-        rules = (rule.strip().casefold().removeprefix("*").removeprefix("@") for rule in personal)
-        return cls(tuple(exact.items()), tuple(domains.items()), tuple(rule for rule in rules if rule))
+        return cls(tuple(exact.items()), tuple(domains.items()), sender_rules(personal))
 
     def which(self, email: str) -> int | None:
         """The index of the identity that `email` belongs to, or None."""
@@ -241,11 +252,7 @@ class OwnAddresses:
 
     def is_personal(self, message: Message) -> bool:
         """Whether a `personal` rule names the sender."""
-        if message.author is None or not self.personal:
-            return False
-        email = message.author.key
-        domain = email.rpartition("@")[2]
-        return any(email == rule or domain == rule or domain.endswith(f".{rule}") for rule in self.personal)
+        return message.author is not None and named_by(message.author.key, self.personal)
 
     def is_form(self, message: Message) -> bool:
         """Whether somebody else stands behind the sender: in Reply-To of a web form, or of what a group passed on.

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from mailassist.errors import Stopped, Taken
 from mailassist.store import review, team_schema
+from mailassist.store.cases import change
 from mailassist.store.database import Store
 from mailassist.store.schema import drafts
 
@@ -50,6 +51,7 @@ class CopyRow:
 
 _COLUMNS = [_approvals.c[name] for name in ApprovalRow.__slots__]
 _AS_CLOSED = {"sent": "answered"}  # what becomes of the case; of the others: it is open again
+_GIVEN_UP = {"state": "stopped", "open": None, "said": "no sign of life"}
 
 
 Noted = Callable[[sa.Connection, "ApprovalRow", str], object]  # with what the model wrote, where the text was a model's
@@ -93,7 +95,7 @@ def begin(
                 changed_at=now,
             )
         )
-        _change_case(connection, case_id, now, state="approved", claimed_by=who, claimed_until=now + seconds)
+        change(connection, case_id, now=now, state="approved", claimed_by=who, claimed_until=now + seconds)
         key = added.inserted_primary_key
         assert key is not None
         begun = _row(connection, int(key[0]))
@@ -150,7 +152,7 @@ def close(store: Store, approval_id: int, who: str, state: str, said: str, *, no
         if state != "unknown":
             _close_case(connection, row, state, said, now)
         else:
-            _change_case(connection, row.case_id, now, reason=said)
+            change(connection, row.case_id, now=now, reason=said)
         noted(connection, row, "")
 
 
@@ -168,9 +170,7 @@ def was_sent(store: Store, case_id: int, answers: str) -> bool:
         return connection.scalar(sa.select(_approvals.c.id).where(*mine).limit(1)) is not None
 
 
-def give_up(
-    store: Store, mailboxes: Collection[str], *, now: float, seconds: float, noted: Callable[..., object]
-) -> int:
+def give_up(store: Store, mailboxes: Collection[str], *, now: float, seconds: float, noted: Noted) -> int:
     """End the claimed approvals of these mailboxes that gave no sign of life for so long; how many.
 
     Nothing of them can have left. Else their cases would stay approved, and nothing newer in them would be drafted.
@@ -186,14 +186,12 @@ def give_up(
     return sum(_given_up(store, one.id, one.case_id, one.mailbox, now, noted) for one in found)
 
 
-def _given_up(
-    store: Store, approval_id: int, case_id: int, mailbox: str, now: float, noted: Callable[..., object]
-) -> bool:
+def _given_up(store: Store, approval_id: int, case_id: int, mailbox: str, now: float, noted: Noted) -> bool:
     mine = _approvals.c.id == approval_id, _approvals.c.open == 1, _approvals.c.state == "claimed"
-    ended = {"state": "stopped", "open": None, "said": "no sign of life", "changed_at": now}
     with store.write() as connection:
         review.locked(connection, case_id)
-        if connection.execute(_approvals.update().where(*mine).values(**ended)).rowcount != 1:
+        ended = _approvals.update().where(*mine).values(changed_at=now, **_GIVEN_UP)
+        if connection.execute(ended).rowcount != 1:
             return False
         row = _row(connection, approval_id)
         _close_case(connection, row, "stopped", "the approval gave no sign of life", now)
@@ -210,8 +208,8 @@ def _refuse_second(connection: sa.Connection, case_id: int, who: str, now: float
     if found is None:
         return
     if found.state == "claimed" and found.changed_at + seconds <= now:
-        given_up = {"state": "stopped", "open": None, "said": "no sign of life", "changed_at": now}
-        connection.execute(_approvals.update().where(_approvals.c.id == found.id).values(**given_up))
+        silent = _approvals.update().where(_approvals.c.id == found.id)
+        connection.execute(silent.values(changed_at=now, **_GIVEN_UP))
     elif found.who == who:
         raise Stopped("You have approved a reply to this conversation already; it is on its way")
     elif found.state == "unknown":
@@ -224,7 +222,7 @@ def _close_case(connection: sa.Connection, row: ApprovalRow, state: str, said: s
     """The case after its approval: answered, or open again with the reason."""
     if state in _AS_CLOSED:
         ended = {"state": _AS_CLOSED[state], "reason": said, "claimed_by": "", "claimed_until": 0.0}
-        _change_case(connection, row.case_id, now, **ended)
+        change(connection, row.case_id, now=now, **ended)
         return
     again = _cases.c.id == row.case_id, _cases.c.state == "approved"  # the daemon may have found an answer meanwhile
     changes = {"state": "drafted", "reason": said, "changed_at": now}
@@ -235,10 +233,6 @@ def _close_case(connection: sa.Connection, row: ApprovalRow, state: str, said: s
 
 def _draft(connection: sa.Connection, case_id: int) -> sa.Row[Any] | None:
     return connection.execute(sa.select(drafts).where(drafts.c.case_id == case_id)).first()
-
-
-def _change_case(connection: sa.Connection, case_id: int, now: float, **changes: Any) -> None:
-    connection.execute(_cases.update().where(_cases.c.id == case_id).values(changed_at=now, **changes))
 
 
 def _row(connection: sa.Connection, approval_id: int) -> ApprovalRow:

@@ -23,6 +23,7 @@ _cases = schema.cases
 _drafts = drafts.table
 _copies = schema.arrival_copies
 _looked = schema.looked
+ANSWERED = "somebody of the team has answered"  # the reason of what ended so
 ON_THE_WAY = ("seen", "triaged", "packed", "drafted", "withdrawing")
 _NO_DRAFT_YET = ("seen", "triaged", "packed")
 _WITH_DRAFT = ("drafted", "delivered", "missing")
@@ -61,6 +62,7 @@ class ArrivalRow:
     changed_at: float
 
 
+TURN = (_arrivals.c.backlog, _arrivals.c.received.desc())  # in which order they are worked on
 _COLUMNS = [_arrivals.c[field.name] for field in fields(ArrivalRow)]
 # Made once: the steps of each message use them again and again.
 _GET = sa.select(*_COLUMNS).where(_arrivals.c.id == sa.bindparam("number"))
@@ -190,10 +192,8 @@ def _arrived(
     elif held.mailbox != mailbox and _is_to_move(connection, mailbox, one, held, outranks):
         number = held.id
         free = (_arrivals.c.id == number) & (_arrivals.c.state == held.state) & (_arrivals.c.owner == "")
-        if (
-            connection.execute(_arrivals.update().where(free).values(**values, state="seen", case_id=None)).rowcount
-            != 1
-        ):
+        taken = _arrivals.update().where(free).values(**values, state="seen", case_id=None)
+        if connection.execute(taken).rowcount != 1:
             return None  # work on it has begun just now
         if held.case_id is not None:
             reason = "it is answered from another mailbox of the team"
@@ -245,10 +245,8 @@ def _is_to_move(
     """
     if one.reason or held.owner:
         return False
-    if (
-        held.state == "none" and held.case_id is None
-    ):  # by the other's policy nobody answers it; by this one's, somebody
-        return True
+    if held.state == "none" and held.case_id is None:
+        return True  # by the other's policy nobody answers it; by this one's, somebody
     if held.state != "seen":
         return False
     earlier = (_arrivals.c.case_id == held.case_id) & (_arrivals.c.id != held.id)
@@ -267,17 +265,16 @@ def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float
     if found is None or (found.arrived > one.at and found.message_id not in one.answers):
         return []
     serialise(connection, "case", str(found.id))
-    reason = "somebody of the team has answered"
-    cases.answered_by(connection, mailbox, found, reason, now)
+    cases.answered_by(connection, found, ANSWERED, now)
     mine = _arrivals.c.case_id == found.id
-    ended = {"changed_at": now, "owner": "", "reason": reason, "fence": _arrivals.c.fence + 1}
+    ended = {"changed_at": now, "owner": "", "reason": ANSWERED, "fence": _arrivals.c.fence + 1}
     waiting = mine & _arrivals.c.state.in_((*_NO_DRAFT_YET, "person"))
     connection.execute(_arrivals.update().where(waiting).values(state="answered", **ended))
     drafted = mine & _arrivals.c.state.in_((*_WITH_DRAFT, "theirs"))  # what they made of it is in what they sent
     ids = list(connection.scalars(sa.select(_arrivals.c.id).where(drafted)))
     if not ids and drafts.lies_in_mailbox(connection, found.id):
         ids = _of_draft(connection, found.id)  # the draft is of a message that a newer one had superseded
-    _set_withdrawing(connection, ids, now, reason=reason)
+    _set_withdrawing(connection, ids, now, reason=ANSWERED)
     return ids
 
 
@@ -327,19 +324,17 @@ def place_of(store: Store, key: str, mailbox: str) -> tuple[str, int, int] | Non
     return (found.folder, found.uidvalidity, found.uid) if found else None
 
 
+def is_due(now: float) -> sa.ColumnElement[bool]:
+    """Whether a row can be worked on at `now` and is not leased."""
+    return sa.and_(
+        _arrivals.c.state.in_(ON_THE_WAY), _arrivals.c.not_before <= now, _arrivals.c.batch == "",
+        _arrivals.c.leased_until <= now,
+    )  # fmt: skip
+
+
 def due(store: Store, *, now: float, limit: int, mailboxes: Collection[str] | None = None) -> list[ArrivalRow]:
     """What can be worked on now and is not leased, new mail before the backlog, the newest first."""
-    query = (
-        sa.select(*_COLUMNS)
-        .where(
-            _arrivals.c.state.in_(ON_THE_WAY),
-            _arrivals.c.not_before <= now,
-            _arrivals.c.batch == "",
-            _arrivals.c.leased_until <= now,
-        )
-        .order_by(_arrivals.c.backlog, _arrivals.c.received.desc())
-        .limit(limit)
-    )
+    query = sa.select(*_COLUMNS).where(is_due(now)).order_by(*TURN).limit(limit)
     if mailboxes is not None:
         query = query.where(_arrivals.c.mailbox.in_(mailboxes))
     with store.read() as connection:
@@ -461,7 +456,7 @@ def settle_answered(store: Store, mailboxes: Collection[str], *, now: float) -> 
         ids = list(connection.scalars(found))
     if not ids:
         return 0
-    ended = {"state": "answered", "reason": "somebody of the team has answered", "changed_at": now}
+    ended = {"state": "answered", "reason": ANSWERED, "changed_at": now}
     with store.write() as connection:
         chosen = open_still & among(connection, _cases.c.id, ids)
         return connection.execute(_cases.update().where(chosen).values(**ended)).rowcount
@@ -513,14 +508,3 @@ def counted(store: Store) -> dict[tuple[str, str], int]:
     )
     with store.read() as connection:
         return {(row[0], row[1]): row[2] for row in connection.execute(query)}
-
-
-def oldest_on_the_way(store: Store) -> dict[str, float]:
-    """When the oldest message that is being worked on arrived, by mailbox."""
-    query = (
-        sa.select(_arrivals.c.mailbox, sa.func.min(_arrivals.c.received))
-        .where(_arrivals.c.state.in_(ON_THE_WAY))
-        .group_by(_arrivals.c.mailbox)
-    )
-    with store.read() as connection:
-        return {row[0]: float(row[1]) for row in connection.execute(query)}

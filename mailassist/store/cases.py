@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,7 +15,6 @@ _cases = schema.cases
 _arrivals = schema.arrivals
 MOST_IDS = 500  # of one conversation in one statement
 DECIDED = ("approved", "none")  # by a person: a step of the daemon changes neither
-AT_REST = ("answered", "none")  # nothing is left to be done, until a newer message comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +132,10 @@ def work_on(connection: sa.Connection, case_id: int, *, now: float, **values: An
     change(connection, case_id, now=now, **values)
 
 
-def answered_by(connection: sa.Connection, mailbox: str, found: CaseRow, reason: str, now: float) -> None:
+def answered_by(connection: sa.Connection, found: CaseRow, reason: str, now: float) -> None:
     """Somebody of ours has written: nothing is left to be answered. What a person approved stays as it is."""
     if found.state != "approved":
         change(connection, found.id, now=now, state="answered", reason=reason, missing="")
-
-
-def member_ids(store: Store, case_id: int) -> frozenset[str]:
-    """The Message-IDs of the case's arrivals."""
-    with store.read() as connection:
-        return frozenset(connection.scalars(sa.select(_arrivals.c.message_id).where(_arrivals.c.case_id == case_id)))
 
 
 def counted(store: Store) -> dict[tuple[str, str], int]:
@@ -150,16 +143,3 @@ def counted(store: Store) -> dict[tuple[str, str], int]:
     query = sa.select(_cases.c.mailbox, _cases.c.state, sa.func.count()).group_by(_cases.c.mailbox, _cases.c.state)
     with store.read() as connection:
         return {(row[0], row[1]): row[2] for row in connection.execute(query)}
-
-
-def overdue(
-    store: Store, now: float, states: Iterable[str] = ("open", "drafted", "person", "missing")
-) -> dict[str, int]:
-    """How many open cases are past their reply target, by mailbox."""
-    query = (
-        sa.select(_cases.c.mailbox, sa.func.count())
-        .where(_cases.c.due < now, _cases.c.state.in_(list(states)))
-        .group_by(_cases.c.mailbox)
-    )
-    with store.read() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from mailassist.store.database import Store
 from mailassist.store.dialect import serialise
 
 Outcome = Literal["as is", "edited", "discarded", "elsewhere"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 UNUSED = ("discarded", "elsewhere")
 USED = ("as is", "edited")
 _feedback = schema.feedback

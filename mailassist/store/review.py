@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from mailassist.errors import Stopped, Taken
 from mailassist.store import dialect, team_schema, versions
+from mailassist.store.cases import change
 from mailassist.store.database import Store
 from mailassist.store.dialect import among, serialise
 from mailassist.store.drafts import in_mailbox
@@ -118,7 +119,7 @@ def claim(store: Store, case_id: int, who: str, *, now: float, until: float, not
         )
         if sender not in (None, who):
             raise Taken(f"{sender} is sending a reply to this conversation")
-        _change(connection, case_id, now, claimed_by=who, claimed_until=until)
+        change(connection, case_id, now=now, claimed_by=who, claimed_until=until)
         if row.claimed_by != who or row.claimed_until <= now:
             noted(connection)
 
@@ -143,7 +144,7 @@ def hand_over(
         row = locked(connection, case_id)
         refuse_ended(row)
         refuse_held(row, who, now)
-        _change(connection, case_id, now, assigned_to=to, claimed_by="", claimed_until=until)
+        change(connection, case_id, now=now, assigned_to=to, claimed_by="", claimed_until=until)
         if note:
             connection.execute(_notes.insert().values(case_id=case_id, at=now, who=who, text=note))
         noted(connection)
@@ -190,7 +191,7 @@ def save_text(
             raise Stopped("A reply to this conversation is on its way")
         written = put_text(connection, row, text, base=base, reply_all=reply_all, written_by=written_by, now=now)
         state = "drafted" if text.strip() and row.state in ("theirs", "person", "missing", "failed") else row.state
-        _change(connection, case_id, now, claimed_until=until, state=state)
+        change(connection, case_id, now=now, claimed_until=until, state=state)
         noted(connection)
         return written
 
@@ -203,7 +204,7 @@ def discard(store: Store, case_id: int, who: str, reason: str, *, now: float, no
         refuse_held(row, who, now)
         if row.state == "approved":
             raise Stopped("A reply to this conversation is on its way", cure="Take it back first.")
-        _change(connection, case_id, now, state="none", reason=reason, claimed_by="", claimed_until=0.0)
+        change(connection, case_id, now=now, state="none", reason=reason, claimed_by="", claimed_until=0.0)
         noted(connection)
 
 
@@ -275,10 +276,6 @@ def put_text(
             about["state"] = "kept"  # what lies in Drafts, or did, is no longer this
         connection.execute(drafts.update().where(drafts.c.id == found.id).values(**about))
     return TextRow(**connection.execute(sa.select(*_TEXT).where(drafts.c.case_id == row.id)).one()._mapping)
-
-
-def _change(connection: sa.Connection, case_id: int, now: float, **changes: Any) -> None:
-    connection.execute(_cases.update().where(_cases.c.id == case_id).values(changed_at=now, **changes))
 
 
 def _also_in(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,23 +21,6 @@ from mailassist.store.team_schema import audit_inbox
 DAY = 86_400.0  # seconds
 _AT_ONCE = 200  # entries of the inbox in one transaction
 _NOTHING: Mapping[str, Any] = {}
-
-
-class Recorder(Protocol):
-    """What a person's process tells the trail; who they are is found out, never told."""
-
-    def record(
-        self,
-        action: str,
-        *,
-        mailbox: str = "",
-        case_id: int | None = None,
-        written: str = "",
-        sent: str = "",
-        details: Mapping[str, object] = _NOTHING,
-    ) -> int:
-        """Add an entry; its number, 0 while it waits to be sealed. Raises MailassistError."""
-        ...
 
 
 class Trail:

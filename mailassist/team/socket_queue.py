@@ -178,7 +178,7 @@ class SocketQueue:
         sent: str = "",
         details: Mapping[str, object] = _NOTHING,
     ) -> int:
-        """Add an entry to the audit trail in our name, as `team.audit.Recorder` has it; its number."""
+        """Add an entry to the audit trail in our name, as `team.audit.Trail.record` does; its number."""
         number: int = self._ask(
             "record", action=action, mailbox=mailbox, case_id=case_id, written=written, sent=sent, details=dict(details)
         )

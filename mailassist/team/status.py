@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailassist.config import Config
-from mailassist.store import ledger, mailboxes, notices, team_numbers
+from mailassist.delivery.work import alive
+from mailassist.store import feedback, ledger, mailboxes, notices, team_numbers
 from mailassist.store.database import Store
 from mailassist.store.mailboxes import MailboxRow
 from mailassist.store.notices import ChannelState
@@ -16,7 +15,6 @@ from mailassist.store.team_numbers import ModelAccount, Numbers
 
 LATE_AFTER = 900.0  # seconds without a look that came through; one is made every ten minutes
 OUTCOMES_OF = 30 * 86_400.0  # seconds: how far back the use of drafts is counted
-_USED = ("as is", "edited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class MailboxStatus:
     @property
     def used(self) -> int:
         """Drafts that left as they were or edited."""
-        return sum(self.numbers.outcomes.get(outcome, 0) for outcome in _USED)
+        return sum(self.numbers.outcomes.get(outcome, 0) for outcome in feedback.USED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +114,6 @@ def as_record(overview: Overview) -> dict[str, object]:
     }
 
 
-def is_gone(watcher: str) -> bool:
-    """Whether the process `host:pid` ran on this machine and does not any more."""
-    host, _, number = watcher.rpartition(":")
-    if host != socket.gethostname() or not number.isdecimal():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # somebody else's: it is there
-        return False
-    return False
-
-
 def _mailbox(one: MailboxStatus, now: float) -> dict[str, object]:
     row, counted = one.row, one.numbers
     return {
@@ -137,7 +121,7 @@ def _mailbox(one: MailboxStatus, now: float) -> dict[str, object]:
         "state": one.state(now),
         "connection": row.connection,
         "watcher": row.watcher,
-        "watcher_gone": is_gone(row.watcher),
+        "watcher_gone": not alive(row.watcher),
         "connected_at": row.connected_at,
         "looked_at": row.looked_at,
         "error": row.error,

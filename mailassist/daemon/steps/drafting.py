@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from mailassist.context.clean import one_line
 from mailassist.context.tokens import counter_for
 from mailassist.daemon.steps import freshness
-from mailassist.daemon.steps.run import Run, Waits
+from mailassist.daemon.steps.run import Run, Waits, nobody_reads_along
 from mailassist.drafting.pipeline import Draft, DraftRequest, output_tokens, prepare, write
 from mailassist.drafting.rendering import template_folder
 from mailassist.errors import BudgetReached, ModelError
@@ -62,8 +62,8 @@ def draft(run: Run) -> None:
         with parts.calls.writer(box.name, tokens, run.stopped) as writing:
             counter = counter_for(writing.writer.info.tokenizer, None)
             made = write(
-                run.request, run.prompt, writing.writer, parts.store, config, counter, _ignored, run.stopped, parts.now,
-                account_budget=box.policy.daily_budget,
+                run.request, run.prompt, writing.writer, parts.store, config, counter, nobody_reads_along, run.stopped,
+                parts.now, account_budget=box.policy.daily_budget,
             )  # fmt: skip
             writing.usage = made.usage
     except BudgetReached as reached:
@@ -150,7 +150,3 @@ def _tomorrow(run: Run) -> float:
     moment = datetime.fromtimestamp(run.parts.now(), zone)
     next_day = (moment + timedelta(days=1)).replace(hour=0, minute=0, second=5, microsecond=0)
     return next_day.timestamp()
-
-
-def _ignored(text: str) -> None:
-    """Nobody reads along."""

@@ -7,15 +7,13 @@ from mailassist.daemon import feedback
 from mailassist.daemon.steps import freshness
 from mailassist.daemon.steps.run import Run, Waits
 from mailassist.delivery.drafts import DraftOutcome, Revision, append_revision, remove_untouched
-from mailassist.delivery.reply import Reply, build
+from mailassist.delivery.reply import Reply, build, layout_of
 from mailassist.delivery.work import Surroundings, Work
-from mailassist.mail.compose import Layout
 from mailassist.store import arrivals, cases, drafts, review
 from mailassist.store.drafts import DraftRow
 
 APPROVED = 15.0  # seconds between two looks whether an approved reply is through
 NOT_NEEDED = "a person has said that no reply is needed"
-_WITHDRAWN = {"answered": "somebody of the team has answered"}
 HELD = 30.0  # seconds: a killed process's APPEND is gone on with after that
 
 
@@ -65,7 +63,7 @@ def withdraw(run: Run) -> None:
         if (row.folder or row.old_folder or row.pending) and not parts.shadow:
             _removed(run, row)
     reason = NOT_NEEDED if discarded else run.row.reason
-    run.finish(ended, reason or _WITHDRAWN.get(ended, "a newer message came"))
+    run.finish(ended, reason or (arrivals.ANSWERED if ended == "answered" else "a newer message came"))
 
 
 def leave_nothing(run: Run) -> None:
@@ -118,11 +116,6 @@ def _reply(run: Run, text: str) -> Reply:
     account = run.mailbox.account
     face = account.faces[run.plan.identity]
     conversation = run.pulled.conversation
-    layout = Layout(
-        quote=account.delivery.quote,
-        language=run.mailbox.policy.language or reply_language(conversation, face.languages),
-        signature=face.signature,
-        html=account.delivery.html,
-        html_signature=face.html_signature,
-    )
-    return Reply(account.address and run.mailbox.name, run.answered, run.plan, text, layout, conversation.key)
+    language = run.mailbox.policy.language or reply_language(conversation, face.languages)
+    layout = layout_of(account, face, language)
+    return Reply(run.mailbox.name, run.answered, run.plan, text, layout, conversation.key)

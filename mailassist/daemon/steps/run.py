@@ -25,6 +25,10 @@ LEASE = 300.0  # seconds without a recorded step until another worker may take o
 _ACTIONS = {"delivered": "placed", "answered": "withdrawn", "none": "no reply needed", "person": "given to a person"}
 
 
+def nobody_reads_along(text: str) -> None:
+    """For a text that streams while nobody sees it."""
+
+
 class Waits(Exception):
     """The step can go on at `until` (seconds since 1970)."""
 

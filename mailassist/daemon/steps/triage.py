@@ -16,7 +16,7 @@ from mailassist.context.shorten import shorten
 from mailassist.context.tokens import counter_for
 from mailassist.daemon import feedback
 from mailassist.daemon.steps import freshness
-from mailassist.daemon.steps.run import Run, Waits
+from mailassist.daemon.steps.run import Run, Waits, nobody_reads_along
 from mailassist.drafting.budget import Payer, paid_write
 from mailassist.drafting.pipeline import cache_key, refuse_undraftable
 from mailassist.drafting.rendering import render
@@ -131,7 +131,7 @@ def _asked(run: Run) -> Verdict:
             max_output=_OUTPUT,
             cache_key=cache_key(parts.store, box.name, "triage"),
             count=counter.count,
-            on_text=_ignored,
+            on_text=nobody_reads_along,
             stopped=run.stopped,
             now=parts.now,
             schema=SCHEMA,
@@ -161,7 +161,3 @@ def read_verdict(text: str, language: str) -> Verdict:
         urgency if urgency in URGENCIES else "normal",
         language or (told if isinstance(told, str) and told.isascii() and len(told) <= 12 else ""),
     )
-
-
-def _ignored(text: str) -> None:
-    """Nobody reads along."""
