@@ -106,10 +106,17 @@ class Postgres:
         raise CannotStart(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-800:]}")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it. SIGINT: connections are cut, all is written; SIGQUIT: at once, as after a cut of the power."""
+        """Stop it. SIGINT: connections are cut, all is written; SIGQUIT: at once, as after a cut of the power.
+
+        One that does not stop within 15 s is killed: a crash too.
+        """
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(30)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:  # PostgreSQL 15 was seen waiting on after its children were gone
+                self.process.kill()
+                self.process.wait(15)
             self.process = None
 
     def restart(self, how: signal.Signals = signal.SIGINT) -> None:
