@@ -37,6 +37,10 @@ class Backend(Protocol):
         """The database's errors as StoreError: one line with the cure."""
         ...
 
+    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
+        """Begin the database's transaction, where SQLAlchemy's driver does not."""
+        ...
+
     def hold_schema(self) -> AbstractContextManager[None]:
         """As `Store.hold_schema`."""
         ...
@@ -104,15 +108,17 @@ class Store:
         with (
             self._backend.turn,
             self._backend.named_errors(),
-            self._engine.connect().execution_options(writes=True) as connection,
+            self._engine.connect() as connection,
             connection.begin(),
         ):
+            self._backend.begin(connection, writes=True)
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads."""
         with self._backend.named_errors(), self._engine.connect() as connection, connection.begin():
+            self._backend.begin(connection, writes=False)
             yield connection
 
     @contextmanager

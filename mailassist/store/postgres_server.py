@@ -85,6 +85,9 @@ class PostgresServer:
         address = self.url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
         return address, {**_settings(self.url), **({"password": self.url.password} if self.url.password else {})}
 
+    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
+        """The driver does that."""
+
     @contextmanager
     def hold_schema(self) -> Iterator[None]:
         """One connection at least; see `Store.hold_schema`."""

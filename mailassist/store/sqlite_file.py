@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -34,7 +35,6 @@ class SqliteFile:
         # The threads of this process stand in line: SQLite's own waiting is asking again, up to 100 ms later each time.
         self.turn: AbstractContextManager[object] = threading.RLock()
         sa.event.listen(self.engine, "connect", _configure)
-        sa.event.listen(self.engine, "begin", _begin)
         self._create_tables()
 
     @property
@@ -42,12 +42,21 @@ class SqliteFile:
         """Which store it is, for people."""
         return str(self.path or "the store")
 
+    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
+        """Writers take the lock at once: a lock that is upgraded later can fail without waiting.
+
+        Said to the driver: with a listener for SQLAlchemy's event, every statement would cost twice as much.
+        """
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+
     def compact(self) -> None:
         """Rewrite the file without what was deleted, and empty the write-ahead log: deleted bytes are gone from both.
 
         Raises StoreError when another process keeps the file from being rewritten.
         """
-        with self.named_errors(), self.engine.connect().execution_options(outside=True) as connection:
+        with self.named_errors(), self.engine.connect() as connection:
             connection.exec_driver_sql("VACUUM")
             busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
         if busy:
@@ -76,8 +85,8 @@ class SqliteFile:
         """SQLite's errors as one line with the cure."""
         try:
             yield
-        except DatabaseError as error:
-            text = str(error.orig)
+        except (DatabaseError, sqlite3.DatabaseError) as error:
+            text = str(error.orig if isinstance(error, DatabaseError) else error)
             cures = {
                 "full": "Free some disk space; nothing that was saved is lost.",
                 "locked": "Another mailassist is writing; try again.",
@@ -109,11 +118,8 @@ class SqliteFile:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with (
-            self.named_errors(),
-            self.engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
+        with self.named_errors(), self.engine.connect() as connection, connection.begin():
+            self.begin(connection, writes=True)
             yield connection
 
     def _create_tables(self) -> None:
@@ -157,21 +163,9 @@ def _prepare_file(path: Path) -> None:
 
 
 def _configure(connection: object, _record: object) -> None:
-    """Settings of each new connection; transactions are begun by `_begin`, not by the driver."""
+    """Settings of each new connection; transactions are begun by `SqliteFile.begin`, not by the driver."""
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin(connection: sa.Connection) -> None:
-    """Writers take the lock at once: a lock that is upgraded later can fail without waiting.
-
-    VACUUM stands outside of any transaction.
-    """
-    options = connection.get_execution_options()
-    if options.get("outside", False):
-        return
-    writes = options.get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
