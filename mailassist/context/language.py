@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mailassist.context.loading import data_file
@@ -93,8 +93,13 @@ def detect(text: str, among: Collection[str] = ()) -> str:
     So neither a greeting, a signature nor a notice below in another language counts. `among`: only these come into
     question (a regional code such as "pt-BR" is given back as it stands).
     """
+    return _detected(text[:LOOKED_AT], tuple(among))
+
+
+@lru_cache(maxsize=64)  # triage, prompt and layout of a reply ask about the same message
+def _detected(text: str, among: Sequence[str]) -> str:
     allowed = {code.partition("-")[0].lower().replace("no", "nb"): code for code in among}
-    for part in _parts(text[:LOOKED_AT]):
+    for part in _parts(text):
         prose = " ".join(word for word in part.split() if not _NOT_PROSE.search(word))
         for scores, least, lead in _evidence(prose):
             found = _best(scores, least, lead, allowed)
@@ -148,6 +153,8 @@ def language_name(code: str) -> str:
 
 def _script(text: str) -> str:
     """The script most of `text` is in: a key of `_SCRIPTS`; "" for Latin and others."""
+    if text.isascii():
+        return ""
     counts = {script: len(re.findall(f"[{letters}]", text)) for script, letters in _SCRIPTS.items()}
     latin = len(re.findall("[A-Za-z\u00df-\u024f\u1e00-\u1eff]", text))
     if counts["ja"] * 8 > counts["zh"]:  # kana among Chinese characters is Japanese

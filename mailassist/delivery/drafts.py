@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailassist.delivery.identifiers import fingerprint
-from mailassist.delivery.lookup import Wanted, find, fingerprint_at, folder_of
+from mailassist.delivery.lookup import Wanted, find, fingerprint_at, folder_of, holds
 from mailassist.delivery.work import LOOK_AGAIN, Route, Surroundings, Work
 from mailassist.errors import ConnectionFailed, DeliveryError, MailassistError, MailboxError, StoreError
 from mailassist.store import drafts as table
@@ -228,7 +228,7 @@ def _append_once(work: Work, row: DraftRow) -> Location | None:
         work.mark("draft:appending")
         place = source.append(folder, row.pending, FLAGS)
         work.mark("draft:appended")
-        if place is not None and fingerprint_at(source, place) == row.fingerprint:
+        if place is not None and holds(source, place, row.pending, row.fingerprint):
             work.mark("draft:read-back")
             return place
     return None

@@ -216,4 +216,6 @@ def _check_meaning(raw: bytes, plan: ReplyPlan, text: str, message_id: str, own_
 
 def comparable(text: str) -> str:
     """`text` without white space and invisible characters: what wrapping, line ends and readers may change."""
-    return "".join(one for one in "".join(text.split()) if unicodedata.category(one) not in ("Cf", "Cc", "Mn"))
+    dense = "".join(text.split())
+    invisible = [one for one in set(dense) if unicodedata.category(one) in ("Cf", "Cc", "Mn")]
+    return dense.translate(dict.fromkeys(map(ord, invisible))) if invisible else dense

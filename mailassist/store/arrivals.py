@@ -16,7 +16,7 @@ from mailassist.errors import StoreError
 from mailassist.store import cases, drafts
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
-from mailassist.store.dialect import among, put, serialise
+from mailassist.store.dialect import among, is_postgres, put, serialise
 
 _arrivals = schema.arrivals
 _cases = schema.cases
@@ -67,9 +67,17 @@ _COLUMNS = [_arrivals.c[field.name] for field in fields(ArrivalRow)]
 # Made once: the steps of each message use them again and again.
 _GET = sa.select(*_COLUMNS).where(_arrivals.c.id == sa.bindparam("number"))
 _CASE = sa.select(_arrivals.c.case_id).where(_arrivals.c.id == sa.bindparam("number"))
-_FENCE = sa.select(_arrivals.c.fence).where(_arrivals.c.id == sa.bindparam("number"))
-_PLACE = sa.select(_copies.c.folder, _copies.c.uidvalidity, _copies.c.uid).where(
-    _copies.c.key == sa.bindparam("this_key"), _copies.c.mailbox == sa.bindparam("this_mailbox")
+_copy = (_copies.c.key == _arrivals.c.key) & (_copies.c.mailbox == sa.bindparam("this_mailbox"))
+_STANDING = (
+    sa.select(_arrivals.c.fence, _copies.c.folder, _copies.c.uidvalidity, _copies.c.uid)
+    .select_from(_arrivals.outerjoin(_copies, _copy))
+    .where(_arrivals.c.id == sa.bindparam("number"))
+)
+_FROM_SENDER = sa.select(sa.func.count()).where(
+    _arrivals.c.mailbox == sa.bindparam("this_mailbox"),
+    _arrivals.c.sender == sa.bindparam("this_sender"),
+    _arrivals.c.received >= sa.bindparam("since"),
+    _arrivals.c.state != "none",
 )
 _ADVANCE = _arrivals.update().where(
     _arrivals.c.id == sa.bindparam("number"), _arrivals.c.fence == sa.bindparam("this_fence")
@@ -93,6 +101,7 @@ _LEASE = (
         ),
     )
     .values(owner=sa.bindparam("worker"), leased_until=sa.bindparam("until"), fence=_arrivals.c.fence + 1)
+    .returning(*_COLUMNS)
 )
 
 
@@ -311,17 +320,16 @@ def get(store: Store, arrival_id: int) -> ArrivalRow | None:
     return ArrivalRow(*found) if found else None
 
 
-def fence(store: Store, arrival_id: int) -> int:
-    """The number of the row's last lease: another one means that somebody else has it, or a look has ended it."""
-    with store.read() as connection:
-        return int(connection.scalar(_FENCE, {"number": arrival_id}) or 0)
+def standing(store: Store, arrival_id: int, mailbox: str) -> tuple[int, tuple[str, int, int] | None]:
+    """The number of the row's last lease; folder, UIDVALIDITY and UID of the mailbox's copy of the message.
 
-
-def place_of(store: Store, key: str, mailbox: str) -> tuple[str, int, int] | None:
-    """Folder, UIDVALIDITY and UID of a mailbox's copy."""
+    Another number than one's own means that somebody else has the row, or that a look has ended it.
+    """
     with store.read() as connection:
-        found = connection.execute(_PLACE, {"this_key": key, "this_mailbox": mailbox}).first()
-    return (found.folder, found.uidvalidity, found.uid) if found else None
+        found = connection.execute(_STANDING, {"number": arrival_id, "this_mailbox": mailbox}).first()
+    if found is None:
+        return 0, None
+    return found.fence, (found.folder, found.uidvalidity, found.uid) if found.folder is not None else None
 
 
 def is_due(now: float) -> sa.ColumnElement[bool]:
@@ -359,13 +367,13 @@ def lease(
     `batch`: the one that it waits in; nobody else takes it there.
     """
     with store.write() as connection:
-        case_id = connection.scalar(_CASE, {"number": arrival_id})
-        if case_id is not None:
-            serialise(connection, "case", str(case_id))
+        if is_postgres(connection):
+            case_id = connection.scalar(_CASE, {"number": arrival_id})
+            if case_id is not None:
+                serialise(connection, "case", str(case_id))
         asked = {"number": arrival_id, "now": now, "worker": owner, "until": now + seconds, "this_batch": batch}
-        if connection.execute(_LEASE, asked).rowcount != 1:
-            return None
-        return ArrivalRow(*connection.execute(_GET, {"number": arrival_id}).one())
+        leased = connection.execute(_LEASE, asked).first()
+    return ArrivalRow(*leased) if leased else None
 
 
 def advance(
@@ -495,10 +503,9 @@ def release(store: Store, arrival_ids: Collection[int], *, now: float, owner: st
 
 def from_sender(store: Store, mailbox: str, sender: str, since: float) -> int:
     """How many messages of this sender were let through to a model since then."""
-    mine = (_arrivals.c.mailbox == mailbox) & (_arrivals.c.sender == sender) & (_arrivals.c.received >= since)
-    query = sa.select(sa.func.count()).where(mine, _arrivals.c.state != "none")
+    asked = {"this_mailbox": mailbox, "this_sender": sender, "since": since}
     with store.read() as connection:
-        return int(connection.scalar(query) or 0)
+        return int(connection.scalar(_FROM_SENDER, asked) or 0)
 
 
 def counted(store: Store) -> dict[tuple[str, str], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ _cases = schema.cases
 _arrivals = schema.arrivals
 MOST_IDS = 500  # of one conversation in one statement
 DECIDED = ("approved", "none")  # by a person: a step of the daemon changes neither
+_OUTCOME = ("state", "reason", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,14 @@ _COLUMNS = [_cases.c[field.name] for field in fields(CaseRow)]
 
 _GET = sa.select(*_COLUMNS).where(_cases.c.id == sa.bindparam("number"))
 _CHANGE = _cases.update().where(_cases.c.id == sa.bindparam("number"))
+_KEYED = sa.select(_cases.c.id).where(
+    _cases.c.mailbox == sa.bindparam("this_mailbox"), _cases.c.conversation == sa.bindparam("this_conversation")
+)
+_NAMED = sa.select(_arrivals.c.case_id).where(
+    _arrivals.c.mailbox == sa.bindparam("this_mailbox"),
+    _arrivals.c.case_id.is_not(None),
+    _arrivals.c.message_id.in_(sa.bindparam("ids", expanding=True)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +97,10 @@ def of_conversation(
     connection: sa.Connection, mailbox: str, conversation: str, message_ids: Collection[str]
 ) -> CaseRow | None:
     """The case of a conversation: by its key, else by any of its messages; two that turn out to be one: the older."""
-    mine = _cases.c.mailbox == mailbox
-    ids = sa.select(_cases.c.id).where(mine, _cases.c.conversation == conversation)
-    found = list(connection.scalars(ids))
+    found = list(connection.scalars(_KEYED, {"this_mailbox": mailbox, "this_conversation": conversation}))
     if not found:
-        known = sa.select(_arrivals.c.case_id).where(
-            _arrivals.c.mailbox == mailbox,
-            _arrivals.c.case_id.is_not(None),
-            _arrivals.c.message_id.in_(list(message_ids)[-MOST_IDS:]),
-        )
-        found = sorted(set(connection.scalars(known)))
+        asked = {"this_mailbox": mailbox, "ids": list(message_ids)[-MOST_IDS:]}
+        found = sorted(set(connection.scalars(_NAMED, asked)))
     return read(connection, found[0]) if found else None
 
 
@@ -126,10 +130,18 @@ def change(connection: sa.Connection, case_id: int, *, now: float, **values: Any
 
 def work_on(connection: sa.Connection, case_id: int, *, now: float, **values: Any) -> None:
     """What a step found out of a case; what a person has decided meanwhile (approved, discarded) stays."""
-    state = connection.scalar(sa.select(_cases.c.state).where(_cases.c.id == case_id).with_for_update())
-    if state in DECIDED:
-        values = {name: value for name, value in values.items() if name not in ("state", "reason", "missing")}
-    change(connection, case_id, now=now, **values)
+    asked = {f"new_{name}": value for name, value in (("changed_at", now), *values.items())}
+    connection.execute(_work_on(tuple(values)), {"number": case_id, **asked})
+
+
+@lru_cache(maxsize=32)
+def _work_on(names: tuple[str, ...]) -> sa.Update:
+    def new(name: str) -> sa.ColumnElement[Any]:
+        column = _cases.c[name]
+        value = sa.bindparam(f"new_{name}", type_=column.type)
+        return sa.case((_cases.c.state.in_(DECIDED), column), else_=value) if name in _OUTCOME else value
+
+    return _CHANGE.values({name: new(name) for name in ("changed_at", *names)})
 
 
 def answered_by(connection: sa.Connection, found: CaseRow, reason: str, now: float) -> None:

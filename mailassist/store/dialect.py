@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,18 +37,29 @@ def serialise(connection: sa.Connection, *names: str) -> None:
 
 def put(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
     """Insert a row; one with the same primary key gets these values."""
+    connection.execute(_put(is_postgres(connection), table, tuple(values)), dict(values))
+
+
+@lru_cache(maxsize=128)  # made once: making a statement costs more than running it
+def _put(postgres: bool, table: sa.Table, names: tuple[str, ...]) -> sa.Executable:
+    query = _insert(postgres, table)
     key = [column.name for column in table.primary_key]
-    changed = {name: value for name, value in values.items() if name not in key}
-    connection.execute(
-        _insert(connection, table).values(**values).on_conflict_do_update(index_elements=key, set_=changed)
+    return query.on_conflict_do_update(
+        index_elements=key, set_={name: query.excluded[name] for name in names if name not in key}
     )
 
 
 def put_missing(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
     """Insert a row, unless one is there that a unique key forbids it beside; whether it was inserted."""
-    query = _insert(connection, table).values(**values).on_conflict_do_nothing()
+    query = _put_missing(is_postgres(connection), table)
     # Without the option, PostgreSQL's driver does not tell how many rows an INSERT made.
-    return connection.execute(query, execution_options={"preserve_rowcount": True}).rowcount == 1
+    done = connection.execute(query, dict(values), execution_options={"preserve_rowcount": True})
+    return done.rowcount == 1
+
+
+@lru_cache(maxsize=128)
+def _put_missing(postgres: bool, table: sa.Table) -> sa.Executable:
+    return _insert(postgres, table).on_conflict_do_nothing()
 
 
 def put_rows(
@@ -80,5 +92,5 @@ def among(connection: sa.Connection, column: sa.ColumnElement[Any], values: Coll
     return found | column.in_(cut_short) if cut_short else found
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if is_postgres(connection) else sqlite.insert(table)
+def _insert(postgres: bool, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if postgres else sqlite.insert(table)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mailassist.errors import DeliveryError
 from mailassist.store import schema, team_schema, versions
 from mailassist.store.database import Store
-from mailassist.store.dialect import serialise
+from mailassist.store.dialect import is_postgres, serialise
 
 table = _drafts = schema.drafts
 _cases = team_schema.cases
@@ -67,21 +67,27 @@ class DraftRow:
 
 
 _COLUMNS = [_drafts.c[field.name] for field in fields(DraftRow)]
-_GET = sa.select(*_COLUMNS).where(_drafts.c.id == sa.bindparam("number"))
 _OF_CASE = sa.select(*_COLUMNS).where(_drafts.c.case_id == sa.bindparam("number"))
 _OWNER = sa.select(_drafts.c.owner).where(_drafts.c.id == sa.bindparam("number"))
-_CHANGE = _drafts.update().where(
-    _drafts.c.id == sa.bindparam("number"),
-    _drafts.c.generation == sa.bindparam("this_generation"),
-    _drafts.c.owner == sa.bindparam("this_owner"),
+_KEYED = sa.select(*_COLUMNS).where(
+    _drafts.c.account == sa.bindparam("this_account"), _drafts.c.answers == sa.bindparam("answered")
+)
+_CASE_STATE = sa.select(_cases.c.state).where(_cases.c.id == sa.bindparam("number")).with_for_update()
+_CHANGE = (
+    _drafts.update()
+    .where(
+        _drafts.c.id == sa.bindparam("number"),
+        _drafts.c.generation == sa.bindparam("this_generation"),
+        _drafts.c.owner == sa.bindparam("this_owner"),
+    )
+    .returning(*_COLUMNS)
 )
 
 
 def get(store: Store, account: str, answers: str) -> DraftRow | None:
     """The draft that answers the message `answers`, or None."""
     with store.read() as connection:
-        found = connection.execute(sa.select(*_COLUMNS).where(*_key(account, answers))).first()
-    return DraftRow(**found._mapping) if found else None
+        return _keyed(connection, account, answers)
 
 
 def rows(store: Store, account: str, *, state: str = "") -> list[DraftRow]:
@@ -185,7 +191,8 @@ def lies_in_mailbox(connection: sa.Connection, case_id: int) -> bool:
 
 def may_take(store: Store, new: NewText) -> bool:
     """Whether the current draft of the case may give way: not where a person wrote or edited it."""
-    found = of_case(store, new.case_id) or get(store, new.account, new.answers)
+    with store.read() as connection:
+        found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
     return found is None or not _is_persons(found)
 
 
@@ -202,11 +209,12 @@ def put(connection: sa.Connection, new: NewText, *, now: float) -> None:
         "output_tokens": new.output_tokens, "cost": new.cost, "changed_at": now,
     }  # fmt: skip
     serialise(connection, "replies", new.account)
-    connection.execute(sa.select(_drafts.c.id).where(_drafts.c.case_id == new.case_id).with_for_update())
+    if is_postgres(connection):
+        connection.execute(sa.select(_drafts.c.id).where(_drafts.c.case_id == new.case_id).with_for_update())
     found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
     if found is None:
         fresh = {"account": new.account, "answers": new.answers, "created_at": now, "state": "kept", "generation": 0}
-        connection.execute(_drafts.insert().values(**fresh, **about, version=1))
+        connection.execute(_drafts.insert(), {**fresh, **about, "version": 1})
         return
     if _is_persons(found):
         offer(connection, new, now=now)
@@ -252,8 +260,8 @@ def _of_case(connection: sa.Connection, case_id: int) -> DraftRow | None:
 
 
 def _keyed(connection: sa.Connection, account: str, answers: str) -> DraftRow | None:
-    found = connection.execute(sa.select(*_COLUMNS).where(*_key(account, answers))).first()
-    return DraftRow(**found._mapping) if found else None
+    found = connection.execute(_KEYED, {"this_account": account, "answered": answers}).first()
+    return DraftRow(*found) if found else None
 
 
 def change(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftRow:
@@ -269,7 +277,7 @@ def intend(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftR
     """
     with store.write() as connection:
         if row.case_id is not None:
-            state = connection.scalar(sa.select(_cases.c.state).where(_cases.c.id == row.case_id).with_for_update())
+            state = connection.scalar(_CASE_STATE, {"number": row.case_id})
             if state in ("approved", "answered", "none"):
                 raise Decided()
         return _changed(connection, row, now, changes)
@@ -277,9 +285,10 @@ def intend(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftR
 
 def _changed(connection: sa.Connection, row: DraftRow, now: float, changes: Mapping[str, Any]) -> DraftRow:
     same = {"number": row.id, "this_generation": row.generation, "this_owner": row.owner}
-    if connection.execute(_CHANGE, {**same, "changed_at": now, **changes}).rowcount != 1:
+    changed = connection.execute(_CHANGE, {**same, "changed_at": now, **changes}).first()
+    if changed is None:
         raise DraftChanged()
-    return DraftRow(*connection.execute(_GET, {"number": row.id}).one())
+    return DraftRow(*changed)
 
 
 def unfinished(store: Store, account: str) -> list[DraftRow]:

@@ -58,12 +58,21 @@ class Cursor:
 
 _COLUMNS = [messages.c[name] for name in IndexRow._fields if name != "headers"]
 _KEY = ("account", "folder", "uidvalidity", "uid")
+_CURSORS = sa.select(folders).where(folders.c.account == sa.bindparam("this_account"))
+_OF_CONVERSATION = sa.select(*_COLUMNS).where(
+    messages.c.account == sa.bindparam("this_account"),
+    messages.c.conversation.in_(
+        sa.select(messages.c.conversation).where(
+            messages.c.account == sa.bindparam("this_account"), messages.c.message_id == sa.bindparam("this_message")
+        )
+    ),
+)
 
 
 def cursors(store: Store, account: str) -> dict[str, Cursor]:
     """The cursor of every folder of the account that has been looked at."""
     with store.read() as connection:
-        rows = connection.execute(sa.select(folders).where(folders.c.account == account))
+        rows = connection.execute(_CURSORS, {"this_account": account})
         return {row.folder: _cursor(row) for row in rows}
 
 
@@ -158,10 +167,9 @@ def remove(store: Store, account: str, folder: str, gone: Iterable[int]) -> int:
 
 def conversation_of(store: Store, account: str, message_id: str) -> list[IndexRow]:
     """Every copy of every message that may belong to the conversation of `message_id`; one indexed query."""
-    known = sa.select(messages.c.conversation).where(messages.c.account == account, messages.c.message_id == message_id)
-    query = sa.select(*_COLUMNS).where(messages.c.conversation.in_(known), messages.c.account == account)
+    asked = {"this_account": account, "this_message": message_id}
     with store.read() as connection:
-        return [IndexRow(*row) for row in connection.execute(query)]
+        return [IndexRow(*row) for row in connection.execute(_OF_CONVERSATION, asked)]
 
 
 def active_conversations(store: Store, account: str, since: float) -> dict[int, list[IndexRow]]:

@@ -34,6 +34,16 @@ _SETTLE = (
 )
 _TOTAL = sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= sa.bindparam("since"))
 _TOTAL_OF_ACCOUNT = _TOTAL.where(ledger.c.account == sa.bindparam("account_name"))
+_CALLS = (
+    sa.select(sa.func.count())
+    .select_from(ledger)
+    .where(
+        ledger.c.at >= sa.bindparam("since"),
+        ledger.c.account == sa.bindparam("account_name"),
+        ledger.c.purpose == sa.bindparam("this_purpose"),
+        ledger.c.state != "failed",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +171,9 @@ def spent_since(store: Store, since: float) -> float:
 
 def calls_since(store: Store, account: str, since: float, *, purpose: str = "draft") -> int:
     """How many calls of an account there were from `since` on, those that failed left out."""
-    mine = (ledger.c.at >= since) & (ledger.c.account == account) & (ledger.c.purpose == purpose)
+    asked = {"since": since, "account_name": account, "this_purpose": purpose}
     with store.read() as connection:
-        query = sa.select(sa.func.count()).select_from(ledger).where(mine, ledger.c.state != "failed")
-        return int(connection.scalar(query) or 0)
+        return int(connection.scalar(_CALLS, asked) or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,8 @@ class Steps:
         if run.row.state != "withdrawing" and self._is_paused(run):
             return
         while run.row.state in _STEPS and not run.row.not_before > run.parts.now():
-            if run.row.state != "withdrawing" and self._is_decided(run):
+            # Packing costs nothing, and the step before it was recorded just now.
+            if run.row.state not in ("withdrawing", "triaged") and self._is_decided(run):
                 return
             if self._stopped():
                 run.record()  # gives the lease back with the state as it is

@@ -6,7 +6,7 @@ newer message or an answer has overtaken.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from mailassist.daemon.arrivals import look
 from mailassist.daemon.steps.run import Run
@@ -27,15 +27,17 @@ def check(run: Run) -> bool:
 def check_with(run: Run, source: MailSource) -> bool:
     """The same over a connection that is there."""
     parts, name = run.parts, run.mailbox.name
-    folders = [folder.name for folder in source.folders() if _is_looked_at(folder, run.mailbox.account.folders.inbox)]
+    inboxes = run.mailbox.account.folders.inbox
+    folders = [folder.name for folder in source.folders() if _is_looked_at(folder, inboxes)]
+    folders.sort(key=lambda folder: folder in inboxes)  # the last stays open for the flags of the message
     before = {folder: _position(source.examine(folder)) for folder in folders}
     if parts.seen.get(name) != before:
         look(parts, name, source, folders)
         parts.seen[name] = before  # as it was before the look: what came during it is looked at again
-    now = arrivals.fence(parts.store, run.row.id)
-    if now != run.row.fence:
+    fence, place = arrivals.standing(parts.store, run.row.id, name)
+    if fence != run.row.fence:
         raise LeaseLost()
-    return _stands(run, source)
+    return place is None or _stands(run, source, place, before)
 
 
 def _is_looked_at(folder: Folder, inboxes: Collection[str]) -> bool:
@@ -47,13 +49,13 @@ def _position(state: FolderState) -> tuple[int, int, int]:
     return state.uidvalidity, state.uidnext, state.exists
 
 
-def _stands(run: Run, source: MailSource) -> bool:
+def _stands(
+    run: Run, source: MailSource, place: tuple[str, int, int], before: Mapping[str, tuple[int, int, int]]
+) -> bool:
     """Whether the message still lies in the inbox, and no mail program has marked it as answered."""
-    place = arrivals.place_of(run.parts.store, run.row.key, run.mailbox.name)
-    if place is None:
-        return True
     folder, uidvalidity, uid = place
-    if source.examine(folder).uidvalidity != uidvalidity:
+    epoch = before[folder][0] if folder in before else source.examine(folder).uidvalidity
+    if epoch != uidvalidity:
         return True  # numbered anew: the next look finds it
     found = [record for record in source.flags(folder, [uid]) if record.location.uid == uid]
     flags = {flag.lower() for record in found for flag in record.flags}
