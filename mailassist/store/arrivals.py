@@ -79,9 +79,24 @@ _FROM_SENDER = sa.select(sa.func.count()).where(
     _arrivals.c.received >= sa.bindparam("since"),
     _arrivals.c.state != "none",
 )
+_BY_KEY = sa.select(*_COLUMNS).where(_arrivals.c.key == sa.bindparam("this_key"))
+_NEW = _arrivals.insert().returning(_arrivals.c.id)
+_CHANGE = _arrivals.update().where(_arrivals.c.id == sa.bindparam("number"))
 _ADVANCE = _arrivals.update().where(
     _arrivals.c.id == sa.bindparam("number"), _arrivals.c.fence == sa.bindparam("this_fence")
 )
+_SUPERSEDE = (
+    _arrivals.update()
+    .where(
+        _arrivals.c.case_id == sa.bindparam("this_case"),
+        _arrivals.c.id != sa.bindparam("number"),
+        _arrivals.c.state.in_((*ON_THE_WAY, "delivered", "missing", "person")),
+    )
+    .values(
+        state="superseded", reason="a newer message came", owner="", changed_at=sa.bindparam("now"),
+        fence=_arrivals.c.fence + 1,
+    )
+)  # fmt: skip
 _busy = _arrivals.alias("busy")
 _LEASE = (
     _arrivals.update()
@@ -190,14 +205,14 @@ def _arrived(
 ) -> int | None:
     place = {"folder": one.folder, "uidvalidity": one.uidvalidity, "uid": one.uid}
     put(connection, _copies, {"key": one.key, "mailbox": mailbox, **place})
-    held = connection.execute(sa.select(*_COLUMNS).where(_arrivals.c.key == one.key)).first()
+    held = connection.execute(_BY_KEY, {"this_key": one.key}).first()
     values: dict[str, Any] = {
         "mailbox": mailbox, "message_id": one.message_id, "sender": one.sender, "received": one.received,
         "reason": one.reason, "backlog": one.backlog, "not_before": one.not_before, "changed_at": now,
     }  # fmt: skip
     if held is None:
         values |= {"key": one.key, "state": "none" if one.reason else "seen", "created_at": now}
-        number = int(connection.execute(_arrivals.insert().values(**values).returning(_arrivals.c.id)).scalar_one())
+        number = int(connection.execute(_NEW, values).scalar_one())
     elif held.mailbox != mailbox and _is_to_move(connection, mailbox, one, held, outranks):
         number = held.id
         free = (_arrivals.c.id == number) & (_arrivals.c.state == held.state) & (_arrivals.c.owner == "")
@@ -226,22 +241,21 @@ def _into_case(
     known = cases.of_conversation(connection, mailbox, about.conversation, about.message_ids)
     if known is not None and known.arrived > one.received and known.message_id != one.message_id:
         done = {"case_id": known.id, "state": "superseded", "reason": "a newer message was there already"}
-        connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**done))
+        connection.execute(_CHANGE, {"number": number, **done})
         return None
     if known is not None:
         serialise(connection, "case", str(known.id))
-    case_id = cases.open_anew(connection, mailbox, about, one.message_id, one.received, now)
+        known = cases.read(connection, known.id)  # as it is now that nobody else changes it
+    case_id = cases.open_anew(connection, mailbox, known, about, one.message_id, one.received, now)
     if one.person:
         done = {"case_id": case_id, "state": "person", "reason": one.person}
-        connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**done))
+        connection.execute(_CHANGE, {"number": number, **done})
         cases.change(connection, case_id, now=now, state="person", reason=one.person)
         tell(connection, case_id, one.person)
         return None
-    mine = _arrivals.c.case_id == case_id
-    older = mine & (_arrivals.c.id != number) & _arrivals.c.state.in_((*ON_THE_WAY, "delivered", "missing", "person"))
-    newer = {"state": "superseded", "reason": "a newer message came", "changed_at": now, "owner": ""}
-    connection.execute(_arrivals.update().where(older).values(**newer, fence=_arrivals.c.fence + 1))
-    connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(case_id=case_id))
+    if known is not None:
+        connection.execute(_SUPERSEDE, {"number": number, "this_case": case_id, "now": now})
+    connection.execute(_CHANGE, {"number": number, "case_id": case_id})
     return number
 
 

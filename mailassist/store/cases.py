@@ -49,6 +49,7 @@ _COLUMNS = [_cases.c[field.name] for field in fields(CaseRow)]
 
 _GET = sa.select(*_COLUMNS).where(_cases.c.id == sa.bindparam("number"))
 _CHANGE = _cases.update().where(_cases.c.id == sa.bindparam("number"))
+_NEW = _cases.insert().returning(_cases.c.id)
 _KEYED = sa.select(_cases.c.id).where(
     _cases.c.mailbox == sa.bindparam("this_mailbox"), _cases.c.conversation == sa.bindparam("this_conversation")
 )
@@ -105,21 +106,25 @@ def of_conversation(
 
 
 def open_anew(
-    connection: sa.Connection, mailbox: str, about: About, message_id: str, arrived: float, now: float
+    connection: sa.Connection,
+    mailbox: str,
+    found: CaseRow | None,
+    about: About,
+    message_id: str,
+    arrived: float,
+    now: float,
 ) -> int:
-    """The case that `message_id` opens, or opens again; its id. An approval on its way stays one."""
-    found = of_conversation(connection, mailbox, about.conversation, about.message_ids)
+    """The case that `message_id` opens, or `found` opened again; its id. An approval on its way stays one."""
     news = {
         "message_id": message_id, "arrived": arrived, "subject": about.subject, "correspondent": about.correspondent,
         "due": about.due, "changed_at": now,
     }  # fmt: skip
     if found is None:
         fresh = {"mailbox": mailbox, "conversation": about.conversation, "created_at": now, "state": "open"}
-        made = connection.execute(_cases.insert().values(**fresh, **news).returning(_cases.c.id))
-        return int(made.scalar_one())
+        return int(connection.execute(_NEW, {**fresh, **news}).scalar_one())
     if found.state != "approved":
         news |= {"state": "open", "reason": "", "missing": ""}
-    connection.execute(_cases.update().where(_cases.c.id == found.id).values(**news))
+    connection.execute(_CHANGE, {"number": found.id, **news})
     return found.id
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mailassist.context.loading import load_in_background
 from mailassist.daemon.model_use import ModelBusy
 from mailassist.daemon.parts import Parts
 from mailassist.daemon.steps import drafting, placing, triage
 from mailassist.daemon.steps.run import LEASE, Run, Waits
+from mailassist.drafting.pipeline import warm_up
 from mailassist.errors import (
     BudgetReached,
     CannotStore,
@@ -28,6 +31,7 @@ from mailassist.errors import (
     StoreError,
 )
 from mailassist.mail.safe_text import SafeText
+from mailassist.model.connection import warm_up as load_client
 from mailassist.model.errors import ModelCallFailed
 from mailassist.store import approvals, arrivals, cases, mailboxes, review
 from mailassist.store.arrivals import LeaseLost
@@ -63,6 +67,7 @@ class Steps:
         self._cut = cut
         self.used: dict[str, tuple[int, float]] = {}  # by step: how often, and seconds of processor time
         self._counting = threading.Lock()
+        self._is_warm = False
 
     def advance(self, arrival_id: int, worker: str = "") -> float | None:
         """Bring one arrival as far as it goes now.
@@ -76,6 +81,8 @@ class Steps:
         if row is None:
             return self._left(arrival_id)
         run, was = Run(parts, row, self._cut), row.state
+        if was == "seen" and not self._is_warm:
+            self._warm_up(row.mailbox)
         try:
             self._go(run)
         except LeaseLost:
@@ -84,6 +91,13 @@ class Steps:
         if row.state in review.WITHOUT_DRAFT and was != "withdrawing":
             placing.leave_nothing(run)
         return None if row.state not in _STEPS else max(row.not_before, row.leased_until, parts.now())
+
+    def _warm_up(self, mailbox: str) -> None:
+        """With the first message: what writing needs is loaded while the mailbox is looked at."""
+        self._is_warm = True
+        with suppress(MailassistError):  # said by the step that cannot do without
+            warm_up(self.parts.calls.info(mailbox), self.parts.overrides)
+            load_in_background("load-model-client", load_client)
 
     def _go(self, run: Run) -> None:
         if run.row.state != "withdrawing" and self._is_paused(run):
