@@ -32,7 +32,7 @@ from mailassist.team import audit_proof
 
 Kind = Literal["dovecot", "gmail", "exchange"]
 KEY = "k" * 40
-QUIET = 240.0  # seconds after the last blow until everything has to be through
+QUIET = 240.0  # seconds without progress after which what is left is a problem: longer than any wait for a next try
 
 
 @dataclass(frozen=True)
@@ -271,10 +271,10 @@ def _blows(plan: Plan, draw: random.Random) -> list[str]:
 
 
 def _wait_until_through(daemon: Daemon, url: str, plan: Plan) -> list[str]:
-    """Until nothing is on its way any more; what is left after a long time is a problem."""
-    deadline = time.monotonic() + QUIET + plan.conversations * 0.3
-    quiet = 0
-    while time.monotonic() < deadline:
+    """Until nothing is on its way any more; what is left after a long time without progress is a problem."""
+    since, before, quiet = time.monotonic(), {}, 0
+    counted: dict[tuple[str, str], int] = {}
+    while time.monotonic() < since + QUIET:
         time.sleep(1.0)
         try:
             store = Store.on_postgres(url) if url else daemon.store()
@@ -286,6 +286,8 @@ def _wait_until_through(daemon: Daemon, url: str, plan: Plan) -> list[str]:
             continue
         finally:
             store.close()
+        if counted != before:
+            since, before = time.monotonic(), counted
         left = sum(count for (_, state), count in counted.items() if state in arrivals.ON_THE_WAY)
         done = sum(counted.values())
         quiet = quiet + 1 if left == 0 and done >= plan.conversations else 0
