@@ -120,6 +120,11 @@ def _troubles(one: Record, now: float) -> Iterator[str]:
         yield f"{name}: {one['tried_again']} of {one['backlog']} on their way have failed before and are tried again"
         if one["trouble"]:
             yield f"  {one['trouble']}"
+    for each in one["unsettled"]:
+        who, number = each["who"], each["case"]
+        heard = _ago(each["since"], now)
+        yield f"{name}: nobody can tell whether {who}'s reply in case {number} was sent (last heard of {heard})"
+        yield f"  `mailassist team settle {number} sent|not-sent` says it."
     for other, count in one["elsewhere"].items():
         yield f"{name}: {count} came here, too, and are answered from {other}"
     if one["in_batches"]:

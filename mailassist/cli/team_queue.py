@@ -125,7 +125,17 @@ def discard(case: int, reason: str) -> None:
     say(f"Case {case} needs no reply.")
 
 
-COMMANDS = (list_cases, claim, release, hand_over, note, approve, discard)
+@click.command()
+@click.argument("case", type=_CASE)
+@click.argument("verdict", type=click.Choice(["sent", "not-sent"]))
+@config_option
+def settle(case: int, verdict: str) -> None:
+    """Say whether the approved reply of CASE left, where nobody can tell: look in Sent, or ask whoever approved it."""
+    _queue(open_desk()).settle(case, "sent" if verdict == "sent" else "stopped")
+    say(f"Case {case} is answered." if verdict == "sent" else f"Case {case} is open again.")
+
+
+COMMANDS = (list_cases, claim, release, hand_over, note, approve, settle, discard)
 
 
 def _queue(desk: Desk) -> TeamQueue:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 DAY = 86_400.0
-UNCLAIMED = 1800.0  # seconds until a claimed approval counts as given up: twice as long as a claim lasts
+UNCLAIMED = 1800.0  # seconds until an approval counts as given up: twice as long as a claim lasts
 log = logs.logger("upkeep")
 
 
@@ -111,9 +111,12 @@ def settle(parts: Parts) -> None:
     now, names = parts.now(), list(parts.mailboxes)
 
     def noted(connection: sa.Connection, row: ApprovalRow, mailbox: str) -> None:
+        if row.state == "unknown" and not parts.shadow:
+            reason = f"{approvals.NOBODY_KNOWS}: `mailassist team settle {row.case_id} sent|not-sent`"
+            parts.people.case(connection, mailbox, row.case_id, reason, blocked=True)
         about = {"approval": row.id, "of": row.who}
         parts.trail.record_in(
-            connection, "stopped", who="daemon", mailbox=mailbox, case_id=row.case_id, details=about
+            connection, row.state, who="daemon", mailbox=mailbox, case_id=row.case_id, details=about
         )  # fmt: skip
 
     approvals.give_up(parts.store, names, now=now, seconds=UNCLAIMED, noted=noted)

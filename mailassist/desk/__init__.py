@@ -23,7 +23,7 @@ from mailassist.desk.attachments import Attachments
 from mailassist.desk.connections import Connections
 from mailassist.desk.models import OUTLINE, Models
 from mailassist.desk.views import answered, author, outbox_entry, preview, saved_draft
-from mailassist.errors import MailassistError, ModelError, NothingWaiting, SecretError, StoreError
+from mailassist.errors import DeliveryError, MailassistError, ModelError, NothingWaiting, SecretError, StoreError
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.secrets import Keeper
 from mailassist.worklist import (
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from mailassist.transport.sasl import Credential
     from mailassist.transport.source import Location, MailSource
 
+FRESH_APPROVAL = 900.0  # seconds: before twice as many without a sign of life nobody ends what lies in an outbox
 SHOWN_WHEN_DONE = 120.0  # seconds that a delivered reply stays in the list
 
 
@@ -76,6 +77,8 @@ class Desk:
     """Everything one run needs, opened late. Close it in the end."""
 
     team: TeamWork | None = None  # a person's own mailboxes are nobody else's
+    # Why the reply of a team's approval must not leave, where the queue says so; set by whoever can ask the queue.
+    approval_ended: Callable[[int], str] | None = None
 
     def __init__(
         self,
@@ -603,15 +606,27 @@ class Desk:
         said = overtaken(source, self.account(account), self.own(account), answers, text)
         return said or ("a colleague has a draft of an answer in Drafts" if others(source, answers, ours) else "")
 
-    def guard(self, account: str, answers: str) -> None:
-        """From now on the mailbox is looked at again, by whichever process, before a reply to `answers` leaves it."""
-        self.store.learn(_guarded(account, answers), b"yes")
+    def guard(self, account: str, answers: str, approval_id: int) -> None:
+        """From now on the mailbox is looked at again, by whichever process, before a reply to `answers` leaves it.
+
+        The queue is asked, too, whether the approval stands: by a process that cannot ask only while it is fresh.
+        """
+        self.store.learn(_guarded(account, answers), f"{approval_id} {self._now()}".encode())
 
     def _stopped_by(self, row: OutboxRow) -> str:
-        if self.store.fact(_guarded(row.account, row.answers)) is None:
+        guarded = self.store.fact(_guarded(row.account, row.answers))
+        if guarded is None:
             return ""
         with self.opened(row.account) as source:
-            return self.taken_up(source, row.account, row.answers, row.text)
+            said = self.taken_up(source, row.account, row.answers, row.text)
+        return said or self._approval_ended(*guarded.decode().split())
+
+    def _approval_ended(self, approval_id: str, since: str) -> str:
+        if self.approval_ended is not None:
+            return self.approval_ended(int(approval_id))
+        if self._now() - float(since) < FRESH_APPROVAL:
+            return ""
+        raise DeliveryError("The team's queue has to be asked first", cure="Open `mailassist review --team`.")
 
     def _smtp_credential(self, account: str) -> Credential:
         """Who logs in to SMTP."""

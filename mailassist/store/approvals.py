@@ -1,9 +1,10 @@
 """The approvals table: leave to send one reply, for one person at a time.
 
-`claimed -> checked -> sent | stopped | refused | unknown`. While a row is open no other can be made for its case, which
-the constraint on (case_id, open) holds whatever happens. In `claimed` nothing can have left, since `checked` is set
-only while the row is still open: so a claimed one without a sign of life may be ended by whoever comes next; a checked
-one never.
+`claimed -> checked -> sending -> sent | stopped | refused | unknown`. While a row is open no other can be made for its
+case, which the constraint on (case_id, open) holds whatever happens. `sending` is set, only while the row is open,
+before the reply goes into its person's outbox: until then nothing can have left, and an approval without a sign of life
+may be ended by whoever comes next. From then on its person ends it; without a sign of life it is `unknown`, which
+anybody who may approve can settle.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -52,6 +53,9 @@ class CopyRow:
 _COLUMNS = [_approvals.c[name] for name in ApprovalRow.__slots__]
 _AS_CLOSED = {"sent": "answered"}  # what becomes of the case; of the others: it is open again
 _GIVEN_UP = {"state": "stopped", "open": None, "said": "no sign of life"}
+_NOTHING_LEFT = ("claimed", "checked")  # states in which nothing can have left yet
+NOBODY_KNOWS = "nobody can tell whether the approved reply was sent"
+_ENDED = "The approval has ended meanwhile"
 
 
 Noted = Callable[[sa.Connection, "ApprovalRow", str], object]  # with what the model wrote, where the text was a model's
@@ -95,7 +99,8 @@ def begin(
                 changed_at=now,
             )
         )
-        change(connection, case_id, now=now, state="approved", claimed_by=who, claimed_until=now + seconds)
+        mine = {"state": "approved", "reason": "", "claimed_by": who, "claimed_until": now + seconds}
+        change(connection, case_id, now=now, **mine)
         key = added.inserted_primary_key
         assert key is not None
         begun = _row(connection, int(key[0]))
@@ -125,17 +130,47 @@ def checked(store: Store, approval_id: int, who: str, *, now: float) -> None:
     with store.write() as connection:
         mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
         done = connection.execute(
-            _approvals.update().where(*mine, _approvals.c.state.in_(("claimed", "checked")))
+            _approvals.update().where(*mine, _approvals.c.state.in_(_NOTHING_LEFT))
             .values(state="checked", changed_at=now)
         )  # fmt: skip
         if done.rowcount != 1:
-            raise Stopped("The approval has ended meanwhile", cure="Look at the conversation, then approve again.")
+            raise Stopped(_ENDED, cure="Look at the conversation, then approve again.")
         case_id = _row(connection, approval_id).case_id
         nowhere: dict[str, Any] = {"pending": b""}
         for old in ("", "old_"):
             nowhere |= {f"{old}folder": "", f"{old}uidvalidity": None, f"{old}uid": None}
         nowhere |= {"old_own_id": "", "old_fingerprint": "", "state": "approved"}
         connection.execute(drafts.update().where(drafts.c.case_id == case_id).values(changed_at=now, **nowhere))
+
+
+def leaving(store: Store, approval_id: int, who: str, *, now: float) -> None:
+    """The reply goes into the outbox of `who`, or is there still. Raises Stopped where the approval has ended."""
+    mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
+    with store.write() as connection:
+        before = connection.scalar(sa.select(_approvals.c.state).where(*mine).with_for_update())
+        if before not in ("checked", "sending", "unknown"):
+            raise Stopped(_ENDED, cure="Look at the conversation, then approve again.")
+        connection.execute(_approvals.update().where(*mine).values(state="sending", changed_at=now))
+        if before == "unknown":
+            change(connection, _row(connection, approval_id).case_id, now=now, reason="")
+
+
+def settle(
+    store: Store, case_id: int, who: str, state: Literal["sent", "stopped"], *, now: float, noted: Noted
+) -> None:
+    """A person says whether the reply left of which nobody knows. Raises Stopped where there is none such."""
+    unknown = _approvals.c.case_id == case_id, _approvals.c.open == 1, _approvals.c.state == "unknown"
+    with store.write() as connection:
+        review.locked(connection, case_id)
+        approval_id = connection.scalar(sa.select(_approvals.c.id).where(*unknown).with_for_update())
+        if approval_id is None:
+            raise Stopped("No reply to this conversation has to be settled", cure="Look at the list again.")
+        said = f"{who} says that it was {'sent' if state == 'sent' else 'not sent'}"
+        mine = _approvals.c.id == approval_id
+        connection.execute(_approvals.update().where(mine).values(state=state, said=said, open=None, changed_at=now))
+        row = _row(connection, approval_id)
+        _close_case(connection, row, state, said, now)
+        noted(connection, row, "")
 
 
 def close(store: Store, approval_id: int, who: str, state: str, said: str, *, now: float, noted: Noted) -> None:
@@ -171,31 +206,46 @@ def was_sent(store: Store, case_id: int, answers: str) -> bool:
 
 
 def give_up(store: Store, mailboxes: Collection[str], *, now: float, seconds: float, noted: Noted) -> int:
-    """End the claimed approvals of these mailboxes that gave no sign of life for so long; how many.
+    """See to the approvals of these mailboxes that gave no sign of life for so long; how many.
 
-    Nothing of them can have left. Else their cases would stay approved, and nothing newer in them would be drafted.
-    `noted` gets the connection, the row and the name of its mailbox.
+    Their cases would stay approved, and nothing newer in them would be drafted. Where nothing can have left the case is
+    open again; what went into somebody's outbox is `unknown`, for a person to settle. `noted` gets the connection, the
+    row as it is then and the name of its mailbox.
     """
     old = (
         sa.select(_approvals.c.id, _approvals.c.case_id, _cases.c.mailbox)
         .join(_cases, _approvals.c.case_id == _cases.c.id)
-        .where(_approvals.c.open == 1, _approvals.c.state == "claimed", _approvals.c.changed_at + seconds <= now)
+        .where(_silent(now, seconds))
     )
     with store.read() as connection:
         found = [one for one in connection.execute(old) if one.mailbox in mailboxes]
-    return sum(_given_up(store, one.id, one.case_id, one.mailbox, now, noted) for one in found)
+    return sum(_given_up(store, one.id, one.case_id, one.mailbox, now, seconds, noted) for one in found)
 
 
-def _given_up(store: Store, approval_id: int, case_id: int, mailbox: str, now: float, noted: Noted) -> bool:
-    mine = _approvals.c.id == approval_id, _approvals.c.open == 1, _approvals.c.state == "claimed"
+def _silent(now: float, seconds: float) -> sa.ColumnElement[bool]:
+    at_work = _approvals.c.state.in_((*_NOTHING_LEFT, "sending"))
+    return (_approvals.c.open == 1) & at_work & (_approvals.c.changed_at + seconds <= now)
+
+
+def _given_up(
+    store: Store, approval_id: int, case_id: int, mailbox: str, now: float, seconds: float, noted: Noted
+) -> bool:
+    mine = _approvals.c.id == approval_id
     with store.write() as connection:
         review.locked(connection, case_id)
-        ended = _approvals.update().where(*mine).values(changed_at=now, **_GIVEN_UP)
-        if connection.execute(ended).rowcount != 1:
+        still = sa.select(*_COLUMNS).where(mine, _silent(now, seconds)).with_for_update()
+        found = connection.execute(still).first()
+        if found is None:
             return False
-        row = _row(connection, approval_id)
-        _close_case(connection, row, "stopped", "the approval gave no sign of life", now)
-        noted(connection, row, mailbox)
+        if found.state in _NOTHING_LEFT:
+            connection.execute(_approvals.update().where(mine).values(changed_at=now, **_GIVEN_UP))
+            said = f"the approval of {found.who} gave no sign of life; nothing was sent"
+            _close_case(connection, ApprovalRow(**found._mapping), "stopped", said, now)
+        else:
+            connection.execute(_approvals.update().where(mine).values(state="unknown", said=NOBODY_KNOWS))
+            reason = f"{NOBODY_KNOWS}, it lay in the outbox of {found.who}: `mailassist team settle {case_id}` says it"
+            change(connection, case_id, now=now, reason=reason)
+        noted(connection, _row(connection, approval_id), mailbox)
         return True
 
 
@@ -207,13 +257,14 @@ def _refuse_second(connection: sa.Connection, case_id: int, who: str, now: float
     ).first()  # fmt: skip
     if found is None:
         return
-    if found.state == "claimed" and found.changed_at + seconds <= now:
+    if found.state in _NOTHING_LEFT and found.changed_at + seconds <= now:
         silent = _approvals.update().where(_approvals.c.id == found.id)
         connection.execute(silent.values(changed_at=now, **_GIVEN_UP))
     elif found.who == who:
         raise Stopped("You have approved a reply to this conversation already; it is on its way")
     elif found.state == "unknown":
-        raise Taken(f"Nobody can tell whether {found.who}'s reply was sent", cure=f"{found.who} has to settle it.")
+        cure = f"{found.who} has to settle it, or whoever knows: `mailassist team settle {case_id} sent|not-sent`."
+        raise Taken(f"Nobody can tell whether {found.who}'s reply was sent", cure=cure)
     else:
         raise Taken(f"{found.who} is sending a reply to this conversation")
 

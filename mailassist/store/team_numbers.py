@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mailassist.store.arrivals import ON_THE_WAY
 from mailassist.store.database import Store
 from mailassist.store.schema import ledger
-from mailassist.store.team_schema import arrival_copies, arrivals, cases, feedback, model_use
+from mailassist.store.team_schema import approvals, arrival_copies, arrivals, cases, feedback, model_use
 
 WAITING = ("open", "drafted", "person", "missing", "failed")  # of cases: no answer is on its way
 PEOPLES_TURN = ("drafted", "person", "missing", "failed")  # of those: nothing happens until a person does something
@@ -52,6 +52,15 @@ class ModelAccount:
     name: str
     failures: int  # in a row
     not_before: float  # when it may be asked again (seconds since 1970)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An approved reply of which nobody knows whether it was sent: its case waits until a person says so."""
+
+    case_id: int
+    who: str  # approved it
+    since: float  # the last that was heard of it (seconds since 1970)
 
 
 def numbers(
@@ -102,6 +111,21 @@ def elsewhere(store: Store) -> dict[str, dict[str, int]]:
     with store.read() as connection:
         for row in connection.execute(query):
             found[row.mailbox][row.worked_on_in] = row.number
+    return found
+
+
+def unsettled(store: Store) -> dict[str, list[Unsettled]]:
+    """By mailbox, the approved replies that a person has to settle, the oldest first."""
+    query = (
+        sa.select(cases.c.mailbox, approvals.c.case_id, approvals.c.who, approvals.c.changed_at)
+        .join(cases, approvals.c.case_id == cases.c.id)
+        .where(approvals.c.open == 1, approvals.c.state == "unknown")
+        .order_by(approvals.c.id)
+    )
+    found: dict[str, list[Unsettled]] = defaultdict(list)
+    with store.read() as connection:
+        for row in connection.execute(query):
+            found[row.mailbox].append(Unsettled(row.case_id, row.who, row.changed_at))
     return found
 
 

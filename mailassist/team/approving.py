@@ -2,8 +2,9 @@
 
 In the approving person's own process: the queue gives leave, Inbox, Sent and Drafts are read again in a new session,
 our copy in Drafts is taken away, everything is looked at once more, and only then does the reply go into that person's
-outbox. The outbox looks again right before it sends (`Desk.guard`). Each step is written down before the next begins;
-after a crash `resume` goes on with what is in the outbox and gives back everything else: it never sends again.
+outbox. The outbox looks again right before it sends, and asks the queue whether the approval stands (`Desk.guard`).
+Each step is written down before the next begins; after a crash `resume` goes on with what is in the outbox and gives
+back everything else: it never sends again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 Step = Literal["begun", "removing", "checked", "leaving", "closed"]
 _THROUGH = ("sent", "filed", "done")
+_SIGN_EVERY = 300.0  # seconds between signs of life of what lies in the outbox
 _AGAIN = "Look at the conversation, then approve again."
 
 
@@ -56,6 +58,8 @@ class Approving:
         self._undo = undo_seconds
         self._turn = threading.Lock()
         self._in_hand: set[int] = set()
+        self._signs: dict[int, float] = {}  # when the queue heard last of an approval
+        desk.approval_ended = self._ended
 
     def approve(self, account: str, case_id: int, pulled: Pulled, plan: ReplyPlan, text: str) -> Approved:
         """`text` into the person's outbox, if nobody has answered and nobody else may.
@@ -132,9 +136,11 @@ class Approving:
         with self._desk.opened(account) as source:
             self._look_again(source, account, approval, [])
         self._around.mark("approve:looked-again")
-        self._desk.guard(account, approval.answers)
+        self._desk.guard(account, approval.answers, approval.id)
         memory = _Memory(account, self._around.owner, "leaving")
         self._remember(approval, memory)
+        self._queue.leaving(approval.id)
+        self._around.mark("approve:leaving")
         approved = self._desk.approve(account, pulled, plan, approval.text, "send", undo_seconds=self._undo)
         self._around.mark("approve:in-outbox")
         self._remember(approval, replace(memory, outbox_id=approved.outbox_id))
@@ -152,7 +158,9 @@ class Approving:
         row = self._row(approval, memory)
         if row is None:
             return
-        if row.state in _THROUGH:
+        if row.state in ("approved", "sending"):
+            self._give_sign(approval)
+        elif row.state in _THROUGH:
             self._close(approval, memory, "sent", "")
         elif row.state == "refused":
             # Whoever is asked next must not find it in this outbox, to be tried again.
@@ -162,6 +170,21 @@ class Approving:
             self._close(approval, memory, "stopped", row.error or "taken back")
         elif row.state == "unknown" and approval.state != "unknown":
             self._queue.close_approval(approval.id, "unknown", said(row))
+
+    def _give_sign(self, approval: Approval) -> None:
+        """The reply is on its way still; whoever says nothing of it for long is taken for gone."""
+        now = self._around.now()
+        if self._signs.get(approval.id, 0.0) + _SIGN_EVERY <= now:
+            self._signs[approval.id] = now
+            self._queue.leaving(approval.id)
+
+    def _ended(self, approval_id: int) -> str:
+        """Asked before a reply leaves: why it must not, where its approval has ended; else ""."""
+        try:
+            self._queue.leaving(approval_id)
+        except Stopped:
+            return "its approval in the team's queue has ended meanwhile"
+        return ""
 
     def _give_back(self, account: str, approval: Approval, why: str) -> None:
         """An approval that failed in this process: the case is open again, unless the reply is in the outbox."""

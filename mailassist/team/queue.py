@@ -115,7 +115,7 @@ class Approval:
     answers: str  # Message-ID of the message answered
     text: str
     drafts: tuple[Place, ...] = ()  # what is to be removed from Drafts first
-    state: str = "claimed"  # claimed | checked | unknown
+    state: str = "claimed"  # claimed | checked | sending | unknown
 
 
 class Trail(Protocol):
@@ -184,9 +184,16 @@ class TeamQueue(Protocol):
         ...
 
     def checked(self, approval_id: int) -> None:
-        """Inbox, Sent and Drafts were read again, our copy is removed: the reply may go into the outbox now.
+        """Inbox, Sent and Drafts were read again, and our copy is removed.
 
         Raises Stopped where the approval has been ended, as happens to one without a sign of life.
+        """
+        ...
+
+    def leaving(self, approval_id: int) -> None:
+        """A checked reply goes into the outbox now, or is there still, which is a sign of life.
+
+        Raises Stopped where the approval has been ended: it must not leave any more.
         """
         ...
 
@@ -194,6 +201,10 @@ class TeamQueue(Protocol):
         self, approval_id: int, state: Literal["sent", "stopped", "refused", "unknown"], said: str
     ) -> None:
         """How it ended. `sent` answers the case; `stopped` and `refused` open it again."""
+        ...
+
+    def settle(self, case_id: int, state: Literal["sent", "stopped"]) -> None:
+        """Say whether an approved reply left of which nobody knows: `stopped`, it did not. Raises Stopped."""
         ...
 
     def mine_open(self) -> Sequence[Approval]:

@@ -2,9 +2,9 @@
 
 The connection is made when it is needed and made again when it broke. A request whose answer was lost is repeated under
 its number: the same daemon gives the answer that it had. A daemon that was restarted in between does not know it. Then
-calls that read, and claim, release, checked, and close_approval, are made again, since twice is as good as once;
-begin_approval, save_text, and discard after the daemon looked for what the first try did; hand_over, add_note, and
-record are not repeated, and the person is told.
+calls that read, and claim, release, checked, leaving, and close_approval, are made again, since twice is as good as
+once; begin_approval, save_text, and discard after the daemon looked for what the first try did; hand_over, add_note,
+settle, and record are not repeated, and the person is told.
 """
 
 from __future__ import annotations
@@ -147,6 +147,14 @@ class SocketQueue:
     def checked(self, approval_id: int) -> None:
         """As `TeamQueue.checked`."""
         self._ask("checked", approval_id=approval_id)
+
+    def leaving(self, approval_id: int) -> None:
+        """As `TeamQueue.leaving`."""
+        self._ask("leaving", approval_id=approval_id)
+
+    def settle(self, case_id: int, state: Literal["sent", "stopped"]) -> None:
+        """As `TeamQueue.settle`."""
+        self._ask("settle", case_id=case_id, state=state)
 
     def close_approval(
         self, approval_id: int, state: Literal["sent", "stopped", "refused", "unknown"], said: str

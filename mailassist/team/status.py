@@ -11,7 +11,7 @@ from mailassist.store import feedback, ledger, mailboxes, notices, team_numbers
 from mailassist.store.database import Store
 from mailassist.store.mailboxes import MailboxRow
 from mailassist.store.notices import ChannelState
-from mailassist.store.team_numbers import ModelAccount, Numbers
+from mailassist.store.team_numbers import ModelAccount, Numbers, Unsettled
 
 LATE_AFTER = 900.0  # seconds without a look that came through; one is made every ten minutes
 OUTCOMES_OF = 30 * 86_400.0  # seconds: how far back the use of drafts is counted
@@ -27,6 +27,7 @@ class MailboxStatus:
     budget: float | None  # US dollars a day for this mailbox; None: only that of the model
     trouble: str = ""  # why what is on its way does not come forward
     elsewhere: Mapping[str, int] = field(default_factory=dict)  # waiting here and answered from another, by that one
+    unsettled: Sequence[Unsettled] = ()  # approved replies of which nobody knows whether they were sent
 
     def state(self, now: float) -> str:
         """One word: `ok`, `paused`, `refused`, `offline`, `late` (nothing came through), `new` (never looked)."""
@@ -71,6 +72,7 @@ def look(store: Store, config: Config, *, now: float) -> Overview:
     known = mailboxes.rows(store)
     budgets = {name: team.daily_budget for name in names if (team := config.accounts[name].team)}
     troubles, elsewhere = team_numbers.troubles(store), team_numbers.elsewhere(store)
+    unsettled = team_numbers.unsettled(store)
     count, oldest = notices.waiting(store)
     return Overview(
         now,
@@ -82,6 +84,7 @@ def look(store: Store, config: Config, *, now: float) -> Overview:
                 budgets[name],
                 troubles.get(name, ""),
                 elsewhere.get(name, {}),
+                unsettled.get(name, ()),
             )
             for name in names
         ],
@@ -134,6 +137,7 @@ def _mailbox(one: MailboxStatus, now: float) -> dict[str, object]:
         "tried_again": counted.tried_again,
         "trouble": one.trouble,
         "elsewhere": dict(one.elsewhere),
+        "unsettled": [{"case": each.case_id, "who": each.who, "since": each.since} for each in one.unsettled],
         "oldest_arrival": counted.oldest_arrival,
         "arrivals": dict(counted.arrivals),
         "cases": dict(counted.cases),

@@ -125,6 +125,21 @@ class StoreQueue:
         self._may(Role.APPROVE)
         approvals.checked(self._store, approval_id, self._who, now=self._now())
 
+    def leaving(self, approval_id: int) -> None:
+        """See `TeamQueue`."""
+        self._may(Role.APPROVE)
+        approvals.leaving(self._store, approval_id, self._who, now=self._now())
+
+    def settle(self, case_id: int, state: Literal["sent", "stopped"]) -> None:
+        """See `TeamQueue`."""
+        row = self._case(case_id, Role.APPROVE)
+
+        def noted(connection: Connection, settled: approvals.ApprovalRow, _: str) -> None:
+            about = {"approval": settled.id, "of": settled.who}
+            self._record(connection, state, row, sent=settled.text if state == "sent" else "", details=about)
+
+        approvals.settle(self._store, case_id, self._who, state, now=self._now(), noted=noted)
+
     def close_approval(
         self, approval_id: int, state: Literal["sent", "stopped", "refused", "unknown"], said: str
     ) -> None:

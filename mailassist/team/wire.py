@@ -94,6 +94,10 @@ class _Close(_Approval):
     said: Words
 
 
+class _Settle(_Case):
+    state: Literal["sent", "stopped"]
+
+
 class _Discard(_Case):
     reason: Words
 
@@ -158,7 +162,9 @@ CALLS: Mapping[str, Call] = {
     "save_text": Call(_SaveText, Text, again="looked up"),
     "begin_approval": Call(_Note, Approval, again="looked up"),
     "checked": Call(_Approval),
+    "leaving": Call(_Approval),
     "close_approval": Call(_Close),
+    "settle": Call(_Settle, again="no"),
     "discard": Call(_Discard, again="looked up"),
     "hand_over": Call(_HandOver, again="no"),
     "add_note": Call(_Note, again="no"),

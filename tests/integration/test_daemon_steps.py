@@ -701,6 +701,56 @@ def test_an_approval_that_nobody_goes_on_with_does_not_hold_up_the_conversation(
         queue.checked(approval.id)
 
 
+def test_an_approval_whose_person_is_gone_after_the_check_is_released(scene) -> None:
+    support = scene()
+    support.boxes["support"].deliver(mail())
+    support.work()
+    queue = queue_of(support)
+    approval = queue.begin_approval(1, DRAFT)
+    with client(support.dovecot, support.boxes["support"]) as program:  # the reviewer's process takes our copy away
+        program.select_folder("Drafts")
+        program.delete_messages(program.search())
+        program.expunge()
+    queue.checked(approval.id)  # and then the reviewer's machine is gone
+    support.ahead = 2400.0
+    settle(support.parts)
+    assert support.case().state == "drafted"
+    assert "dana gave no sign of life; nothing was sent" in support.case().reason
+    settle(support.parts)
+    assert support.work() == ["delivered"]
+    assert len(support.drafts()) == 1
+    with pytest.raises(Stopped):
+        queue.leaving(approval.id)
+
+
+def test_an_approval_whose_person_is_gone_with_the_reply_in_the_outbox_is_told_and_settled(scene) -> None:
+    support = scene()
+    first = mail()
+    support.boxes["support"].deliver(first)
+    support.work()
+    queue = queue_of(support)
+    approval = queue.begin_approval(1, DRAFT)
+    queue.checked(approval.id)
+    queue.leaving(approval.id)  # and then the reviewer's machine is gone
+    support.boxes["support"].deliver(mail(answers=id_of(first), text="And in red?"))
+    support.ahead = 2400.0
+    for _ in range(2):
+        settle(support.parts)
+        assert support.work() == ["superseded", "seen"]
+    (told,) = support.told
+    assert told[0] == "at once" and "nobody can tell" in told[1]
+    (shown,) = status.look(support.store, support.config, now=support.now()).mailboxes
+    (unsettled,) = shown.unsettled
+    assert (unsettled.case_id, unsettled.who) == (1, "dana")
+    assert support.now() - unsettled.since == pytest.approx(2400.0, abs=60.0)
+    queue_of(support, "eli").settle(1, "stopped")
+    support.ahead = 2500.0
+    assert support.work() == ["superseded", "delivered"]
+    with support.store.read() as connection:
+        said = [(one.who, one.action) for one in audit.entries(connection)]
+    assert ("daemon", "unknown") in said and ("eli", "stopped") in said
+
+
 def test_an_answer_that_stops_an_approval_leaves_nothing_open(scene) -> None:
     support = scene()
     queue = StoreQueue(

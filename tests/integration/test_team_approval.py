@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,19 +16,20 @@ from typing import Any
 import pytest
 from imapclient import IMAPClient
 from servers import smtp as smtp_servers
-from servers.approving_worker import Order, Place, act, serve
+from servers.approving_worker import Order, Place, act, configuration, serve
 from servers.dovecot import Dovecot, Mailbox
 from servers.scene import Ends, Scene, question
 from team_store import add_case, queue_of
 
 from mailassist.delivery.saving import save_draft
 from mailassist.delivery.work import Surroundings
-from mailassist.store import schema
+from mailassist.desk import Desk
+from mailassist.store import approvals, schema
 from mailassist.store.database import Store
 
 TEXT = "It left today and will be with you on Friday."
 STEPS = ["approve:begun", "approve:looked", "approve:removed", "approve:checked", "approve:looked-again",
-         "approve:in-outbox"]  # fmt: skip
+         "approve:leaving", "approve:in-outbox"]  # fmt: skip
 SENDING = ["send:leased", "send:may-leave", "send:bytes-written", "send:answered", "send:recorded", "file:recorded"]
 
 
@@ -257,6 +259,49 @@ def test_a_reviewer_whose_process_dies_at_any_step_and_a_colleague_who_goes_on(
     unknown = step == "send:answered"  # nobody has written down what the server said
     assert team.state == ("approved" if unknown else "answered")
     assert eli.does(team, "approve", later=7200.0)[0] == ("Taken" if unknown else "Stopped")
+
+
+@pytest.mark.parametrize(
+    ("step", "settled"),
+    [("approve:checked", False), ("approve:leaving", True), ("approve:in-outbox", True), ("approve:in-outbox", False)],
+)
+def test_a_reviewer_who_comes_back_late_sends_nothing_twice(
+    team: Team, people: tuple[Reviewer, Reviewer], step: str, settled: bool
+) -> None:
+    dana, eli = people
+    assert dana.does(team, "approve", stop_at=step) == ("at", step)
+    dana.dies()
+    late = time.time() + 3600.0
+    known: list[str] = []
+    approvals.give_up(
+        team.store, ["support"], now=late, seconds=1800.0, noted=lambda _, row, mailbox: known.append(row.state)
+    )
+    assert known == ["unknown" if step in ("approve:leaving", "approve:in-outbox") else "stopped"]
+    if known == ["unknown"] and settled:
+        assert "dana" in team.reason
+        queue_of(team.store, "eli", now=time.time).settle(team.case, "stopped")
+    if known == ["stopped"] or settled:
+        assert eli.does(team, "approve", later=3600.0)[0] == "done"
+    dana.does(team, "resume")
+    dana.does(team, "deliver")
+    eli.does(team, "deliver", later=3600.0)
+    assert len(team.smtp.accepted) == 1  # where nobody has decided meanwhile: what dana approved
+    assert team.state == "answered"
+
+
+def test_a_process_that_cannot_ask_the_queue_sends_no_reply_of_long_ago(
+    team: Team, people: tuple[Reviewer, Reviewer]
+) -> None:
+    dana, _ = people
+    assert dana.does(team, "approve")[0] == "done"
+    later = time.time() + 3600.0
+    alone = Desk(configuration(team.place, "dana"), config_path=Path(team.place.own) / "c", now=lambda: later)
+    try:
+        (outcome,) = alone.deliver_due()
+        assert outcome.state == "approved" and "queue has to be asked" in outcome.said
+    finally:
+        alone.close()
+    assert team.smtp.accepted == []
 
 
 def test_a_newer_message_stops_an_approval_before_and_after_the_undo_time(

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from servers.postgres import Postgres, with_tables
+from team_store import add_case
 
 from mailassist.cli import group
 from mailassist.config import STORE_FILE
+from mailassist.errors import Stopped
 from mailassist.store import feedback, ledger, mailboxes, team_schema
 from mailassist.store.database import Store
 from mailassist.store.feedback import Feedback
@@ -106,3 +108,26 @@ def test_forget_and_cost_reach_what_the_daemon_keeps(store: Store, run: Run) -> 
     with store.read() as connection:
         (left,) = connection.execute(team_schema.cases.select())
     assert (left.correspondent, left.subject) == ("", "")
+
+
+def test_a_reply_of_which_nobody_knows_is_shown_and_settled(store: Store, run: Run, tmp_path: Path) -> None:
+    case = add_case(store, state="approved")
+    with store.write() as connection:
+        connection.execute(
+            team_schema.approvals.insert().values(
+                case_id=case, answers="<q1@customer.example>", who="dana", state="unknown", open=1,
+                created_at=1.0, changed_at=time.time() - 3600,
+            )
+        )  # fmt: skip
+    config = "--config", str(tmp_path / "config.toml")
+    said = CliRunner().invoke(group, [*config, "status"]).output
+    assert f"support: nobody can tell whether dana's reply in case {case} was sent (last heard of 1 h ago)" in said
+    assert f"mailassist team settle {case} sent|not-sent" in said
+    (shown,) = run("status")["mailboxes"][0]["unsettled"]
+    assert (shown["case"], shown["who"]) == (case, "dana")
+    done = CliRunner().invoke(group, [*config, "team", "settle", str(case), "not-sent"])
+    assert done.exit_code == 0, done.output
+    assert run("status")["mailboxes"][0]["unsettled"] == []
+    assert [item["state"] for item in run("team", "list")] == ["drafted"]
+    again = CliRunner().invoke(group, [*config, "team", "settle", str(case), "sent"])
+    assert isinstance(again.exception, Stopped)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from team_store import NOW, POLICY, Clock, RememberedTrail, add_case, queue_of
 
 from mailassist.errors import NotAllowed, Stopped, Taken
-from mailassist.store import review, schema, team_schema, versions
+from mailassist.store import approvals, review, schema, team_schema, versions
 from mailassist.store.database import Store
 from mailassist.team.queue import Role, TeamQueue
 from mailassist.team_settings import TeamMailbox
@@ -173,8 +173,67 @@ def test_an_approval_given_up_before_anything_left_gives_way_and_can_send_nothin
     second = eli.begin_approval(case, "y")
     assert "ended meanwhile" in reason(lambda: dana.checked(first.id))
     eli.checked(second.id)
+    clock.now += 1000
+    third = dana.begin_approval(case, "z")
+    assert "ended meanwhile" in reason(lambda: eli.leaving(second.id))
+    assert "ended meanwhile" in reason(lambda: dana.leaving(third.id))  # before it looked and took the copies away
+    dana.checked(third.id)
+    dana.leaving(third.id)
     clock.now += 1_000_000
-    assert "eli is sending" in reason(lambda: dana.begin_approval(case, "z"))  # a checked one never gives way
+    assert "dana is sending" in reason(lambda: eli.begin_approval(case, "x"))  # it may have left: it never gives way
+
+
+def given_up(store: Store, now: float) -> list[tuple[int, str]]:
+    """Which approvals were given up for want of a sign of life, and as what."""
+    found: list[tuple[int, str]] = []
+    approvals.give_up(
+        store, ["support"], now=now, seconds=1800, noted=lambda _, row, mailbox: found.append((row.id, row.state))
+    )
+    return found
+
+
+@pytest.mark.parametrize("verdict", ["sent", "stopped"])
+def test_a_reply_in_the_outbox_of_somebody_who_is_gone_is_settled_by_a_colleague(store: Store, verdict: str) -> None:
+    case, clock, trail = add_case(store), Clock(), RememberedTrail()
+    dana, eli = (queue_of(store, who, now=clock, trail=trail) for who in ("dana", "eli"))
+    approval = dana.begin_approval(case, "x")
+    dana.checked(approval.id)
+    dana.leaving(approval.id)
+    clock.now += 1700
+    dana.leaving(approval.id)  # a sign of life
+    clock.now += 1700
+    assert given_up(store, clock.now) == []
+    assert "has to be settled" in reason(lambda: eli.settle(case, "stopped"))
+    clock.now += 200
+    assert given_up(store, clock.now) == [(approval.id, "unknown")]
+    assert given_up(store, clock.now) == []
+    (item,) = eli.items()
+    assert item.state == "approved" and "nobody can tell" in item.reason and "dana" in item.reason
+    assert "Nobody can tell" in reason(lambda: eli.begin_approval(case, "Other."))
+    with pytest.raises(NotAllowed):
+        queue_of(store, "finn", Role.DRAFT).settle(case, "stopped")
+    eli.settle(case, verdict)  # type: ignore[arg-type]
+    assert "ended meanwhile" in reason(lambda: dana.leaving(approval.id))  # whose machine comes back after all
+    dana.close_approval(approval.id, "sent", "")
+    (item,) = eli.items(through=True)
+    assert item.state == ("answered" if verdict == "sent" else "drafted")
+    assert (trail.actions[-1], trail.entries[-1]["details"]["of"]) == (("eli", verdict), "dana")
+    assert "has to be settled" in reason(lambda: eli.settle(case, "sent"))
+
+
+def test_somebody_who_comes_back_before_it_is_settled_sends_what_was_approved(store: Store) -> None:
+    case, clock = add_case(store), Clock()
+    dana, eli = queue_of(store, "dana", now=clock), queue_of(store, "eli", now=clock)
+    approval = dana.begin_approval(case, "x")
+    dana.checked(approval.id)
+    dana.leaving(approval.id)
+    clock.now += 4000
+    given_up(store, clock.now)
+    dana.leaving(approval.id)
+    assert "has to be settled" in reason(lambda: eli.settle(case, "stopped"))
+    assert eli.items()[0].reason == ""
+    dana.close_approval(approval.id, "sent", "")
+    assert eli.items() == []
 
 
 @pytest.mark.parametrize("only", [True, False])
