@@ -24,6 +24,7 @@ _drafts = drafts.table
 _copies = schema.arrival_copies
 _looked = schema.looked
 ANSWERED = "somebody of the team has answered"  # the reason of what ended so
+TAKEN_OUT = "a colleague has taken it out of the inbox"  # the same; it may come back
 ON_THE_WAY = ("seen", "triaged", "packed", "drafted", "withdrawing")
 _NO_DRAFT_YET = ("seen", "triaged", "packed")
 _WITH_DRAFT = ("drafted", "delivered", "missing")
@@ -222,6 +223,10 @@ def _arrived(
         if held.case_id is not None:
             reason = "it is answered from another mailbox of the team"
             cases.change(connection, held.case_id, now=now, state="none", reason=reason)
+    elif held.mailbox == mailbox and not one.reason and _is_back(connection, held):
+        number = held.id
+        again = {**values, "state": "seen", "attempts": 0, "error": "", "fence": _arrivals.c.fence + 1}
+        connection.execute(_arrivals.update().where(_arrivals.c.id == number).values(**again))
     else:
         return None
     if one.about is None or one.reason:
@@ -278,6 +283,14 @@ def _is_to_move(
     about = one.about
     known = cases.of_conversation(connection, mailbox, about.conversation, about.message_ids) if about else None
     return known is not None or outranks(held.mailbox)
+
+
+def _is_back(connection: sa.Connection, held: sa.Row[Any]) -> bool:
+    """Whether a message had left the inbox before it was drafted, and nothing has happened to its case since."""
+    if (held.state, held.reason) != ("none", TAKEN_OUT):
+        return False
+    case = cases.read(connection, held.case_id)
+    return case is not None and (case.state, case.reason, case.message_id) == ("none", TAKEN_OUT, held.message_id)
 
 
 def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float) -> list[int]:

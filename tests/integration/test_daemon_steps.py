@@ -465,6 +465,63 @@ def test_two_workers_never_have_the_same_row(scene) -> None:
         arrivals.advance(support.store, first, now=support.now(), state="triaged")
 
 
+def _moved(support: Team, folder: str, to: str) -> None:
+    """A colleague moves all messages of a folder."""
+    with client(support.dovecot, support.boxes["support"]) as program:
+        if not program.folder_exists(to):
+            program.create_folder(to)
+        program.select_folder(folder)
+        program.move(program.search(), to)
+
+
+def _taken_out(support: Team) -> bytes:
+    """A message that a colleague has moved away before it was drafted."""
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.look()
+    _moved(support, "INBOX", "Later")
+    assert support.work() == ["none"]
+    assert (support.case().state, support.case().reason) == ("none", "a colleague has taken it out of the inbox")
+    return asked
+
+
+def test_a_message_that_comes_back_into_the_inbox_is_drafted(scene) -> None:
+    support = scene()
+    asked = _taken_out(support)
+    assert support.model.requests == []
+    _moved(support, "Later", "INBOX")
+    assert support.work() == ["delivered"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(asked)
+    assert support.case().state == "drafted"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_message_that_comes_back_answered_is_not_drafted(scene, before: bool) -> None:
+    support = scene()
+    asked = _taken_out(support)
+    answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked), text="Friday.")
+    support.boxes["support"].deliver(answer, "Sent")
+    if before:
+        support.work()
+    _moved(support, "Later", "INBOX")
+    assert support.work() == ["none" if before else "answered"]
+    assert support.case().state == "answered"
+    assert support.drafts() == [] and support.model.requests == []
+
+
+def test_a_message_that_comes_back_after_a_newer_one_leaves_that_ones_draft(scene) -> None:
+    support = scene()
+    asked = _taken_out(support)
+    newer = mail(answers=id_of(asked), text="And in red?")
+    support.boxes["support"].deliver(newer)
+    assert support.work() == ["none", "delivered"]
+    _moved(support, "Later", "INBOX")
+    assert support.work() == ["none", "delivered"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(newer)
+
+
 def test_a_draft_that_a_person_discards_leaves_the_drafts_folder(scene) -> None:
     support = scene()
     support.boxes["support"].deliver(mail())

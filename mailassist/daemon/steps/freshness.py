@@ -60,7 +60,7 @@ def _stands(
     found = [record for record in source.flags(folder, [uid]) if record.location.uid == uid]
     flags = {flag.lower() for record in found for flag in record.flags}
     if not found or "\\deleted" in flags:
-        run.finish("none", "a colleague has taken it out of the inbox", case="none")
+        run.finish("none", arrivals.TAKEN_OUT, case="none")
         return False
     if "\\answered" in flags:
         run.finish("answered", "a mail program has marked it as answered", case="answered")
