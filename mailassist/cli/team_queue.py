@@ -10,7 +10,7 @@ import click
 
 from mailassist.cli.context import config_option, open_desk
 from mailassist.cli.output import dump_json, say, table
-from mailassist.errors import InputError, MailassistError
+from mailassist.errors import InputError, MailassistError, Stopped, Taken
 
 if TYPE_CHECKING:
     from mailassist.desk import Desk
@@ -110,7 +110,30 @@ def approve(cases: tuple[int, ...], as_json: bool) -> None:
     if as_json:
         dump_json(rows)
     else:
-        _report(rows)
+        _report(rows, "approved")
+    if any(row["held"] for row in rows):
+        click.get_current_context().exit(18)
+
+
+@click.command()
+@click.argument("cases", metavar="[CASE]...", type=_CASE, nargs=-1)
+@click.option("--mailbox", default="", metavar="NAME", help="Also every failed case of this mailbox.")
+@_JSON
+@config_option
+def retry(cases: tuple[int, ...], mailbox: str, as_json: bool) -> None:
+    """Let the daemon try CASEs again that have failed; each is reported. 18 where one was held."""
+    if not cases and not mailbox:
+        raise InputError("Nothing is named that could be tried again", cure="Name a CASE, or --mailbox.")
+    desk = open_desk()
+    queue = _queue(desk)
+    if mailbox and mailbox not in {*desk.config.accounts, *(item.mailbox for item in queue.items())}:
+        raise InputError(f"There is no mailbox {mailbox!r}", cure="`mailassist team list` names them.")
+    failed = [item.case_id for item in queue.items() if item.mailbox == mailbox and item.state == "failed"]
+    rows = [{"case": case, "held": _retry_one(queue, case)} for case in dict.fromkeys((*cases, *failed))]
+    if as_json:
+        dump_json([{**row, "retried": not row["held"]} for row in rows])
+    else:
+        _report(rows, "tried again")
     if any(row["held"] for row in rows):
         click.get_current_context().exit(18)
 
@@ -135,7 +158,7 @@ def settle(case: int, verdict: str) -> None:
     say(f"Case {case} is answered." if verdict == "sent" else f"Case {case} is open again.")
 
 
-COMMANDS = (list_cases, claim, release, hand_over, note, approve, settle, discard)
+COMMANDS = (list_cases, claim, release, hand_over, note, approve, settle, retry, discard)
 
 
 def _queue(desk: Desk) -> TeamQueue:
@@ -168,9 +191,18 @@ def _approve_one(shared: TeamDesk, case: int) -> str:
     return ""
 
 
-def _report(rows: Sequence[dict[str, Any]]) -> None:
+def _retry_one(queue: TeamQueue, case: int) -> str:
+    """Why it is held; "" where it is tried again."""
+    try:
+        queue.retry(case)
+    except (Taken, Stopped) as error:
+        return str(error)
+    return ""
+
+
+def _report(rows: Sequence[dict[str, Any]], done: str) -> None:
     held = [row for row in rows if row["held"]]
-    say(f"{len(rows) - len(held)} approved, {len(held)} held.")
+    say(f"{len(rows) - len(held)} {done}, {len(held)} held.")
     for row in held:
         say(f"Case {row['case']} is held: {row['held']}")
 

@@ -105,8 +105,9 @@ class Upkeep:
 def settle(parts: Parts) -> None:
     """What people, crashes, and steps that crossed each other left behind, in all mailboxes at once.
 
-    Approvals that nobody goes on with, cases that were answered while they were approved, drafts in the Drafts folder
-    of cases that (now) have none, and drafts that belong there and are not (after a shadow run).
+    Approvals that nobody goes on with, cases that were answered while they were approved, what is to be tried again,
+    drafts in the Drafts folder of cases that (now) have none, and drafts that belong there and are not (after a shadow
+    run).
     """
     now, names = parts.now(), list(parts.mailboxes)
 
@@ -121,6 +122,7 @@ def settle(parts: Parts) -> None:
 
     approvals.give_up(parts.store, names, now=now, seconds=UNCLAIMED, noted=noted)
     arrivals.settle_answered(parts.store, names, now=now)
+    arrivals.try_again(parts.store, names, now=now)
     if parts.shadow:
         return
     if found := review.to_withdraw(parts.store, names):

@@ -482,6 +482,21 @@ def place_kept(store: Store, mailboxes: Collection[str], *, now: float) -> int:
         return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount
 
 
+def try_again(store: Store, mailboxes: Collection[str], *, now: float) -> int:
+    """What failed for good begins anew where a person has opened its case again; how many."""
+    of_case = (_cases.c.id == _arrivals.c.case_id) & (_cases.c.message_id == _arrivals.c.message_id)
+    wanted = (_arrivals.c.state == "failed") & sa.exists().where(of_case, _cases.c.state == "open")
+    with store.read() as connection:
+        found = sa.select(_arrivals.c.id).where(wanted, among(connection, _arrivals.c.mailbox, mailboxes))
+        ids = list(connection.scalars(found))
+    if not ids:
+        return 0
+    again = {"state": "seen", "reason": "", "error": "", "attempts": 0, "not_before": now, "changed_at": now}
+    with store.write() as connection:
+        chosen = wanted & among(connection, _arrivals.c.id, ids)
+        return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount
+
+
 def settle_answered(store: Store, mailboxes: Collection[str], *, now: float) -> int:
     """End the cases that an approval has left open when it was stopped, though somebody has answered; how many."""
     mine = (_arrivals.c.case_id == _cases.c.id) & (_arrivals.c.message_id == _cases.c.message_id)

@@ -211,6 +211,10 @@ class TeamQueue(Protocol):
         """Approvals of this person that are not closed: to be gone on with after a crash."""
         ...
 
+    def retry(self, case_id: int) -> None:
+        """What failed is tried again, by the daemon. Raises Taken, NotAllowed, Stopped where it has not failed."""
+        ...
+
     def discard(self, case_id: int, reason: str) -> None:
         """No reply is needed, says a person; the draft is withdrawn."""
         ...

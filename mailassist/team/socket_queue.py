@@ -4,7 +4,7 @@ The connection is made when it is needed and made again when it broke. A request
 its number: the same daemon gives the answer that it had. A daemon that was restarted in between does not know it. Then
 calls that read, and claim, release, checked, leaving, and close_approval, are made again, since twice is as good as
 once; begin_approval, save_text, and discard after the daemon looked for what the first try did; hand_over, add_note,
-settle, and record are not repeated, and the person is told.
+settle, retry, and record are not repeated, and the person is told.
 """
 
 from __future__ import annotations
@@ -166,6 +166,10 @@ class SocketQueue:
         """As `TeamQueue.mine_open`."""
         found: Sequence[Approval] = self._ask("mine_open")
         return found
+
+    def retry(self, case_id: int) -> None:
+        """As `TeamQueue.retry`."""
+        self._ask("retry", case_id=case_id)
 
     def discard(self, case_id: int, reason: str) -> None:
         """As `TeamQueue.discard`."""

@@ -158,6 +158,11 @@ class StoreQueue:
         self._may(Role.SEE)
         return [self._approval(row) for row in approvals.open_of(self._store, self._who)]
 
+    def retry(self, case_id: int) -> None:
+        """See `TeamQueue`."""
+        row = self._case(case_id, Role.DRAFT)
+        review.retry(self._store, case_id, self._who, now=self._now(), noted=self._noted("retry", row))
+
     def discard(self, case_id: int, reason: str) -> None:
         """See `TeamQueue`."""
         row = self._case(case_id, Role.DRAFT)

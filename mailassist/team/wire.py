@@ -165,6 +165,7 @@ CALLS: Mapping[str, Call] = {
     "leaving": Call(_Approval),
     "close_approval": Call(_Close),
     "settle": Call(_Settle, again="no"),
+    "retry": Call(_Case, again="no"),
     "discard": Call(_Discard, again="looked up"),
     "hand_over": Call(_HandOver, again="no"),
     "add_note": Call(_Note, again="no"),

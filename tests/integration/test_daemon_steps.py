@@ -362,6 +362,43 @@ def test_what_fails_for_good_is_told_at_once(scene) -> None:
     assert "triage" in support.case().reason
 
 
+def test_what_failed_for_good_is_tried_again_when_a_person_says_so(scene) -> None:
+    support = scene()
+    support.model.answers = [lambda _: Reply("no triage at all", pieces=1)]
+    first = mail()
+    support.boxes["support"].deliver(first)
+    for support.ahead in range(0, 60_000, 10_000):
+        support.work()
+    assert support.states() == ["failed"]
+    support.model.answers = [answering()]
+    settle(support.parts)
+    assert support.work() == ["failed"]
+    queue_of(support, role=Role.DRAFT).retry(1)
+    settle(support.parts)
+    assert support.work() == ["delivered"]
+    assert len(support.drafts()) == 1
+    assert (support.case().state, support.case().reason) == ("drafted", "")
+    with support.store.read() as connection:
+        assert [one.who for one in audit.entries(connection) if one.action == "retry"] == ["dana"]
+    with pytest.raises(Stopped, match="has not failed"):
+        queue_of(support).retry(1)
+
+
+def test_what_failed_is_not_tried_again_after_a_newer_message(scene) -> None:
+    support = scene()
+    support.model.answers = [lambda _: Reply("no triage at all", pieces=1)]
+    first = mail()
+    support.boxes["support"].deliver(first)
+    for support.ahead in range(0, 60_000, 10_000):
+        support.work()
+    support.model.answers = [answering()]
+    support.policy(burst_seconds=3600.0)
+    support.boxes["support"].deliver(mail(answers=id_of(first), text="And in red?"), received=support.now())
+    assert support.work() == ["failed", "seen"]
+    settle(support.parts)
+    assert support.work() == ["failed", "seen"]
+
+
 def test_the_model_failing_loses_nothing(scene) -> None:
     support = scene()
     support.model.answers = [Reply(status=500, message="down"), Reply(status=500, message="down"), answering()]

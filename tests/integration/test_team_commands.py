@@ -13,7 +13,7 @@ from team_store import add_case
 
 from mailassist.cli import group
 from mailassist.config import STORE_FILE
-from mailassist.errors import Stopped
+from mailassist.errors import InputError, Stopped
 from mailassist.store import feedback, ledger, mailboxes, team_schema
 from mailassist.store.database import Store
 from mailassist.store.feedback import Feedback
@@ -131,3 +131,26 @@ def test_a_reply_of_which_nobody_knows_is_shown_and_settled(store: Store, run: R
     assert [item["state"] for item in run("team", "list")] == ["drafted"]
     again = CliRunner().invoke(group, [*config, "team", "settle", str(case), "sent"])
     assert isinstance(again.exception, Stopped)
+
+
+def test_failed_cases_are_tried_again(store: Store, run: Run, tmp_path: Path) -> None:
+    failed = [add_case(store, number, state="failed", reason="no triage") for number in (1, 2, 3)]
+    held, fine = (
+        add_case(store, 4, state="failed", claimed_by="eli", claimed_until=time.time() + 900),
+        add_case(store, 5),
+    )
+    config = "--config", str(tmp_path / "config.toml")
+    plain = CliRunner().invoke(group, [*config, "team", "retry", str(failed[0])])
+    assert (plain.exit_code, plain.output) == (0, "1 tried again, 0 held.\n")
+    done = CliRunner().invoke(group, [*config, "team", "retry", str(fine), "--mailbox", "support", "--json"])
+    assert done.exit_code == 18
+    rows = {row["case"]: (row["retried"], row["held"]) for row in json.loads(done.stdout)}
+    assert rows.keys() == {*failed[1:], held, fine}
+    assert rows[failed[1]] == rows[failed[2]] == (True, "")
+    assert "eli is replying" in rows[held][1] and "has not failed" in rows[fine][1]
+    states = {item["case_id"]: item["state"] for item in run("team", "list")}
+    assert states == {failed[0]: "open", failed[1]: "open", failed[2]: "open", held: "failed", fine: "drafted"}
+    Trail(store, KEY).seal_inbox()
+    assert sorted((one["action"], one["case"]) for one in run("audit", "show")) == [("retry", case) for case in failed]
+    for wrong in (["retry"], ["retry", "--mailbox", "sales"]):
+        assert isinstance(CliRunner().invoke(group, [*config, "team", *wrong]).exception, InputError)

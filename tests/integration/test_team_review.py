@@ -25,7 +25,7 @@ from terminal import Terminal, terminal
 from mailassist.delivery.saving import save_draft
 from mailassist.desk import Desk
 from mailassist.errors import ConfigError, NotAllowed, Stopped, StoreError, Taken
-from mailassist.store import grants, schema
+from mailassist.store import cases, grants, schema
 from mailassist.store.database import Store
 from mailassist.team import connect
 from mailassist.team.desk import TeamDesk
@@ -361,10 +361,13 @@ def test_a_role_of_the_database_does_what_its_part_of_the_queue_needs(postgres: 
     eli = queue_of(owner, "eli", now=time.time)
     eli.claim(case)
     eli.release(case)
+    with owner.write() as connection:
+        cases.change(connection, case, now=1.0, state="failed")
+    dana.retry(case)
     dana.discard(case, "spam")
     assert dana.items() == []
     said = [action for _, action in database.execute("SELECT id, action FROM audit_inbox ORDER BY id")]
-    assert said == ["claim", "edit", "note", "approve", "stopped", "hand over", "note", "discard"]
+    assert said == ["claim", "edit", "note", "approve", "stopped", "hand over", "note", "retry", "discard"]
     owner.close()
     store.close()
 
