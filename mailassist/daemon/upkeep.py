@@ -13,7 +13,7 @@ from mailassist.daemon.connections import WorkConnections
 from mailassist.daemon.parts import Parts
 from mailassist.errors import MailassistError
 from mailassist.intake.sync import backfill
-from mailassist.store import approvals, arrivals, index, review
+from mailassist.store import approvals, arrivals, index, retrying, review
 from mailassist.store.approvals import ApprovalRow
 from mailassist.team.audit import Trail
 
@@ -122,7 +122,7 @@ def settle(parts: Parts) -> None:
 
     approvals.give_up(parts.store, names, now=now, seconds=UNCLAIMED, noted=noted)
     arrivals.settle_answered(parts.store, names, now=now)
-    arrivals.try_again(parts.store, names, now=now)
+    retrying.begin(parts.store, names, now=now)
     if parts.shadow:
         return
     if found := review.to_withdraw(parts.store, names):

@@ -130,8 +130,12 @@ def _ours(work: Work, row: DraftRow) -> Iterator[None]:
         table.release(work.store, row.id, work.around.owner)
 
 
-def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
-    """Take our own revisions of a draft out of Drafts (to Trash) where they are as we put them there."""
+def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> bool:
+    """Take our own revisions of a draft out of Drafts (to Trash) where they are as we put them there.
+
+    Whether any was.
+    """
+    removed = False
     for own_id, text, folder in _revisions(source, row):
         wanted = Wanted(own_id, (), text)
         found = find(source, folder, wanted, only_marked=True)
@@ -143,9 +147,11 @@ def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> None:
                 work.mark("draft:untouched")
                 source.vouch(place)
                 source.remove(place)
+                removed = True
                 work.mark("draft:removed")
     state = "kept" if row.state == "appending" else row.state  # its bytes are gone: nobody may go on with the APPEND
     table.change(work.store, row, now=work.now(), state=state, pending=b"", **_NO_COPY, **_NO_OLD)
+    return removed
 
 
 def _revisions(source: MailSource, row: DraftRow) -> list[tuple[str, str, str]]:

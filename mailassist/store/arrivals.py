@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailassist.errors import StoreError
-from mailassist.store import cases, drafts
+from mailassist.store import cases, drafts, joined
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
 from mailassist.store.dialect import among, is_postgres, put, serialise
@@ -25,6 +25,7 @@ _copies = schema.arrival_copies
 _looked = schema.looked
 ANSWERED = "somebody of the team has answered"  # the reason of what ended so
 TAKEN_OUT = "a colleague has taken it out of the inbox"  # the same; it may come back
+JOINED = "a newer message has made one conversation of two"
 ON_THE_WAY = ("seen", "triaged", "packed", "drafted", "withdrawing")
 _NO_DRAFT_YET = ("seen", "triaged", "packed")
 _WITH_DRAFT = ("drafted", "delivered", "missing")
@@ -261,7 +262,19 @@ def _into_case(
     if known is not None:
         connection.execute(_SUPERSEDE, {"number": number, "this_case": case_id, "now": now})
     connection.execute(_CHANGE, {"number": number, "case_id": case_id})
+    for other in joined.others(connection, mailbox, about.message_ids, case_id):
+        _superseded(connection, other.id, joined.goes_on(connection, other, case_id, now, tell), now)
     return number
+
+
+def _superseded(connection: sa.Connection, case_id: int, wholly: bool, now: float) -> None:
+    """Nothing is drafted any more in a case whose conversation goes on in another; `wholly`: its draft goes, too."""
+    states = (*ON_THE_WAY, "delivered", "missing", "person", "failed") if wholly else ON_THE_WAY
+    mine = (_arrivals.c.case_id == case_id) & _arrivals.c.state.in_(states)
+    ended = {"state": "superseded", "reason": JOINED, "changed_at": now, "owner": "", "fence": _arrivals.c.fence + 1}
+    connection.execute(_arrivals.update().where(mine).values(**ended))
+    if wholly and drafts.lies_in_mailbox(connection, case_id):
+        _set_withdrawing(connection, _of_draft(connection, case_id), now, reason=JOINED)
 
 
 def _is_to_move(
@@ -298,7 +311,14 @@ def _answered(connection: sa.Connection, mailbox: str, one: Answered, now: float
     found = cases.of_conversation(connection, mailbox, one.about.conversation, one.about.message_ids)
     if found is None:
         found = _elsewhere(connection, mailbox, one)
-    if found is None or (found.arrived > one.at and found.message_id not in one.answers):
+    if found is None:
+        return []
+    same = joined.others(connection, mailbox, one.about.message_ids, found.id)
+    return [ended for case in (found, *same) for ended in _case_answered(connection, case, one, now)]
+
+
+def _case_answered(connection: sa.Connection, found: cases.CaseRow, one: Answered, now: float) -> list[int]:
+    if found.arrived > one.at and found.message_id not in one.answers:
         return []
     serialise(connection, "case", str(found.id))
     cases.answered_by(connection, found, ANSWERED, now)
@@ -479,21 +499,6 @@ def place_kept(store: Store, mailboxes: Collection[str], *, now: float) -> int:
     again = {"state": "drafted", "attempts": 0, "not_before": now, "error": "", "changed_at": now}
     with store.write() as connection:
         chosen = mine & among(connection, _arrivals.c.id, ids)
-        return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount
-
-
-def try_again(store: Store, mailboxes: Collection[str], *, now: float) -> int:
-    """What failed for good begins anew where a person has opened its case again; how many."""
-    of_case = (_cases.c.id == _arrivals.c.case_id) & (_cases.c.message_id == _arrivals.c.message_id)
-    wanted = (_arrivals.c.state == "failed") & sa.exists().where(of_case, _cases.c.state == "open")
-    with store.read() as connection:
-        found = sa.select(_arrivals.c.id).where(wanted, among(connection, _arrivals.c.mailbox, mailboxes))
-        ids = list(connection.scalars(found))
-    if not ids:
-        return 0
-    again = {"state": "seen", "reason": "", "error": "", "attempts": 0, "not_before": now, "changed_at": now}
-    with store.write() as connection:
-        chosen = wanted & among(connection, _arrivals.c.id, ids)
         return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount
 
 

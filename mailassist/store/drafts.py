@@ -189,6 +189,12 @@ def lies_in_mailbox(connection: sa.Connection, case_id: int) -> bool:
     return connection.scalar(query) is not None
 
 
+def is_persons(connection: sa.Connection, case_id: int) -> bool:
+    """Whether a person wrote or edited the current draft of a case, in the caller's transaction."""
+    found = _of_case(connection, case_id)
+    return found is not None and _is_persons(found)
+
+
 def may_take(store: Store, new: NewText) -> bool:
     """Whether the current draft of the case may give way: not where a person wrote or edited it."""
     with store.read() as connection:

@@ -208,21 +208,6 @@ def discard(store: Store, case_id: int, who: str, reason: str, *, now: float, no
         noted(connection)
 
 
-def retry(store: Store, case_id: int, who: str, *, now: float, noted: Noted) -> None:
-    """What failed is to be tried again: the case is open, its message is found by `arrivals.try_again`.
-
-    Raises Taken, Stopped.
-    """
-    with store.write() as connection:
-        row = locked(connection, case_id)
-        refuse_ended(row)
-        refuse_held(row, who, now)
-        if row.state != "failed":
-            raise Stopped("The conversation has not failed", cure="See `mailassist team list`.")
-        change(connection, case_id, now=now, state="open", reason="")
-        noted(connection)
-
-
 def to_withdraw(store: Store, mailboxes: Collection[str], case_id: int | None = None) -> list[int]:
     """Ids of cases whose draft still lies in the Drafts folder although nothing of ours belongs there (any more).
 

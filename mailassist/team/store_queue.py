@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from mailassist.errors import InputError, NotAllowed, Stopped
-from mailassist.store import approvals, review
+from mailassist.store import approvals, retrying, review
 from mailassist.store.database import Store
 from mailassist.team.office_time import due, left
 from mailassist.team.queue import Approval, CaseState, Item, Note, Place, Role, Text, Trail
@@ -161,7 +161,7 @@ class StoreQueue:
     def retry(self, case_id: int) -> None:
         """See `TeamQueue`."""
         row = self._case(case_id, Role.DRAFT)
-        review.retry(self._store, case_id, self._who, now=self._now(), noted=self._noted("retry", row))
+        retrying.ask(self._store, case_id, self._who, now=self._now(), noted=self._noted("retry", row))
 
     def discard(self, case_id: int, reason: str) -> None:
         """See `TeamQueue`."""

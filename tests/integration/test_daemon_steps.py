@@ -149,6 +149,90 @@ def test_a_newer_message_renews_the_draft(scene) -> None:
     assert support.case().message_id == id_of(second)
 
 
+def _two(support: Team) -> tuple[bytes, bytes]:
+    """Two conversations with a draft each, and the message that makes one of them, which has not come yet."""
+    first, second = mail(subject="Order 7"), mail(subject="Order 7", text="And what does it cost?")
+    for asked in (first, second):
+        support.boxes["support"].deliver(asked)
+    assert support.work() == ["delivered", "delivered"]
+    assert len(support.drafts()) == 2
+    both = f"{id_of(second)} {id_of(first)}"
+    return second, mail(subject="Re: Order 7", answers=id_of(first), references=both, text="I asked twice, sorry.")
+
+
+def test_two_conversations_that_a_message_joins_have_one_draft(scene) -> None:
+    support = scene()
+    _, joining = _two(support)
+    queue_of(support).add_note(2, "Old customer.")
+    support.boxes["support"].deliver(joining)
+    assert support.work() == ["superseded", "superseded", "delivered"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(joining)
+    (item,) = queue_of(support).items()
+    assert (item.case_id, item.state) == (1, "drafted")
+    assert (support.case(2).state, support.case(2).reason) == ("none", "the conversation goes on in case 1")
+    assert [note.text for note in queue_of(support).notes(1)] == ["Old customer."]
+    assert feedback.latest(support.store, "support", 5) == []  # nobody has thrown it away
+    assert support.told == []
+    settle(support.parts)
+    assert support.work() == ["superseded", "superseded", "delivered"]
+
+
+@pytest.mark.parametrize("how", ["claimed", "edited"])
+def test_a_joined_conversation_that_a_person_has_in_hand_is_left_alone_and_told(scene, how: str) -> None:
+    support = scene()
+    second, joining = _two(support)
+    queue = queue_of(support)
+    queue.claim(2)
+    if how == "edited":
+        queue.save_text(2, "My own words.", base=1, reply_all=False)
+        queue.release(2)
+    support.boxes["support"].deliver(joining)
+    assert support.work() == ["superseded", "delivered", "delivered"]
+    assert [draft["In-Reply-To"] for draft in support.drafts()] == [id_of(second), id_of(joining)]
+    assert queue.texts([2])[2].text == ("My own words." if how == "edited" else DRAFT)
+    reasons = {item.case_id: item.reason for item in queue.items()}
+    assert reasons == {1: "", 2: "the conversation goes on in case 1; a person has this one in hand"}
+    assert support.told == [("daily", "case 2 is of the same conversation, and a person has it in hand")]
+    if how == "claimed":
+        queue.release(2)
+    again = mail(subject="Re: Order 7", answers=id_of(joining), text="Hello?")
+    support.boxes["support"].deliver(again)
+    support.work()
+    assert len(support.told) == 1
+    assert support.case(2).state == ("none" if how == "claimed" else "drafted")
+    assert len(support.drafts()) == (1 if how == "claimed" else 2)
+
+
+def test_a_joined_conversation_whose_draft_was_edited_in_a_program_is_told(scene) -> None:
+    support = scene()
+    second, joining = _two(support)
+    (old,) = [draft for draft in support.drafts() if draft["In-Reply-To"] == id_of(second)]
+    old.set_content("My own words.")
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("Drafts")
+        program.append("Drafts", old.as_bytes(), flags=["\\Draft"])
+        program.delete_messages(program.search(["HEADER", "In-Reply-To", id_of(second)])[:1])
+        program.expunge()
+    support.boxes["support"].deliver(joining)
+    assert support.work() == ["superseded", "superseded", "delivered"]
+    assert sorted(draft["In-Reply-To"] for draft in support.drafts()) == sorted([id_of(second), id_of(joining)])
+    assert any("My own words." in draft.get_content() for draft in support.drafts())
+    assert [(kind, "edited or taken the draft" in reason) for kind, reason in support.told] == [("at once", True)]
+
+
+def test_one_answer_to_two_conversations_withdraws_both_drafts(scene) -> None:
+    support = scene()
+    second, _ = _two(support)
+    first = support.case(1).message_id
+    answer = mail(sender="support@team.example", to="carla@customer.example", subject="Re: Order 7",
+                  answers=id_of(second), references=f"{first} {id_of(second)}", text="It left today.")  # fmt: skip
+    support.boxes["support"].deliver(answer, "Sent")
+    assert support.work() == ["answered", "answered"]
+    assert support.drafts() == []
+    assert [support.case(number).state for number in (1, 2)] == ["answered", "answered"]
+
+
 def test_a_burst_is_waited_out(scene) -> None:
     support = scene(policy="burst_seconds = 60.0")
     first = mail()
@@ -309,6 +393,9 @@ def test_the_same_message_id_hides_nobodys_mail(scene) -> None:
     assert support.work() == ["delivered", "person"]
     assert support.told == [("daily", "another message has the same Message-ID")]
     assert support.drafts()[0]["To"] == "Carla Customer <carla@customer.example>"
+    support.boxes["support"].deliver(mail(answers="<same@evil.example>", text="And in red?"))
+    assert support.work() == ["superseded", "person", "delivered"]
+    assert (support.case(1).state, support.case(2).state) == ("drafted", "person")
 
 
 def test_the_reply_leaves_from_the_address_written_to(scene) -> None:

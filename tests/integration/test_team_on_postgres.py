@@ -35,6 +35,16 @@ def test_the_same_message_at_two_addresses_is_one_arrival(open_store: Open) -> N
     assert sum(arrivals.counted(stores[0]).values()) == 10
 
 
+def test_a_message_that_joins_two_conversations_leaves_one_case_to_be_worked_on(open_store: Open) -> None:
+    store = open_store()
+    arrivals.take_in(store, "m", [arrived(1, "<1@test>"), arrived(2, "<2@test>")], {}, now=1.0)
+    about = cases.About("<1@test>", ("<1@test>", "<2@test>", "<3@test>"), "Hello", "Anna <anna@test>")
+    joining = arrivals.Arrived("k3", "<3@test>", "INBOX", 1, 3, "anna@test", 3.0, about=about)
+    assert arrivals.take_in(store, "m", [joining], {}, now=2.0) == [3]
+    assert [(case.id, case.state) for case in cases.listed(store)] == [(1, "open"), (2, "none")]
+    assert [row.id for row in arrivals.due(store, now=5.0, limit=5)] == [3]
+
+
 def test_one_row_of_a_case_is_worked_on_at_a_time(open_store: Open) -> None:
     stores = [open_store() for _ in range(4)]
     for turn in range(5):

@@ -54,6 +54,9 @@ def withdraw(run: Run) -> None:
     row = drafts.of_case(parts.store, run.row.case_id or 0)
     case = cases.get(parts.store, run.row.case_id or 0)
     ended = case.state if case is not None and case.state in review.WITHOUT_DRAFT else "answered"
+    if run.row.reason == arrivals.JOINED and ended == "none":
+        _withdraw_joined(run, row)
+        return
     discarded = ended == "none" and case is not None and case.message_id == run.row.message_id
     if row is not None:
         if discarded:
@@ -66,6 +69,13 @@ def withdraw(run: Run) -> None:
     run.finish(ended, reason or (arrivals.ANSWERED if ended == "answered" else "a newer message came"))
 
 
+def _withdraw_joined(run: Run, row: DraftRow | None) -> None:
+    """The conversation goes on in another case; of a draft that a person has touched meanwhile people hear."""
+    theirs = row is not None and bool(row.folder) and not run.parts.shadow and not _removed(run, row)
+    reason = "its conversation goes on in another case; a person has edited or taken the draft of this one"
+    run.finish("superseded", reason if theirs else arrivals.JOINED, tell=theirs, blocked=True)
+
+
 def leave_nothing(run: Run) -> None:
     """A message came to an end without a draft: one of ours for an earlier message goes, too."""
     store, case_id = run.parts.store, run.row.case_id
@@ -73,10 +83,12 @@ def leave_nothing(run: Run) -> None:
         arrivals.withdraw(store, review.to_withdraw(store, [run.row.mailbox], case_id), now=run.parts.now())
 
 
-def _removed(run: Run, row: DraftRow) -> None:
+def _removed(run: Run, row: DraftRow) -> bool:
+    """Whether any of our revisions lay in Drafts as we put them there; they are taken away."""
     with run.parts.connections.borrowed(run.mailbox.name) as source:
-        remove_untouched(_work(run), source, row)
+        removed = remove_untouched(_work(run), source, row)
     run.parts.mark("withdraw:removed")
+    return removed
 
 
 def _work(run: Run) -> Work:
