@@ -1,10 +1,11 @@
-"""1,000 idle mailboxes in one process: memory, CPU, and how soon a new message is noticed against a raw imapclient."""
+"""1,000 idle mailboxes in one process: memory, CPU, and how soon a new message is noticed against a raw imapclient.
+
+First the watching alone, with a look that only reads; then the whole daemon.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import random
 import resource
 import statistics
 import subprocess
@@ -16,11 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from imapclient import IMAPClient
 from pydantic import SecretStr
 
+from benchmarks import idle_daemon
+from benchmarks.idle_peer import Seen, delays, message, percentile
 from benchmarks.mailbox import OWNER
-from benchmarks.measuring import report
+from benchmarks.measuring import cpu, report, resident
 from mailassist.config import Account, FolderSettings, ServerSettings, SyncSettings
 from mailassist.daemon.watching.hub import Hub
 from mailassist.daemon.watching.mailbox import PATIENCE, Report, Watched
@@ -35,60 +37,72 @@ from tests.servers import dovecot
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 WANTED_INSTANCES = 4096  # each of Dovecot's idle processes has one; without it, Dovecot looks every 30 s by itself
-GAP = 0.4  # seconds between two deliveries
+FILES = 16384  # that a process may have open, as the daemon's unit says
 
 
 def run(arguments: list[str]) -> None:
-    """`arguments`: how many mailboxes (1000), how many messages are delivered (200), idle seconds (90), `tls`."""
+    """`arguments`: how many mailboxes (1000), how many messages are put into them (200), idle seconds (90; 60 of the
+    daemon), `tls`, `watching` or `daemon` for one of both alone.
+    """
     numbers = [int(one) for one in arguments if one.isdigit()]
-    count, messages, idle = [*numbers, *(1000, 200, 90)[len(numbers) :]]
+    count, messages = [*numbers[:2], *(1000, 200)[len(numbers) :]]
     tls = "tls" in arguments
+    wanted = {"watching", "daemon"}.intersection(arguments) or {"watching", "daemon"}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, FILES), hard), hard))
     with more_instances(count) as instances, dovecot.running() as server:
-        boxes = [server.user("idle") for _ in range(count)]
-        for box in boxes:
-            box.deliver(_message(0))
-        with _watcher(server, [box.name for box in boxes], tls=tls) as watcher:
-            while watcher.ask("idle") < count:
-                time.sleep(1)
-            seconds = time.monotonic() - watcher.begun
-            time.sleep(5)
-            before, begun, looked = watcher.cpu(), time.monotonic(), watcher.ask("looks")
-            time.sleep(idle)
-            renewed = watcher.ask("looks") - looked
-            cpu = (watcher.cpu() - before) / (time.monotonic() - begun) * 100
-            memory = watcher.memory()
-            ours, raw = _delays(server, boxes, messages, watcher, tls=tls)
-            after = watcher.memory()
-            failures = watcher.ask("failures")
+        figures: dict[str, object] = {"mailboxes": count, "tls": tls, "inotify_instances": instances}
+        if "watching" in wanted:
+            figures |= _of_watching(server, count, messages, *numbers[2:3], tls=tls)
+        if "daemon" in wanted:
+            figures |= idle_daemon.measured(server, count, messages, *numbers[2:3], tls=tls)
+    report("idle_mailboxes", figures, "imapclient", "sqlalchemy")
+
+
+def _of_watching(server: dovecot.Dovecot, count: int, messages: int, idle: int = 90, *, tls: bool) -> dict[str, object]:
+    """The figures of the watching alone."""
+    boxes = {box.name: box for box in (server.user("idle") for _ in range(count))}
+    for box in boxes.values():
+        box.deliver(message(0))
+
+    def put(user: str, number: int) -> float:
+        boxes[user].deliver(message(number))
+        return time.monotonic()
+
+    with _watcher(server, list(boxes), tls=tls) as watcher:
+        while watcher.ask("idle") < count:
+            time.sleep(1)
+        seconds = time.monotonic() - watcher.begun
+        time.sleep(5)
+        before, begun, looked = cpu(watcher.process.pid), time.monotonic(), watcher.ask("looks")
+        time.sleep(idle)
+        renewed = watcher.ask("looks") - looked
+        share = (cpu(watcher.process.pid) - before) / (time.monotonic() - begun) * 100
+        memory = resident(watcher.process.pid) / 1e6
+        ours, raw = delays(server, list(boxes), messages, put, watcher.seen)
+        after = resident(watcher.process.pid) / 1e6
+        failures = watcher.ask("failures")
     late = [a - b for a, b in zip(ours, raw, strict=True)]
-    report(
-        "idle_mailboxes",
-        {
-            "mailboxes": count,
-            "tls": tls,
-            "inotify_instances": instances,
-            "seconds_until_all_are_idle": seconds,
-            "resident_mb": memory,
-            "resident_mb_limit": 150,
-            "resident_mb_after_messages": after,
-            "cpu_percent_of_a_core": cpu,
-            "cpu_percent_limit": 2.0,
-            "idle_seconds_measured": idle,
-            "idle_renewed_with_a_look_meanwhile": renewed,
-            "messages": messages,
-            "ours_p50_seconds": statistics.median(ours),
-            "ours_p99_seconds": _percentile(ours, 99),
-            "imapclient_p50_seconds": statistics.median(raw),
-            "imapclient_p99_seconds": _percentile(raw, 99),
-            "later_p50_seconds": statistics.median(late),
-            "later_p99_seconds": _percentile(late, 99),
-            "p99_difference_seconds": _percentile(ours, 99) - _percentile(raw, 99),
-            "p99_difference_limit": 0.3,
-            "failures": failures,
-        },
-        "imapclient",
-        "sqlalchemy",
-    )
+    return {
+        "seconds_until_all_are_idle": seconds,
+        "resident_mb": memory,
+        "resident_mb_limit": 150,
+        "resident_mb_after_messages": after,
+        "cpu_percent_of_a_core": share,
+        "cpu_percent_limit": 2.0,
+        "idle_seconds_measured": idle,
+        "idle_renewed_with_a_look_meanwhile": renewed,
+        "messages": messages,
+        "ours_p50_seconds": statistics.median(ours),
+        "ours_p99_seconds": percentile(ours, 99),
+        "imapclient_p50_seconds": statistics.median(raw),
+        "imapclient_p99_seconds": percentile(raw, 99),
+        "later_p50_seconds": statistics.median(late),
+        "later_p99_seconds": percentile(late, 99),
+        "p99_difference_seconds": percentile(ours, 99) - percentile(raw, 99),
+        "p99_difference_limit": 0.3,
+        "failures": failures,
+    }
 
 
 @contextmanager
@@ -110,85 +124,26 @@ def more_instances(mailboxes: int) -> Iterator[int]:
         INOTIFY.write_text(str(before))
 
 
-def _delays(
-    server: dovecot.Dovecot, boxes: Sequence[dovecot.Mailbox], messages: int, watcher: Watcher, *, tls: bool
-) -> tuple[list[float], list[float]]:
-    """Seconds from delivery until each was noticed: by the look of the watcher, by a raw IDLE on the same mailbox."""
-    draw = random.Random(6)
-    chosen = draw.sample(range(len(boxes)), min(16, len(boxes)))
-    stopped = threading.Event()
-    seen: dict[tuple[str, int], float] = {}
-    threads = [
-        threading.Thread(target=_raw_idle, args=(server, boxes[one].name, seen, stopped, tls), daemon=True)
-        for one in chosen
-    ]
-    for thread in threads:
-        thread.start()
-    time.sleep(5)
-    delivered: dict[tuple[str, int], float] = {}
-    numbers = dict.fromkeys(chosen, 1)
-    for turn in range(messages):
-        one = chosen[turn % len(chosen)]
-        numbers[one] += 1
-        boxes[one].deliver(_message(numbers[one]))
-        delivered[boxes[one].name, numbers[one]] = time.monotonic()
-        time.sleep(GAP * (0.5 + draw.random()))
-    time.sleep(3)
-    ours = watcher.seen()
-    stopped.set()
-    missing = [key for key in delivered if key not in ours or key not in seen]
-    if missing:
-        print(f"not noticed within 3 s by one of the two: {missing}", flush=True)
-    both = [key for key in delivered if key not in missing]
-    return [ours[key] - delivered[key] for key in both], [seen[key] - delivered[key] for key in both]
-
-
-def _raw_idle(
-    server: dovecot.Dovecot, user: str, seen: dict[tuple[str, int], float], stopped: threading.Event, tls: bool
-) -> None:
-    """What imapclient can do at best: a thread for one mailbox, IDLE, and the count that EXISTS tells."""
-    client = IMAPClient(server.host, server.port, ssl=False)
-    client.login(user, dovecot.PASSWORD)
-    client.select_folder("INBOX", readonly=True)
-    client.idle()
-    while not stopped.is_set():
-        for line in client.idle_check(timeout=1):
-            if len(line) == 2 and line[1] == b"EXISTS":
-                seen.setdefault((user, int(line[0])), time.monotonic())
-    client.logout()
-
-
 class Watcher:
     """The process that is measured."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+        self.process = process
         self.begun = time.monotonic()
 
     def ask(self, what: str) -> int:
         """A number that it answers."""
         return int(json.loads(self._answer(what)))
 
-    def seen(self) -> Mapping[tuple[str, int], float]:
+    def seen(self) -> Seen:
         """When its looks saw each message, by mailbox and UID, on the clock that all processes share."""
         return {(user, uid): moment for user, uid, moment in json.loads(self._answer("seen"))}
 
-    def cpu(self) -> float:
-        """Seconds of CPU that it has used, user and system."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> float:
-        """Resident MB (of 1,000,000 bytes)."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(kilobytes) * 1024 / 1e6
-
     def _answer(self, what: str) -> str:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{what}\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline()
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
 
 
 @contextmanager
@@ -212,8 +167,6 @@ def _watcher(server: dovecot.Dovecot, users: Sequence[str], *, tls: bool) -> Ite
 
 def watch(folder: str, told: Mapping[str, object]) -> None:
     """In the process that is measured: watch, with the cursors of the store, and answer on standard output."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard) if soft < 8192 else (soft, hard))
     users = told["users"]
     assert isinstance(users, list)
     store = Store(Path(folder) / "store.sqlite")
@@ -269,18 +222,6 @@ def _server(told: Mapping[str, object], user: str, cafile: Path | None) -> Serve
     security = "tls" if cafile else "none"
     values = {"host": "127.0.0.1", "port": told["port"], "security": security, "cafile": cafile, "login": user}
     return ServerSettings.model_validate(values)
-
-
-def _percentile(values: Sequence[float], percent: int) -> float:
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
-
-
-def _message(number: int) -> bytes:
-    return (
-        f"From: Nora <nora@customer.example>\r\nTo: {OWNER}\r\nSubject: Order {number}\r\n"
-        f"Message-ID: <{number}.{time.time_ns()}@customer.example>\r\nDate: Mon, 23 Nov 2026 09:14:00 +0100\r\n\r\n"
-        f"Where is order {number}?\r\n"
-    ).encode()
 
 
 if __name__ == "__main__":

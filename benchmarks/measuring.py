@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 
 def interleaved(rounds: int, **measured: Callable[[], object]) -> dict[str, list[float]]:
@@ -31,6 +32,18 @@ def median(values: list[float]) -> float:
 def best(values: list[float]) -> float:
     """The fastest one: what the work costs when nothing else runs."""
     return min(values)
+
+
+def cpu(process: int) -> float:
+    """Seconds of one core that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(process: int) -> int:
+    """Bytes of memory that a process holds."""
+    line = next(one for one in Path(f"/proc/{process}/status").read_text().splitlines() if one.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
 
 
 def report(name: str, figures: Mapping[str, object], *packages: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import random
 import signal
 import sqlite3
@@ -24,7 +23,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 
-from benchmarks.measuring import report
+from benchmarks.measuring import cpu, report, resident
 from tests.servers import dovecot as dovecot_server
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -130,7 +129,7 @@ def _measured(path: Path, folder: Path, options: argparse.Namespace) -> dict[str
                 break
         seconds = time.monotonic() - begun
         used = cpu(process.pid)
-        memory = resident(process.pid)
+        memory = resident(process.pid) / 1024**2
         process.send_signal(signal.SIGTERM)
         process.wait(40)
         log = (folder / "log").read_text()
@@ -167,15 +166,3 @@ def _states(store: Path) -> Counter[str]:
             return Counter(dict(connection.execute("SELECT state, count(*) FROM arrivals GROUP BY state").fetchall()))
     except sqlite3.OperationalError:
         return Counter()
-
-
-def cpu(process: int) -> float:
-    """Seconds of one core that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(process: int) -> float:
-    """Megabytes of memory that a process holds."""
-    line = next(one for one in Path(f"/proc/{process}/status").read_text().splitlines() if one.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
