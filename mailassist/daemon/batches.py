@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from mailassist.daemon import logs
 from mailassist.drafting.budget import Payer, upper_bound
@@ -117,20 +118,28 @@ class Batches:
                 if batch.state in kept.OPEN and self._clock() > batch.expires_at + _LAST_TRIES:
                     self._give_up(batch, "failed", type(failed).__name__, sent=batch.state != "submitting")
 
-    def withdraw(self, arrival_ids: Sequence[int]) -> None:
-        """Nothing of these arrivals stays at the provider: their batches end, what else was in them goes on directly.
+    def withdraw(self) -> list[str]:
+        """Take back from the provider what it holds of people who were forgotten; the batches that hold some still.
 
-        The files are deleted by the `work` that sees the end. Raises errors.ModelCallFailed, StoreError.
+        Such a batch ends: what else is in it is asked directly, whether or not it is answered already, and its files
+        are deleted, with those of all batches that are over. What is not done here is left to `work`, which finds it
+        in the store. Raises errors.ModelCallFailed, StoreError.
         """
-        named, wanted = kept.of_arrivals(self._store, arrival_ids), set(arrival_ids)
-        for batch in kept.unfinished(self._store):
-            if batch.id in named and batch.state == "submitted":
-                self._cancel(batch)
-        for name in (*named, kept.WAITING):
-            for member in kept.members(self._store, name):
-                if member.arrival_id in wanted:
-                    spent = None if name in named else _nothing(member, "withdrawn")
-                    self._release(member, spent, failed=True, keep=False)
+        if kept.take_turn(self._store, self._owner, now=self._clock(), seconds=_TURN):
+            try:
+                for batch in self._to_withdraw():
+                    if batch.state in kept.OPEN:
+                        self._end(batch)
+                    else:
+                        self._go_on(batch)
+            finally:
+                kept.take_turn(self._store, self._owner, now=self._clock(), seconds=0.0)
+        return [batch.id for batch in self._to_withdraw()]
+
+    def _to_withdraw(self) -> list[Batch]:
+        """Those with something of a forgotten person, and those that are over: nobody knows whose mail was in them."""
+        unfinished = kept.unfinished(self._store)
+        return [one for one in unfinished if one.state not in kept.OPEN or kept.has_forgotten(self._store, one.id)]
 
     def idle(self) -> bool:
         """Whether nothing waits and no batch is at work or has files at the provider."""
@@ -160,6 +169,8 @@ class Batches:
         """The next step of a batch."""
         if batch.state == "submitting":
             self._recover(batch)
+        elif batch.state in kept.OPEN and kept.has_forgotten(self._store, batch.id):
+            self._end(batch)
         elif batch.state in kept.OPEN:
             job = self._look(batch)
             if job.state == "running":
@@ -184,6 +195,25 @@ class Batches:
             self._api.delete_file(number)
         kept.change(self._store, batch.id, files_deleted=True)
 
+    def _end(self, batch: Batch) -> None:
+        """All that waits in `batch` is asked directly from now on; of its files what can be deleted is."""
+        if batch.state == "submitting":
+            found = self._api.find(batch.key)
+            if found is None:  # it is submitted again by `work`, without what was forgotten
+                self._delete_uploads(batch)
+                return
+            self._record(batch, found)
+            batch = replace(batch, id=found.id, state="submitted", input_file=found.input_file)
+        job = self._look(batch)
+        if job.state == "running" and batch.state == "submitted":
+            self._cancel(batch)
+            job = self._look(batch)
+        self._give_up(batch, "cancelled", "", sent=True)
+        if job.state != "running":
+            self._delete(batch, {job.input_file, job.output_file, job.error_file})
+        else:  # the prompts at least; what is answered already lies there when it has ended
+            self._api.delete_file(job.input_file)
+
     def _look(self, batch: Batch) -> Job:
         try:
             return self._api.look(batch.id)
@@ -196,15 +226,21 @@ class Batches:
         if job is not None:
             self._record(batch, job)
         elif self._clock() > batch.created_at + _LISTED_AFTER:
-            for number in self._api.uploads(batch.key):
-                self._api.delete_file(number)
+            self._delete_uploads(batch)
             kept.change(self._store, batch.id, created_at=self._clock())
             self._submit(batch)
+
+    def _delete_uploads(self, batch: Batch) -> None:
+        for number in self._api.uploads(batch.key):
+            self._api.delete_file(number)
 
     def _submit(self, batch: Batch) -> None:
         """Submit it; where that fails it stays to be recovered, unless the provider refuses it."""
         waiting = kept.members(self._store, batch.id)
         bodies = {_custom_id(batch, member): member.body for member in waiting if member.body}
+        for member in waiting:
+            if not member.body:  # forgotten since it was collected
+                self._release(member, None, failed=True)
         if not bodies:
             self._give_up(batch, "failed", "nothing waits for it")
             return
@@ -275,9 +311,8 @@ class Batches:
             self._release(member, None if sent else _nothing(member, why), failed=True)
         kept.change(self._store, batch.id, state=state)
 
-    def _release(self, member: Member, spent: ledger.Spent | None, *, failed: bool, keep: bool | None = None) -> None:
-        keep = self._keep_prompts if keep is None else keep
-        kept.release(self._store, member, spent, now=self._clock(), keep=keep, failed=failed)
+    def _release(self, member: Member, spent: ledger.Spent | None, *, failed: bool) -> None:
+        kept.release(self._store, member, spent, now=self._clock(), keep=self._keep_prompts, failed=failed)
 
     @property
     def _hours(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -11,14 +13,18 @@ from pydantic import SecretStr
 
 from mailassist.config import STORE_FILE, TEAM_SECRET, Config, SecretSettings, default_data_folder
 from mailassist.daemon import logs
-from mailassist.daemon.calls import model_of
+from mailassist.daemon.batches import Batches
+from mailassist.daemon.calls import ModelCalls, model_of
 from mailassist.daemon.dry_run import Forecast, forecast
 from mailassist.daemon.parts import Mailbox, mailboxes_of
 from mailassist.daemon.service import Service, Wish, without_smtp
 from mailassist.desk.models import Models
 from mailassist.errors import ConfigError, MailassistError
+from mailassist.model.answers import Answer
+from mailassist.model.batch import BatchApi
 from mailassist.model.registry import ModelInfo
 from mailassist.secrets import Keeper, look_up
+from mailassist.store import batches
 from mailassist.store.database import Store
 from mailassist.team import audit_key
 from mailassist.transport.permitted import ReadOnly
@@ -68,6 +74,30 @@ def _database(config: Config) -> tuple[str, str | None] | None:
         return None
     found = look_up(TEAM_SECRET, SecretSettings())
     return config.team.database, found.secret.get_secret_value() if found else None
+
+
+def withdraw_forgotten(config: Config, store: Store) -> list[str]:
+    """Take back from the provider what batches hold of people who were forgotten in `store` (`Batches.withdraw`).
+
+    Asks nobody where no batch is under way. Raises ConfigError, SecretError, ModelError, StoreError.
+    """
+    if not batches.unfinished(store):
+        return []
+    calls = ModelCalls(config, mailboxes_of(config), Keeper(lambda line: None), lambda: datetime.now(UTC).date())
+    try:
+        api = BatchApi(calls.endpoint())
+    finally:
+        calls.close()
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    at_work = Batches(store, api, _never, config.daemon.limits, owner=owner)
+    try:
+        return at_work.withdraw()
+    finally:
+        at_work.close()
+
+
+def _never(arrival_id: int, answer: Answer) -> None:
+    raise AssertionError("answers are taken by the daemon")
 
 
 def forecasts(config: Config, *, days: float) -> Iterator[tuple[str, Forecast | MailassistError]]:

@@ -152,11 +152,12 @@ def idle(store: Store) -> bool:
     return not waiting(store, most=1) and not unfinished(store)
 
 
-def of_arrivals(store: Store, arrival_ids: Sequence[int]) -> set[str]:
-    """The batches that hold one of the arrivals."""
-    chosen = sa.select(arrivals.c.batch).where(arrivals.c.id.in_(arrival_ids), arrivals.c.batch.not_in(("", WAITING)))
+def has_forgotten(store: Store, batch: str) -> bool:
+    """Whether `batch` holds a prompt that was deleted here meanwhile, since a person was forgotten."""
+    joined = arrivals.outerjoin(prompts, prompts.c.arrival_id == arrivals.c.id)
+    lacking = sa.select(arrivals.c.id).select_from(joined).where(arrivals.c.batch == batch, prompts.c.body.is_(None))
     with store.read() as connection:
-        return set(connection.scalars(chosen))
+        return connection.scalar(lacking.limit(1)) is not None
 
 
 def release(store: Store, member: Member, spent: ledger.Spent | None, *, now: float, keep: bool, failed: bool) -> None:

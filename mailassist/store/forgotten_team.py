@@ -60,8 +60,8 @@ class _TeamRemoval:
 
     def run(self) -> TeamRemoved:
         arrivals, cases, kept = self._theirs()
-        batches = self._batches(arrivals)
-        prompts = self._prompts(arrivals)
+        prompts = arrivals | self._matching(team_schema.prompts, ("body",), team_schema.prompts.c.arrival_id)
+        batches = self._batches(prompts)
         about = self._trail(cases)
         removed = TeamRemoved(
             arrivals=len(arrivals),
@@ -69,7 +69,7 @@ class _TeamRemoval:
             notes=self._notes(cases),
             approvals=self._approvals(cases),
             texts_of_the_trail=about,
-            prompts=prompts,
+            prompts=self._delete(team_schema.prompts, prompts, team_schema.prompts.c.arrival_id),
             feedback=self._feedback(),
             notices=self._notices(cases),
             kept_cases=tuple(sorted(kept)),
@@ -77,7 +77,7 @@ class _TeamRemoval:
             batches=batches,
             message_ids=frozenset(self._ids),
         )
-        self._empty_arrivals(arrivals)
+        self._empty_arrivals(arrivals, batches)
         self._empty_cases(cases)
         return removed
 
@@ -114,10 +114,6 @@ class _TeamRemoval:
             found |= set(self._connection.scalars(query))
         gone = self._connection.scalars(sa.select(batches.c.id).where(batches.c.files_deleted))
         return tuple(sorted(found - set(gone)))
-
-    def _prompts(self, arrivals: set[int]) -> int:
-        table = team_schema.prompts
-        return self._delete(table, arrivals | self._matching(table, ("body",), table.c.arrival_id), table.c.arrival_id)
 
     def _trail(self, cases: set[int]) -> int:
         named = audit.forget_texts(self._connection, self._names)
@@ -157,8 +153,11 @@ class _TeamRemoval:
         table = team_schema.audit_inbox
         return len(self._matching(table, ("written", "sent"), table.c.id))
 
-    def _empty_arrivals(self, arrivals: set[int]) -> None:
-        """A worker that has one in hand has lost its lease; the key stays, so that none is taken for new."""
+    def _empty_arrivals(self, arrivals: set[int], batches: tuple[str, ...]) -> None:
+        """A worker that has one in hand has lost its lease; the key stays, so that none is taken for new.
+
+        Those in `batches` stay in them, without a prompt: that tells the daemon to take these batches back.
+        """
         table = team_schema.arrivals
         copies = team_schema.arrival_copies
         for part in _parts(arrivals):
@@ -167,7 +166,8 @@ class _TeamRemoval:
         emptied = {"message_id": "", "sender": "", "error": "", "prompt_hash": "", "reason": REASON}
         ended = {"state": "none", "fence": table.c.fence + 1, "owner": "", "leased_until": 0.0}
         self._update(table, arrivals, ended, table.c.state.in_(ON_THE_WAY))
-        self._update(table, arrivals, emptied | {"batch": ""}, sa.true())
+        self._update(table, arrivals, emptied, sa.true())
+        self._update(table, arrivals, {"batch": ""}, table.c.batch.not_in(batches))
 
     def _empty_cases(self, cases: set[int]) -> None:
         table = team_schema.cases

@@ -18,8 +18,12 @@ from mailassist.errors import BudgetReached, StoreError
 from mailassist.model.answers import Answer
 from mailassist.model.batch import BatchApi
 from mailassist.model.connection import Endpoint
+from mailassist.model.errors import WrongKey
 from mailassist.model.registry import find
 from mailassist.model.request import Prompt
+from mailassist.store import forgotten
+from mailassist.store.arrivals import due
+from mailassist.store.batches import take_turn
 from mailassist.store.database import Store
 from mailassist.store.ledger import entries
 from mailassist.store.team_schema import arrivals, prompts
@@ -225,12 +229,91 @@ def test_a_result_that_nobody_waits_for_any_more_is_paid_and_thrown_away(submitt
     assert sorted(submitted.finished) == [1, 3, 4] and submitted.costs() == [("done", pytest.approx(HALF))] * 4
 
 
-def test_what_is_withdrawn_is_taken_from_the_provider(submitted: Desk) -> None:
-    submitted.batches.withdraw([2])
-    assert set(submitted.waiting()) == {1, 3, 4}
+EVE = "eve@customer.example"
+
+
+def forget(desk: Desk, arrival_id: int) -> None:
+    """What `mailassist forget` does in the store with the person who wrote a message."""
+    with desk.store.write() as connection:
+        connection.execute(arrivals.update().where(arrivals.c.id == arrival_id).values(sender=EVE))
+    forgotten.forget(desk.store, EVE, now=desk.now)
+
+
+def test_the_batch_of_a_forgotten_person_ends_at_once_and_what_else_was_in_it_is_asked_directly(
+    submitted: Desk,
+) -> None:
+    forget(submitted, 2)
+    assert submitted.batches.withdraw() == []
+    assert not submitted.provider.files and not submitted.waiting() and not submitted.prompts()
+    assert [one.id for one in due(submitted.store, now=submitted.now, limit=9)] == [1, 3, 4]
     submitted.work(after=1 * MINUTES)
-    assert 2 not in submitted.finished and not submitted.waiting() and not submitted.provider.files
-    assert submitted.prompts() == 0
+    assert submitted.finished == {} and submitted.batches.idle()
+
+
+def test_a_message_that_names_a_forgotten_person_leaves_the_provider_and_is_asked_directly(submitted: Desk) -> None:
+    with submitted.store.write() as connection:
+        connection.execute(prompts.update().where(prompts.c.arrival_id == 3).values(body=f'{{"input": "for {EVE}"}}'))
+    found = forgotten.forget(submitted.store, EVE, now=submitted.now)
+    assert found.team.batches == tuple(submitted.provider.batches) and submitted.batches.withdraw() == []
+    assert not submitted.provider.files and not submitted.waiting()
+    assert len(due(submitted.store, now=submitted.now, limit=9)) == 4
+
+
+def test_batches_without_the_forgotten_person_go_on(submitted: Desk) -> None:
+    with submitted.store.write() as connection:
+        connection.execute(arrivals.update().where(arrivals.c.id == 2).values(sender=EVE, batch=""))
+    forgotten.forget(submitted.store, EVE, now=submitted.now)
+    assert submitted.batches.withdraw() == [] and set(submitted.waiting()) == {1, 3, 4}
+    submitted.provider.ends = "completed"
+    submitted.work(after=1 * MINUTES)
+    assert sorted(submitted.finished) == [1, 3, 4]
+
+
+def test_while_the_provider_cannot_be_reached_what_is_forgotten_waits_for_the_daemon(submitted: Desk) -> None:
+    forget(submitted, 2)
+    submitted.server.key = "another"
+    with pytest.raises(WrongKey):
+        submitted.batches.withdraw()
+    submitted.work(after=1 * MINUTES)
+    assert submitted.provider.files and set(submitted.waiting()) == {1, 2, 3, 4}
+    submitted.server.key = ""
+    submitted.work(after=1 * MINUTES)
+    assert not submitted.provider.files and not submitted.waiting() and not submitted.finished
+
+
+def test_a_batch_that_the_provider_ends_later_is_emptied_then(submitted: Desk) -> None:
+    submitted.provider.cancels = False
+    forget(submitted, 2)
+    [number] = submitted.provider.batches
+    assert submitted.batches.withdraw() == [number] and not submitted.waiting()
+    assert not submitted.provider.files  # the prompts are gone
+    submitted.provider.cancels = True  # and what was done of it lies there
+    submitted.work(after=1 * MINUTES)
+    assert not submitted.provider.files and submitted.batches.idle()
+
+
+def test_a_batch_whose_creation_was_not_answered_is_submitted_without_the_forgotten_person(desk: Desk) -> None:
+    for arrival_id in desk.arrive(3):
+        desk.add(arrival_id)
+    desk.provider.refuses_creation = True
+    desk.work(after=6 * MINUTES)
+    assert desk.provider.files and not desk.provider.batches
+    forget(desk, 2)
+    [number] = desk.batches.withdraw()
+    assert number.startswith("new-")
+    desk.provider.refuses_creation = False
+    desk.work(after=6 * MINUTES, times=2)
+    assert desk.asked() == ["mail 1", "mail 3"] and sorted(desk.finished) == [1, 3]
+    assert not desk.provider.files and not desk.waiting()
+
+
+def test_while_another_process_works_on_batches_it_is_left_to_that_one(submitted: Desk) -> None:
+    forget(submitted, 2)
+    assert take_turn(submitted.store, "other:1", now=submitted.now, seconds=600.0)
+    assert submitted.batches.withdraw() == list(submitted.provider.batches) and submitted.provider.files
+    assert take_turn(submitted.store, "other:1", now=submitted.now, seconds=0.0)
+    submitted.work(after=1 * MINUTES)
+    assert not submitted.provider.files
 
 
 def test_nothing_is_put_aside_beyond_the_budget_or_under_a_lost_lease(desk: Desk) -> None:

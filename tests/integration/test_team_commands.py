@@ -8,16 +8,24 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from servers.model_api import ModelServer
 from servers.postgres import Postgres, with_tables
 from team_store import add_case
 
 from mailassist.cli import group
 from mailassist.config import STORE_FILE
-from mailassist.errors import InputError, Stopped
-from mailassist.store import feedback, ledger, mailboxes, team_schema
+from mailassist.daemon.batches import Batches
+from mailassist.drafting.budget import Payer
+from mailassist.errors import InputError, ModelError, Stopped
+from mailassist.model.batch import BatchApi
+from mailassist.model.connection import Endpoint
+from mailassist.model.registry import find
+from mailassist.model.request import Prompt
+from mailassist.store import arrivals, feedback, ledger, mailboxes, team_schema
 from mailassist.store.database import Store
 from mailassist.store.feedback import Feedback
 from mailassist.team.audit import Trail
+from mailassist.team_settings import Limits
 
 KEY = b"k" * 64
 
@@ -154,3 +162,57 @@ def test_failed_cases_are_tried_again(store: Store, run: Run, tmp_path: Path) ->
     assert sorted((one["action"], one["case"]) for one in run("audit", "show")) == [("retry", case) for case in failed]
     for wrong in (["retry"], ["retry", "--mailbox", "sales"]):
         assert isinstance(CliRunner().invoke(group, [*config, "team", *wrong]).exception, InputError)
+
+
+@pytest.fixture
+def batch(store: Store, model_server: ModelServer, tmp_path: Path) -> str:
+    """A batch at the provider, with a mail from Eve and one from Bob; its id."""
+    model_server.batches.ends = ""
+    (tmp_path / "key").write_text("sk-test")
+    (tmp_path / "key").chmod(0o600)
+    with (tmp_path / "config.toml").open("a") as config:
+        config.write(f'[model]\nbase_url = "{model_server.base_url}"\nretries = 0\n')
+        config.write(f'[model.key]\nkeyring = false\npassword_file = "{tmp_path}/key"\n')
+    now = time.time()
+    with store.write() as connection:
+        for name in ("eve", "bob"):
+            row = {"key": name, "mailbox": "support", "message_id": f"<{name}@x>", "sender": f"{name}@customer.example"}
+            times = {"received": now, "created_at": now, "changed_at": now}
+            connection.execute(team_schema.arrivals.insert().values(**row, **times, state="packed"))
+    api = BatchApi(Endpoint(model_server.base_url))
+    ago = [360.0]
+    batches = Batches(store, api, lambda *_: None, Limits(), clock=lambda: now - ago[0])
+    payer = Payer("support", "support@team.example", 1.0)
+    for number in (1, 2):
+        info, prompt = find("gpt-4o-mini"), Prompt("You draft.", f"mail {number}", 500, "key")
+        assert batches.add(number, 0, prompt, info, payer, input_tokens=100, messages=1, until=now + 1e6)
+    ago[0] = 0.0
+    batches.work()
+    batches.close()
+    [number] = model_server.batches.batches
+    assert model_server.batches.files
+    return number
+
+
+def test_forget_takes_the_prompts_back_from_the_provider(
+    store: Store, batch: str, model_server: ModelServer, run: Run
+) -> None:
+    said = run("forget", "eve@customer.example")
+    assert not model_server.batches.files and model_server.batches.batches[batch]["status"] == "cancelled"
+    assert not any(batch in line for line in said["out_of_reach"])
+    assert [row.message_id for row in arrivals.due(store, now=time.time(), limit=9)] == ["<bob@x>"]
+
+
+def test_forget_says_that_the_provider_is_away_and_does_it_the_next_time(
+    batch: str, model_server: ModelServer, run: Run, tmp_path: Path
+) -> None:
+    model_server.key = "another"
+    words = ["--config", str(tmp_path / "config.toml"), "forget", "eve@customer.example"]
+    done = CliRunner().invoke(group, words, standalone_mode=False)
+    assert done.return_value == ModelError.exit_code
+    assert f"the files of the provider's batch {batch}, which the daemon deletes" in done.stdout
+    [line] = done.stderr.splitlines()
+    assert "could not be deleted" in line and "The daemon deletes it as soon as it can; or run this again." in line
+    model_server.key = ""
+    run("forget", "eve@customer.example")
+    assert not model_server.batches.files

@@ -24,8 +24,11 @@ class Batches:
         # "completed"; "expired" or "cancelled" (after the first half of the requests); "failed"; "": not yet
         self.ends = "completed"
         self.lost = False  # the next answer to a creation never arrives
+        self.refuses_creation = False  # the server fails at it
+        self.cancels = True  # a batch that is being cancelled has ended at the next look
         self.files: dict[str, dict[str, Any]] = {}
         self.batches: dict[str, dict[str, Any]] = {}
+        self._wanted: dict[str, bytes] = {}  # the requests of each batch, also once their file is deleted
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -74,13 +77,17 @@ class Batches:
         if names[1:] == ["cancel"] and batch["status"] not in _OVER:
             batch["status"] = "cancelling"
         elif method == "GET" and batch["status"] not in _OVER:
-            end = "cancelled" if batch["status"] == "cancelling" else self.ends
+            cancelling = batch["status"] == "cancelling"
+            end = ("cancelled" if self.cancels else "") if cancelling else self.ends
             if end:
                 self._end(batch, end)
         return 200, batch
 
     def _create(self, wish: Mapping[str, Any]) -> Answer:
+        if self.refuses_creation:
+            return 500, {"error": {"message": "busy", "code": None, "type": "server_error"}}
         number = f"batch_{next(self._numbers)}"
+        self._wanted[number] = self.files[wish["input_file_id"]]["content"]
         self.batches[number] = {
             "id": number,
             "object": "batch",
@@ -107,7 +114,7 @@ class Batches:
         batch["status"] = how
 
     def _work(self, batch: dict[str, Any], *, half: bool) -> None:
-        lines = self.files[batch["input_file_id"]]["content"].decode().splitlines()
+        lines = self._wanted[batch["id"]].decode().splitlines()
         requests = [json.loads(line) for line in lines]
         done, errors = [], []
         for number, request in enumerate(requests):
