@@ -118,6 +118,7 @@ class Service:
         self.queue = self._new_queue()
         self._lookout: Lookout | None = None
         self._serving: Serving | None = None
+        self._health: Health | None = None
 
     # -- the run
 
@@ -155,12 +156,7 @@ class Service:
         )  # fmt: skip
         self._thread(closing, "upkeep", upkeep.run)
         self._thread(closing, "people", lambda: self._people.run(self._stop))
-        if self.config.daemon.health:
-            health = Health(
-                self.config.daemon.health, self._overview, since_progress=lambda: self._watchdog.since_progress,
-                watched=lambda: self._lookout.names if self._lookout else [],
-            )  # fmt: skip
-            closing.callback(health.close)
+        self._health = self._listening(self.config.daemon.health)
         if self.config.daemon.review_socket is not None:
             self._serve_reviewers(closing, self.config.daemon.review_socket)
         if not self._wish.workers_only:
@@ -208,6 +204,8 @@ class Service:
     def _close(self) -> None:
         self._stop.set()
         self._cut.set()
+        if self._health is not None:
+            self._health.close()
         self._connections.close_unused(all_of_them=True)
         self._calls.close()
         for name in self._boxes:
@@ -218,19 +216,27 @@ class Service:
     def take_over(self) -> bool:
         """Read the configuration again and take it over where it is valid; whether it was."""
         self._notifier.reloading()
-        try:
-            config = without_smtp(self._reload())
-            boxes = mailboxes_of(config)
-            if not boxes:
-                raise ConfigError("No team mailbox is configured any more")
-            self._people.take_over({name: box.policy for name, box in boxes.items()}, config.daemon.notices)
-        except MailassistError as error:
-            log.error("the new configuration is not valid; the old one stays", error=error)
-            self._notifier.ready(self._status())
-            return False
-        if config.daemon.health != self.config.daemon.health or config.team.database != self.config.team.database:
-            log.warning("another address of health or database holds from the next start on")
-        self.config, self._boxes = config, boxes
+        health = self._health
+        with ExitStack() as undoing:
+            try:
+                config = without_smtp(self._reload())
+                boxes = mailboxes_of(config)
+                if not boxes:
+                    raise ConfigError("No team mailbox is configured any more")
+                if config.daemon.health != self.config.daemon.health:
+                    health = self._listening(config.daemon.health)
+                    undoing.callback(health.close if health else lambda: None)
+                self._people.take_over({name: box.policy for name, box in boxes.items()}, config.daemon.notices)
+            except MailassistError as error:
+                log.error("the new configuration is not valid; the old one stays", error=error)
+                self._notifier.ready(self._status())
+                return False
+            undoing.pop_all()
+        if self._health is not None and self._health is not health:
+            self._health.close()
+        if config.team.database != self.config.team.database:
+            log.warning("another address of the database holds from the next start on")
+        self.config, self._boxes, self._health = config, boxes, health
         logs.set_up(key=self.store.key(), log_content=config.daemon.log_content)
         self._days.clear()
         self._days.update(self._retention_days())
@@ -335,6 +341,15 @@ class Service:
             retention.run(self._stop.is_set)
 
     # -- what others see
+
+    def _listening(self, where: str) -> Health | None:
+        """Health at an address of the configuration, None for none. Raises ConfigError."""
+        if not where:
+            return None
+        return Health(
+            where, self._overview, since_progress=lambda: self._watchdog.since_progress,
+            watched=lambda: self._lookout.names if self._lookout else [],
+        )  # fmt: skip
 
     def _overview(self) -> Overview:
         from mailassist.team import status

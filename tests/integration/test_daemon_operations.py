@@ -135,3 +135,25 @@ def test_a_daemon_that_works_is_seen_to_work_and_keeps_to_itself_what_it_reads(d
     assert not [line for line in lines if "traceback" in line]
     for secret in (CANARY, "sk-test", "customer.example"):
         assert secret not in (said + page).lower(), secret
+
+
+def test_a_new_address_of_health_is_taken_over_and_one_that_is_taken_is_refused(daemon: Daemon) -> None:
+    old, text = daemon.port, daemon.file.read_text(encoding="utf-8")
+
+    def reload(port: int) -> None:
+        daemon.file.write_text(text.replace(f"127.0.0.1:{old}", f"127.0.0.1:{port}"), encoding="utf-8")
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: daemon.told("RELOADING=1"))
+        until(lambda: daemon.told("READY=1"))
+
+    daemon.port = _free_port()
+    reload(daemon.port)
+    assert daemon.asked("/live")[0] == 200
+    with socket.socket() as trying:
+        assert trying.connect_ex(("127.0.0.1", old)) != 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        reload(taken.getsockname()[1])
+    assert daemon.asked("/live")[0] == 200
+    events = [json.loads(line) for line in daemon.said.read_text(encoding="utf-8").splitlines()]
+    (refused,) = [one for one in events if one["event"] == "the new configuration is not valid; the old one stays"]
+    assert "cannot be listened at" in refused["error"]
