@@ -49,9 +49,9 @@ def _gone(parts: Parts, row: DraftRow) -> bool:
     case = cases.get(parts.store, row.case_id or 0)
     if case is None or case.state not in ("drafted", "open"):
         return False
-    since = parts.store.fact(_fact(row))
+    since = parts.store.fact(drafts.away(row))
     if since is None:
-        parts.store.learn(_fact(row), str(now).encode())
+        parts.store.learn(drafts.away(row), str(now).encode())
         return False
     if now - float(since) < GRACE:
         return False
@@ -60,10 +60,6 @@ def _gone(parts: Parts, row: DraftRow) -> bool:
         reason="a person has taken the draft out of the Drafts folder",
     )  # fmt: skip
     drafts.taken(parts.store, row.id, now=now)
-    parts.store.unlearn(_fact(row))
+    parts.store.unlearn(drafts.away(row))
     feedback.note_gone(parts, row)
     return True
-
-
-def _fact(row: DraftRow) -> str:
-    return f"draft away {row.id} {row.generation}"

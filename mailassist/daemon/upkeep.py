@@ -13,7 +13,7 @@ from mailassist.daemon.connections import WorkConnections
 from mailassist.daemon.parts import Parts
 from mailassist.errors import MailassistError
 from mailassist.intake.sync import backfill
-from mailassist.store import approvals, arrivals, index, retrying, review
+from mailassist.store import approvals, arrivals, drafts, index, retrying, review
 from mailassist.store.approvals import ApprovalRow
 from mailassist.team.audit import Trail
 
@@ -123,6 +123,7 @@ def settle(parts: Parts) -> None:
     approvals.give_up(parts.store, names, now=now, seconds=UNCLAIMED, noted=noted)
     arrivals.settle_answered(parts.store, names, now=now)
     retrying.begin(parts.store, names, now=now)
+    drafts.forget_away(parts.store)
     if parts.shadow:
         return
     if found := review.to_withdraw(parts.store, names):

@@ -12,9 +12,11 @@ from mailassist.errors import DeliveryError
 from mailassist.store import schema, team_schema, versions
 from mailassist.store.database import Store
 from mailassist.store.dialect import is_postgres, serialise
+from mailassist.store.schema import facts
 
 table = _drafts = schema.drafts
 _cases = team_schema.cases
+_AWAY = "draft away "
 
 
 class DraftChanged(DeliveryError):
@@ -254,6 +256,24 @@ def taken(store: Store, row_id: int, *, now: float) -> None:
     away = {"state": "gone", "folder": "", "uidvalidity": None, "uid": None, "changed_at": now}
     with store.write() as connection:
         connection.execute(_drafts.update().where(mine).values(**away))
+
+
+def away(row: DraftRow) -> str:
+    """The name of the fact that says since when a revision is not in the Drafts folder any more."""
+    return f"{_AWAY}{row.id} {row.generation}"
+
+
+def forget_away(store: Store) -> int:
+    """Drop these facts of conversations that came to an end, and of revisions that gave way; how many."""
+    names, number, generation = facts.c.name, sa.cast(_drafts.c.id, sa.String), sa.cast(_drafts.c.generation, sa.String)
+    missed = (_drafts.c.state == "appended") & (_drafts.c.folder != "") & _cases.c.state.in_(("drafted", "open"))
+    still = sa.select(sa.literal(_AWAY) + number + " " + generation).join(_cases, _cases.c.id == _drafts.c.case_id)
+    over = names.startswith(_AWAY) & names.not_in(still.where(missed))
+    with store.read() as connection:
+        if connection.scalar(sa.select(names).where(over).limit(1)) is None:
+            return 0
+    with store.write() as connection:
+        return connection.execute(facts.delete().where(over)).rowcount
 
 
 def _is_persons(row: DraftRow) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from servers.daemon import eventually
 from servers.dovecot import Dovecot
 from servers.model_api import ModelServer, Reply
@@ -16,7 +17,7 @@ from mailassist.daemon.queue_local import LocalQueue
 from mailassist.daemon.steps import Steps
 from mailassist.daemon.upkeep import settle
 from mailassist.errors import Stopped, StoreError
-from mailassist.store import arrivals, audit, drafts, feedback, index, mailboxes
+from mailassist.store import arrivals, audit, drafts, feedback, index, mailboxes, schema
 from mailassist.team import status
 from mailassist.team.queue import Role
 from mailassist.team.report import report as report_of
@@ -967,6 +968,33 @@ def test_a_draft_that_was_edited_for_long_and_then_sent_was_used(scene) -> None:
     support.boxes["support"].deliver(answer, "Sent")
     assert support.work() == ["answered"]
     assert [one.outcome for one in feedback.latest(support.store, "support", 5)] == ["edited"]
+
+
+def test_since_when_a_draft_is_away_is_forgotten_once_the_conversation_is_answered(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    with client(support.dovecot, support.boxes["support"]) as program:
+        program.select_folder("Drafts")
+        program.delete_messages(program.search())
+        program.expunge()
+
+    def facts() -> list[str]:
+        with support.store.read() as connection:
+            return list(
+                connection.scalars(sa.select(schema.facts.c.name).where(schema.facts.c.name.like("draft away%")))
+            )
+
+    with support.connections.borrowed("support") as source:
+        look_after(support.parts, support.parts.mailboxes["support"], source)
+    settle(support.parts)
+    assert len(facts()) == 1
+    answer = mail(sender="support@team.example", to="carla@customer.example", answers=id_of(asked), text=DRAFT)
+    support.boxes["support"].deliver(answer, "Sent")
+    assert support.work() == ["answered"]
+    settle(support.parts)
+    assert facts() == []
 
 
 @pytest.mark.parametrize("first_look", ["sales", "support"])
