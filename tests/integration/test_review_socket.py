@@ -26,7 +26,7 @@ from team_store import queue_of
 
 from mailassist.cli import group
 from mailassist.errors import ConfigError, ConnectionFailed, InputError, MailassistError
-from mailassist.store import audit
+from mailassist.store import audit, cases
 from mailassist.team.audit_proof import verify
 from mailassist.team.queue import NotAllowed, Role, Stopped, Taken
 from mailassist.team.socket_queue import SocketQueue
@@ -92,13 +92,20 @@ def test_everything_of_the_queue_comes_through(scene: Scene) -> None:
         approval = mine.begin_approval(1, "Yours")
         assert mine.mine_open() == direct.mine_open() == [approval]
         mine.checked(approval.id)
-        mine.close_approval(approval.id, "sent", "250 ok")
+        mine.leaving(approval.id)
+        mine.close_approval(approval.id, "unknown", "the line broke")
+        assert [one.state for one in mine.mine_open()] == ["unknown"]
+        mine.settle(1, "sent")
         assert mine.mine_open() == [] and mine.status() == {"mailboxes": 3}
         mine.hand_over(2, "bob", "for you")
         mine.claim(3)
         mine.release(3)
         mine.discard(4, "thanks only")
         assert {item.case_id for item in mine.items()} == {2, 3, 5}
+        with store.write() as connection:
+            cases.change(connection, 5, now=1.0, state="failed")
+        mine.retry(5)
+        assert {item.state for item in mine.items() if item.case_id == 5} == {"open"}
 
 
 def test_errors_are_the_same_errors_on_the_other_side(scene: Scene) -> None:
@@ -378,11 +385,20 @@ def test_a_lost_answer_is_given_again_and_nothing_is_done_twice(scene: Scene) ->
         assert proof.whole and proof.entries == 4
 
 
+def checked(mine: SocketQueue) -> int:
+    """The number of an approval that may leave."""
+    number = mine.begin_approval(1, "Yours").id
+    mine.checked(number)
+    return number
+
+
+APPROVING = ("begin_approval", "checked", "leaving", "close_approval")
 SAFE = {
     "claim": lambda mine: mine.claim(1).claimed_by == ME,
     "begin_approval": lambda mine: mine.begin_approval(1, "Yours").id == 1,
     "save_text": lambda mine: mine.claim(1) and mine.save_text(1, "Yours", base=1, reply_all=False).version == 2,
     "checked": lambda mine: mine.checked(mine.begin_approval(1, "Yours").id) is None,
+    "leaving": lambda mine: mine.leaving(checked(mine)) is None,
     "close_approval": lambda mine: mine.close_approval(mine.begin_approval(1, "Yours").id, "sent", "ok") is None,
     "discard": lambda mine: mine.discard(1, "thanks only ") is None,
 }
@@ -392,7 +408,7 @@ SAFE = {
 def test_a_call_to_a_daemon_that_died_is_done_once(scene: Scene, call: str) -> None:
     with daemon_that_dies(scene, call) as mine:
         assert SAFE[call](mine)  # type: ignore[no-untyped-call]
-        assert len(scene.rows("SELECT * FROM approvals")) == (call in ("begin_approval", "checked", "close_approval"))
+        assert len(scene.rows("SELECT * FROM approvals")) == (call in APPROVING)
         assert mine.who()[0] == ME
 
 
