@@ -66,10 +66,11 @@ def _in_conversation(rows: list[IndexRow], own: OwnAddresses, answers: str) -> s
             continue
         named = answers in (*message.in_reply_to, *message.references)
         later = row.received > first.received and row.date > first.date - _DAY
-        if own.wrote(message) and (named or later):
+        if not (named or later):  # what names it came later, also in the same second
+            continue
+        if own.wrote(message):
             return "somebody of yours has answered it already"
-        if not own.wrote(message) and later:
-            return f"a newer message has come in from {row.sender_address or 'somebody'}"
+        return f"a newer message has come in from {row.sender_address or 'somebody'}"
     return ""
 
 

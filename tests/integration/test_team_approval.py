@@ -80,7 +80,8 @@ class Team:
     def __init__(self, dovecot: Dovecot, smtp: smtp_servers.SmtpServer, folder: Path) -> None:
         folder.mkdir()
         self.mailbox: Mailbox = dovecot.user("support")
-        self.mailbox.deliver(question(1), flags="S")
+        self.received = time.time()
+        self.mailbox.deliver(question(1), flags="S", received=self.received)
         self.smtp = smtp
         smtp.accepted.clear()
         smtp.file_copy = None
@@ -127,7 +128,8 @@ class Team:
     def newer_message(self) -> None:
         raw = question(1).replace(b"<q1@", b"<q1b@").replace(b"Where is", b"It has come, where is")
         raw = raw.replace(b"23 Nov", b"24 Nov")
-        self.mailbox.deliver(raw.replace(b"\r\n\r\n", b"\r\nIn-Reply-To: <q1@customer.example>\r\n\r\n", 1))
+        raw = raw.replace(b"\r\n\r\n", b"\r\nIn-Reply-To: <q1@customer.example>\r\n\r\n", 1)
+        self.mailbox.deliver(raw, received=self.received)  # in the same second, as servers count
 
     def _raw(self, folder: str) -> list[bytes]:
         with self.scene.client() as client:
