@@ -8,15 +8,17 @@ team reads too. After a change of UIDVALIDITY a folder is gone through anew; wha
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailassist.daemon import logs
 from mailassist.daemon.parts import Mailbox, Parts
 from mailassist.daemon.rules import arrival_key, no_reply_needed
+from mailassist.daemon.unread import not_given, unread
 from mailassist.errors import MailassistError
 from mailassist.intake.grouping import containing, conversations
-from mailassist.intake.records import in_inbox
+from mailassist.intake.records import in_inbox, index_row, is_draft
 from mailassist.intake.sync import catch_up
 from mailassist.mail.automatic import automatic_reply
 from mailassist.mail.message import Message
@@ -25,15 +27,17 @@ from mailassist.mail.threads import Conversation
 from mailassist.store import arrivals, index, mailboxes
 from mailassist.store.arrivals import Answered, Arrived, Position
 from mailassist.store.cases import About
+from mailassist.store.forgotten import Forgotten
 from mailassist.store.index import Cursor, IndexRow
 from mailassist.team.office_time import due
-from mailassist.transport.source import MailSource, Role
+from mailassist.transport.source import HeaderRecord, Location, MailSource, Role
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 OVERLAP = 3600.0  # seconds: clocks of servers differ, and what was looked at twice is one arrival all the same
 _SENT_LABEL = "\\Sent"
+log = logs.logger("watching")
 
 
 def look(parts: Parts, name: str, source: MailSource, only: Collection[str] = ()) -> list[int]:
@@ -43,10 +47,12 @@ def look(parts: Parts, name: str, source: MailSource, only: Collection[str] = ()
     """
     mailbox = parts.mailboxes[name]
     done = catch_up(source, parts.store, name, mailbox.account, now=parts.now, only=only)
-    return take_in(parts, mailbox, done.folders)
+    for line in done.unread:
+        log.warning("something could not be read", mailbox=name, text=line)
+    return take_in(parts, mailbox, source, done.folders)
 
 
-def take_in(parts: Parts, mailbox: Mailbox, folders: Collection[str]) -> list[int]:
+def take_in(parts: Parts, mailbox: Mailbox, source: MailSource, folders: Collection[str]) -> list[int]:
     """Go through what the index has of `folders` above the cursors, and record it.
 
     `folders`: those that this look has brought up to date. Another may be in the middle of a further one, whose
@@ -59,6 +65,7 @@ def take_in(parts: Parts, mailbox: Mailbox, folders: Collection[str]) -> list[in
         known = mailboxes.get(store, name)
     before = arrivals.positions(store, name)
     found: list[_Found] = []
+    lost: list[Arrived] = []
     reached: dict[str, Position] = {}
     for folder, cursor in index.cursors(store, name).items():
         if folder not in folders:
@@ -69,14 +76,37 @@ def take_in(parts: Parts, mailbox: Mailbox, folders: Collection[str]) -> list[in
             continue
         rows = index.above(store, name, folder, start, since=since)
         found += [_Found(row, parse_headers(row.headers), cursor.role) for row in rows]
-        reached[folder] = Position(cursor.uidvalidity, max([cursor.highest, *(row.uid for row in rows)]))
+        top = max([cursor.highest, *(row.uid for row in rows)])
+        if _is_watched(cursor, mailbox):
+            uids = not_given(source, store, name, folder, start + 1, top, since=since)
+            lost += [unread(mailbox, Location(folder, cursor.uidvalidity, uid), parts.now()) for uid in uids]
+        reached[folder] = Position(cursor.uidvalidity, top)
     if not reached:
         return []
     found.sort(key=lambda one: one.row.received)
-    judged = list(_judged(parts, mailbox, found))
+    return _record(parts, mailbox, [*_judged(parts, mailbox, found), *lost], reached)
+
+
+def take_in_late(parts: Parts, mailbox: Mailbox, record: HeaderRecord) -> list[int]:
+    """Take in a message that lies within what was gone through, and that the server did not give then."""
+    row = index_row(mailbox.name, record)
+    cursor = index.cursors(parts.store, mailbox.name).get(row.folder)
+    if cursor is None or is_draft(record.flags, record.labels) or Forgotten.of(parts.store).covers(row):
+        return []
+    index.add(parts.store, mailbox.name, [row])
+    if row.received < mailboxes.get(parts.store, mailbox.name).cutoff:
+        return []
+    found = _Found(row, parse_headers(row.headers), cursor.role)
+    return _record(parts, mailbox, list(_judged(parts, mailbox, [found])), {})
+
+
+def _record(
+    parts: Parts, mailbox: Mailbox, judged: Sequence[Arrived | Answered], reached: Mapping[str, Position]
+) -> list[int]:
+    name = mailbox.name
     ranks = {other: box.rank for other, box in parts.mailboxes.items()}
     return arrivals.take_in(
-        store, name, judged, reached, now=parts.now(),
+        parts.store, name, judged, reached, now=parts.now(),
         outranks=lambda other: mailbox.rank < ranks.get(other, len(ranks)),
         tell=lambda connection, case_id, reason: _tell(parts, connection, name, case_id, reason),
     )  # fmt: skip
@@ -94,6 +124,11 @@ class _Found:
     row: IndexRow
     message: Message
     role: str  # of its folder
+
+
+def _is_watched(cursor: Cursor, mailbox: Mailbox) -> bool:
+    """Whether what customers or the team write comes to that folder."""
+    return cursor.role in (Role.INBOX, Role.SENT, Role.ALL) or cursor.folder in mailbox.account.folders.inbox
 
 
 def _first_cutoff(parts: Parts) -> float:

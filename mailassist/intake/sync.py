@@ -132,7 +132,8 @@ def catch_up(
 ) -> SyncResult:
     """Take in what is new, and no more: no flags, no texts, of a new folder its newest messages.
 
-    `only`: these folders, else all that hold conversations; on Gmail always All Mail. Raises as `sync`.
+    `only`: these folders, else all that hold conversations; on Gmail always All Mail. The folders of the result are
+    those that could be read. Raises as `sync`.
     """
     run = _Run(source, store, name, account, now, _silent, stopped, flags_too=False)
     every = conversation_folders(source, account.folders)
@@ -143,7 +144,7 @@ def catch_up(
         if not stopped():
             run.attempt(run.look_at, folder)
     unread = (*run.unread.values(), *_unreadable(source))
-    names = tuple(folder.name for folder in folders)
+    names = tuple(folder.name for folder in folders if folder.name not in run.unread)
     return SyncResult(run.new, run.removed, names, tuple(run.restarted), not stopped(), unread=unread)
 
 

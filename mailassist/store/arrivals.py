@@ -26,7 +26,7 @@ _looked = schema.looked
 ANSWERED = "somebody of the team has answered"  # the reason of what ended so
 TAKEN_OUT = "a colleague has taken it out of the inbox"  # the same; it may come back
 JOINED = "a newer message has made one conversation of two"
-ON_THE_WAY = ("seen", "triaged", "packed", "drafted", "withdrawing")
+ON_THE_WAY = ("unread", "seen", "triaged", "packed", "drafted", "withdrawing")
 _NO_DRAFT_YET = ("seen", "triaged", "packed")
 _WITH_DRAFT = ("drafted", "delivered", "missing")
 
@@ -143,6 +143,7 @@ class Arrived:
     received: float
     reason: str = ""  # why no reply is needed, where the headers say so
     person: str = ""  # why a person is wanted at once
+    state: str = "seen"  # or "unread": the server does not give its headers
     backlog: bool = False
     not_before: float = 0.0
     about: cases.About | None = None  # None only with a reason
@@ -213,7 +214,7 @@ def _arrived(
         "reason": one.reason, "backlog": one.backlog, "not_before": one.not_before, "changed_at": now,
     }  # fmt: skip
     if held is None:
-        values |= {"key": one.key, "state": "none" if one.reason else "seen", "created_at": now}
+        values |= {"key": one.key, "state": "none" if one.reason else one.state, "created_at": now}
         number = int(connection.execute(_NEW, values).scalar_one())
     elif held.mailbox != mailbox and _is_to_move(connection, mailbox, one, held, outranks):
         number = held.id

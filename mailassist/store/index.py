@@ -99,10 +99,15 @@ def save(store: Store, account: str, cursor: Cursor, rows: Sequence[IndexRow] = 
     with store.write() as connection:
         serialise(connection, "index", account)
         if rows:
-            numbers = links.assign(connection, account, [_linked(row) for row in rows])
-            given = [row._replace(conversation=number) for row, number in zip(rows, numbers, strict=True)]
-            put_rows(connection, messages, IndexRow._fields, given, _KEY)
+            _put_messages(connection, account, rows)
         _put(connection, account, cursor)
+
+
+def add(store: Store, account: str, rows: Sequence[IndexRow]) -> None:
+    """Store messages that lie within what a cursor covers already; else as `save`."""
+    with store.write() as connection:
+        serialise(connection, "index", account)
+        _put_messages(connection, account, rows)
 
 
 def start_folder(store: Store, account: str, cursor: Cursor) -> None:
@@ -223,6 +228,12 @@ def arrived_since(store: Store, account: str, since: float) -> list[IndexRow]:
 
 def _in_folder(account: str, folder: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     return messages.c.account == account, messages.c.folder == folder
+
+
+def _put_messages(connection: sa.Connection, account: str, rows: Sequence[IndexRow]) -> None:
+    numbers = links.assign(connection, account, [_linked(row) for row in rows])
+    given = [row._replace(conversation=number) for row, number in zip(rows, numbers, strict=True)]
+    put_rows(connection, messages, IndexRow._fields, given, _KEY)
 
 
 def _linked(row: IndexRow) -> links.Linked:

@@ -90,7 +90,8 @@ arrivals = Table(
     Column("case_id", Number, ForeignKey("cases.id")),
     Column("sender", String, nullable=False, default=""),  # bare address, lower case
     Column("received", Float, nullable=False),
-    # On the way: seen | triaged | packed | drafted | withdrawing (our draft leaves the Drafts folder). At an end:
+    # On the way: unread (the server does not give its headers) | seen | triaged | packed | drafted | withdrawing (our
+    # draft leaves the Drafts folder). At an end:
     # delivered | none (no reply needed) | person | missing | superseded (a newer message of the conversation is worked
     # on) | answered | theirs | failed
     Column("state", String, nullable=False, default="seen"),

@@ -35,6 +35,7 @@ from mailassist.team.audit import Trail
 from mailassist.team_settings import Notices
 from mailassist.transport import imap
 from mailassist.transport.source import MailSource
+from mailassist.transport.throttling import Patience
 
 DRAFT = "Dear customer,\n\nyour order left our warehouse today.\n\nKind regards"
 KEY = b"k" * 32  # of the audit trail
@@ -100,6 +101,7 @@ class Team:
     config: Config
     ahead: float = 0.0  # seconds that the clock is ahead
     failures: list[str] = field(default_factory=list)
+    patience: Patience = field(default_factory=Patience)  # with the server
 
     def __post_init__(self) -> None:
         self.keeper = Keeper(lambda line: None)
@@ -132,7 +134,8 @@ class Team:
     def opened(self, name: str) -> MailSource:
         account = self.config.accounts[name]
         assert account.imap is not None
-        return imap.connect(account.imap, account.address, lambda: SecretStr(self.dovecot.password), account.folders)
+        secret = SecretStr(self.dovecot.password)
+        return imap.connect(account.imap, account.address, lambda: secret, account.folders, patience=self.patience)
 
     def look(self, name: str = "support") -> list[int]:
         with self.connections.borrowed(name) as source:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mailassist.context.loading import load_in_background
 from mailassist.daemon.model_use import ModelBusy
 from mailassist.daemon.parts import Parts
-from mailassist.daemon.steps import drafting, placing, triage
+from mailassist.daemon.steps import drafting, placing, triage, unread
 from mailassist.daemon.steps.run import LEASE, Run, Waits
 from mailassist.drafting.pipeline import warm_up
 from mailassist.errors import (
@@ -47,6 +47,7 @@ _MOST_ATTEMPTS = 5  # of what is wrong with one message
 _PASSING = (ConnectionFailed, CannotStore, LoginError, SecretError, ConfigError, BudgetReached)
 
 _STEPS: dict[str, Callable[[Run], None]] = {
+    "unread": unread.read_again,
     "seen": triage.triage,
     "triaged": drafting.pack,
     "packed": drafting.draft,
@@ -100,7 +101,7 @@ class Steps:
             load_in_background("load-model-client", load_client)
 
     def _go(self, run: Run) -> None:
-        if run.row.state != "withdrawing" and self._is_paused(run):
+        if run.row.state not in ("unread", "withdrawing") and self._is_paused(run):
             return
         while run.row.state in _STEPS and not run.row.not_before > run.parts.now():
             # Packing costs nothing, and the step before it was recorded just now.

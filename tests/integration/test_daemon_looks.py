@@ -1,0 +1,83 @@
+"""What a look takes in, and what it leaves: against a real IMAP server, and one with Gmail's ways."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers.dovecot import Dovecot, Mailbox
+from servers.model_api import ModelServer
+from servers.team import Team, answering, id_of, mail, team
+
+from mailassist.team import status
+from mailassist.transport.throttling import Patience
+
+Scene = Callable[..., Team]
+
+
+@pytest.fixture
+def scene(dovecot: Dovecot, model_server: ModelServer, tmp_path: Path) -> Iterator[Scene]:
+    made: list[Team] = []
+
+    def make(*names: str, policy: str = "", more: str = "") -> Team:
+        made.append(team(dovecot, model_server, tmp_path, *names, policy=policy, more=more))
+        made[-1].patience = Patience(sleep=lambda seconds: None)
+        made[-1].connections.close_unused(all_of_them=True)
+        return made[-1]
+
+    model_server.answers = [answering()]
+    yield make
+    for one in made:
+        one.close()
+
+
+def unreadable(box: Mailbox, raw: bytes, folder: str = "") -> Path:
+    """From now on Dovecot hangs up where it has to read the file of that message."""
+    (file,) = [one for one in (box.folder / folder / "cur").iterdir() if one.read_bytes() == raw]
+    file.chmod(0)
+    return file
+
+
+def trouble(support: Team) -> str:
+    (shown,) = status.look(support.store, support.config, now=support.now()).mailboxes
+    return shown.trouble
+
+
+def test_a_message_that_the_server_does_not_give_is_tried_again_and_stops_no_other(scene: Scene) -> None:
+    support = scene()
+    bad, good = mail(sender="Dora <dora@other.example>"), mail()
+    for one in (bad, good):
+        support.boxes["support"].deliver(one)
+    file = unreadable(support.boxes["support"], bad)
+    assert sorted(support.work()) == ["delivered", "unread"]
+    assert "does not give the headers of a message (INBOX, UID 1)" in trouble(support)
+    assert support.told == []
+    file.chmod(0o600)
+    support.ahead = 60.0
+    assert sorted(support.work()) == ["delivered", "delivered", "none"]
+    assert {one["In-Reply-To"] for one in support.drafts()} == {id_of(bad), id_of(good)}
+    assert trouble(support) == ""
+
+
+@pytest.mark.parametrize("folder", ["INBOX", "Sent"])
+def test_people_are_told_of_a_message_that_the_server_never_gives(scene: Scene, folder: str) -> None:
+    support = scene()
+    bad = mail(subject="My secret")
+    support.boxes["support"].deliver(bad, folder)
+    unreadable(support.boxes["support"], bad, ".Sent" if folder == "Sent" else "")
+    for support.ahead in range(0, 60_000, 10_000):
+        support.work()
+    assert support.states() == ["failed"]
+    assert support.told == [("at once", support.case().reason)]
+    assert f"does not give the headers of a message ({folder}, UID 1)" in support.case().reason
+
+
+def test_a_message_that_the_server_did_not_give_and_that_is_gone_is_nobodys(scene: Scene) -> None:
+    support = scene()
+    bad = mail()
+    support.boxes["support"].deliver(bad)
+    file = unreadable(support.boxes["support"], bad)
+    assert support.work() == ["unread"]
+    file.unlink()
+    support.ahead = 60.0
+    assert support.work() == ["none"]
+    assert (support.case().state, support.told) == ("none", [])
