@@ -18,7 +18,7 @@ from mailassist.daemon.rules import arrival_key, no_reply_needed
 from mailassist.daemon.unread import not_given, unread
 from mailassist.errors import MailassistError
 from mailassist.intake.grouping import containing, conversations
-from mailassist.intake.records import in_inbox, index_row, is_draft
+from mailassist.intake.records import in_inbox, in_sent, index_row, is_draft
 from mailassist.intake.sync import catch_up
 from mailassist.mail.automatic import automatic_reply
 from mailassist.mail.message import Message
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 OVERLAP = 3600.0  # seconds: clocks of servers differ, and what was looked at twice is one arrival all the same
-_SENT_LABEL = "\\Sent"
 log = logs.logger("watching")
 
 
@@ -159,31 +158,33 @@ def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator
 
 def _of_one(parts: Parts, mailbox: Mailbox, one: _Found) -> list[Arrived | Answered]:
     """One message, with the answer to it that was there before, if there was one."""
-    if mailbox.own.wrote(one.message) or _is_sent(one):
+    if _is_sent(one):  # From alone proves nothing: anybody can write an own address into it
         if automatic_reply(one.message):  # a colleague's out-of-office is no answer
             return []
-        about = _about(mailbox, one, _conversation(parts, mailbox, one.row), one.row.message_id)
+        about = _about(mailbox, one, _conversation(parts, mailbox, one.row)[0], one.row.message_id)
         named = (*one.message.in_reply_to, *one.message.references)
         return [Answered(one.row.message_id, one.row.received, about, named)]
     if not _is_in_inbox(one, mailbox):
         return []
     reason = no_reply_needed(one.message, mailbox)
-    conversation = None if reason else _conversation(parts, mailbox, one.row)
+    conversation, copies = (None, []) if reason else _conversation(parts, mailbox, one.row)
     arrived = _arrived(parts, mailbox, one, reason, conversation)
     if conversation is None or arrived.person:
         return [arrived]
     assert arrived.about is not None
-    answer = _answer_there(parts, mailbox, one, conversation, arrived.about)
+    answer = _answer_there(parts, mailbox, one, copies, arrived.about)
     return [arrived] if answer is None else [arrived, answer]
 
 
 def _answer_there(
-    parts: Parts, mailbox: Mailbox, one: _Found, conversation: Conversation, about: About
+    parts: Parts, mailbox: Mailbox, one: _Found, copies: Sequence[IndexRow], about: About
 ) -> Answered | None:
     """An answer of ours that was there before the message: moved since, or dated by a clock that is late."""
     asked = one.row.message_id
-    ours = [entry.message for entry in conversation.entries if entry.ours]
-    ids = [message.message_id for message in ours if asked in (*message.in_reply_to, *message.references)]
+    named = [row for row in copies if asked in (*row.in_reply_to.split(), *row.reference_ids.split())]
+    cursors = index.cursors(parts.store, mailbox.name) if named else {}
+    sent = [folder for folder, cursor in cursors.items() if cursor.role == Role.SENT]
+    ids = [row.message_id for row in named if in_sent(row, sent)]
     headers = index.headers_of(parts.store, mailbox.name, ids) if ids else {}
     for message_id, fields in headers.items():
         if not automatic_reply(parse_headers(fields)):
@@ -230,11 +231,10 @@ def _about_arrived(mailbox: Mailbox, one: _Found, conversation: Conversation | N
     return _about(mailbox, one, conversation, one.row.message_id), ""
 
 
-def _conversation(parts: Parts, mailbox: Mailbox, row: IndexRow) -> Conversation | None:
-    """The conversation of a message, as far as the index knows it."""
+def _conversation(parts: Parts, mailbox: Mailbox, row: IndexRow) -> tuple[Conversation | None, Sequence[IndexRow]]:
+    """The conversation of a message, as far as the index knows it, and all copies of its messages."""
     rows = index.conversation_of(parts.store, mailbox.name, row.message_id)
-    found = containing(conversations(rows, mailbox.own), row.message_id)
-    return found[0] if found else None
+    return containing(conversations(rows, mailbox.own), row.message_id) or (None, [])
 
 
 def _about(mailbox: Mailbox, one: _Found, conversation: Conversation | None, key: str) -> About:
@@ -246,7 +246,7 @@ def _about(mailbox: Mailbox, one: _Found, conversation: Conversation | None, key
 
 
 def _is_sent(one: _Found) -> bool:
-    return one.role == Role.SENT or _SENT_LABEL in one.row.labels.split("\n")
+    return one.role == Role.SENT or in_sent(one.row, ())
 
 
 def _is_in_inbox(one: _Found, mailbox: Mailbox) -> bool:

@@ -7,14 +7,15 @@ there is none.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import SequenceMatcher
 
 from mailassist.config import Account
 from mailassist.errors import MailboxError
-from mailassist.intake.folders import conversation_folders
+from mailassist.intake.folders import conversation_folders, inbox_folders
 from mailassist.intake.grouping import containing, conversations
 from mailassist.intake.pull import linked_ids
-from mailassist.intake.records import index_row, is_draft
+from mailassist.intake.records import in_inbox, in_sent, index_row, is_draft
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.mail.automatic import automatic_reply
 from mailassist.mail.message import Message
@@ -44,7 +45,15 @@ def overtaken(source: MailSource, account: Account, own: OwnAddresses, answers: 
     conversation = containing(conversations(rows, own), answers)
     if conversation is None:
         return "the message was deleted"
-    return _in_conversation(conversation[1], own, answers) or _in_sent(source, record, text)
+    inboxes = [folder.name for folder in inbox_folders(source, account.folders)]
+    sent = [folder.name for folder in source.folders() if folder.role is Role.SENT]
+    rows = [row for row in conversation[1] if in_sent(row, sent) or not _claims_to_be_ours(row, own, inboxes)]
+    return _in_conversation(rows, own, answers) or _in_sent(source, record, text)
+
+
+def _claims_to_be_ours(row: IndexRow, own: OwnAddresses, inboxes: Collection[str]) -> bool:
+    """Whether a copy came in with an own address in From, which anybody can write there: it is nobody's answer."""
+    return in_inbox(row, inboxes) and own.wrote(parse_headers(row.headers))
 
 
 def _find(source: MailSource, account: Account, answers: str) -> HeaderRecord | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from mailassist.mail.charsets import without_surrogates
@@ -12,6 +12,7 @@ from mailassist.store.index import IndexRow
 from mailassist.transport.source import HeaderRecord, Location
 
 DRAFT = "\\draft"
+_SENT_LABEL = "\\Sent"
 
 
 def index_row(account: str, record: HeaderRecord) -> IndexRow:
@@ -91,6 +92,14 @@ def is_draft(flags: Iterable[str], labels: Iterable[str]) -> bool:
 def in_inbox(row: IndexRow, inboxes: Iterable[str]) -> bool:
     """Whether a copy lies in a folder whose mail is answered (on Gmail: has its label)."""
     return row.folder in inboxes or any(_is_inbox_label(label, inboxes) for label in row.labels.split("\n") if label)
+
+
+def in_sent(row: IndexRow, sent: Collection[str]) -> bool:
+    """Whether a copy lies in one of the folders `sent` (on Gmail: has that label): who may write there is the team.
+
+    Anybody can write an own address into From.
+    """
+    return row.folder in sent or _SENT_LABEL in row.labels.split("\n")
 
 
 def _is_inbox_label(label: str, inboxes: Iterable[str]) -> bool:

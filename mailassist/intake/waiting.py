@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mailassist.config import Account
 from mailassist.intake.grouping import conversations
-from mailassist.intake.records import in_inbox, index_row, is_draft, location
+from mailassist.intake.records import in_inbox, in_sent, index_row, is_draft, location
 from mailassist.mail.addresses import OwnAddresses
 from mailassist.mail.automatic import automatic
 from mailassist.mail.message import Message
@@ -21,7 +21,6 @@ from mailassist.transport.source import HeaderRecord, Location, Role
 
 DAY = 86_400.0
 REFUSED = "refused"  # the one state of an approved reply that leaves the question open
-_SENT_LABEL = "\\Sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +190,7 @@ class Judge:
         return state if state in ("approved", "sending", "unknown", REFUSED) else ""
 
     def _is_sent(self, row: IndexRow) -> bool:
-        return self.remembered.roles.get(row.folder) == Role.SENT or _SENT_LABEL in row.labels.split("\n")
+        return in_sent(row, [folder for folder, role in self.remembered.roles.items() if role == Role.SENT])
 
     def _is_in_inbox(self, row: IndexRow) -> bool:
         return self.remembered.roles.get(row.folder) == Role.INBOX or in_inbox(row, self.account.folders.inbox)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers.dovecot import Dovecot, Mailbox
@@ -35,6 +36,10 @@ def unreadable(box: Mailbox, raw: bytes, folder: str = "") -> Path:
     (file,) = [one for one in (box.folder / folder / "cur").iterdir() if one.read_bytes() == raw]
     file.chmod(0)
     return file
+
+
+def from_us(answers: str, **more: Any) -> bytes:
+    return mail(sender="Team support <support@team.example>", answers=answers, text="We have answered.", **more)
 
 
 def trouble(support: Team) -> str:
@@ -81,3 +86,32 @@ def test_a_message_that_the_server_did_not_give_and_that_is_gone_is_nobodys(scen
     support.ahead = 60.0
     assert support.work() == ["none"]
     assert (support.case().state, support.told) == ("none", [])
+
+
+@pytest.mark.parametrize("first", ["question", "forged", "draft"])
+def test_what_comes_into_the_inbox_from_our_own_address_is_nobodys_answer(scene: Scene, first: str) -> None:
+    support = scene()
+    asked = mail()
+    forged = from_us(id_of(asked))
+    for one in (forged, asked) if first == "forged" else (asked, forged):
+        support.boxes["support"].deliver(one)
+        if first == "draft":
+            support.work()
+    assert sorted(support.work()) == ["delivered", "none"]
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(asked)
+    assert support.case().state == "drafted"
+
+
+@pytest.mark.parametrize("copy_first", [True, False])
+def test_an_answer_in_sent_counts_with_its_copy_in_the_inbox(scene: Scene, copy_first: bool) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    assert support.work() == ["delivered"]
+    answer = from_us(id_of(asked), to="carla@customer.example", headers={"Cc": "support@team.example"})
+    for folder in ("INBOX", "Sent") if copy_first else ("Sent", "INBOX"):
+        support.boxes["support"].deliver(answer, folder)
+        support.work()
+    assert sorted(support.states()) == ["answered", "none"]
+    assert support.drafts() == []

@@ -14,7 +14,7 @@ def read_again(run: Run) -> None:
     Raises MailboxError while it cannot, ConnectionFailed.
     """
     parts, box = run.parts, run.mailbox
-    place = arrivals.place_of(parts.store, run.row.key, box.name)
+    _, place = arrivals.standing(parts.store, run.row.id, box.name)
     assert place is not None
     folder, uidvalidity, uid = place
     with parts.connections.borrowed(box.name) as source:
