@@ -65,6 +65,7 @@ def take_in(parts: Parts, mailbox: Mailbox, source: MailSource, folders: Collect
     before = arrivals.positions(store, name)
     found: list[_Found] = []
     lost: list[Arrived] = []
+    oldest = _oldest(parts, mailbox)
     reached: dict[str, Position] = {}
     for folder, cursor in index.cursors(store, name).items():
         if folder not in folders:
@@ -77,12 +78,15 @@ def take_in(parts: Parts, mailbox: Mailbox, source: MailSource, folders: Collect
         found += [_Found(row, parse_headers(row.headers), cursor.role) for row in rows]
         top = max([cursor.highest, *(row.uid for row in rows)])
         if _is_watched(cursor, mailbox):
-            uids = not_given(source, store, name, folder, start + 1, top, since=since)
+            uids = not_given(source, store, name, folder, start + 1, top, since=max(since, oldest))
             lost += [unread(mailbox, Location(folder, cursor.uidvalidity, uid), parts.now()) for uid in uids]
         reached[folder] = Position(cursor.uidvalidity, top)
     if not reached:
         return []
     found.sort(key=lambda one: one.row.received)
+    old = sum(one.row.received < oldest and _is_in_inbox(one, mailbox) for one in found)
+    if old:
+        log.info("mail that is too old to be drafted", mailbox=name, messages=old)
     return _record(parts, mailbox, [*_judged(parts, mailbox, found), *lost], reached)
 
 
@@ -135,6 +139,12 @@ def _first_cutoff(parts: Parts) -> float:
     return math.floor((parts.started or parts.now()) - parts.config.daemon.first_start_days * 86_400.0)
 
 
+def _oldest(parts: Parts, mailbox: Mailbox) -> float:
+    """What arrived before waits no longer: of a mailbox that nobody watched for long, the rest is not drafted."""
+    days = max(mailbox.account.waiting.max_age_days, parts.config.daemon.first_start_days)
+    return parts.now() - days * 86_400.0
+
+
 def _start(position: Position | None, cursor: Cursor, known: mailboxes.MailboxRow) -> tuple[int, float]:
     """From which UID on a folder is gone through, and what arrived before when is old."""
     if position is None:
@@ -164,7 +174,7 @@ def _of_one(parts: Parts, mailbox: Mailbox, one: _Found) -> list[Arrived | Answe
         about = _about(mailbox, one, _conversation(parts, mailbox, one.row)[0], one.row.message_id)
         named = (*one.message.in_reply_to, *one.message.references)
         return [Answered(one.row.message_id, one.row.received, about, named)]
-    if not _is_in_inbox(one, mailbox):
+    if not _is_in_inbox(one, mailbox) or one.row.received < _oldest(parts, mailbox):
         return []
     reason = no_reply_needed(one.message, mailbox)
     conversation, copies = (None, []) if reason else _conversation(parts, mailbox, one.row)

@@ -13,6 +13,7 @@ from mailassist.team import status
 from mailassist.transport.throttling import Patience
 
 Scene = Callable[..., Team]
+DAY = 86_400.0
 
 
 @pytest.fixture
@@ -115,3 +116,19 @@ def test_an_answer_in_sent_counts_with_its_copy_in_the_inbox(scene: Scene, copy_
         support.work()
     assert sorted(support.states()) == ["answered", "none"]
     assert support.drafts() == []
+
+
+def test_of_a_mailbox_that_nobody_watched_for_months_only_what_may_still_wait_is_drafted(scene: Scene) -> None:
+    support = scene()
+    old, asked = mail(), mail()
+    support.boxes["support"].deliver(asked)
+    assert support.work() == ["delivered"]
+    support.ahead = 90 * DAY
+    support.boxes["support"].deliver(old, received=support.now() - 31 * DAY)
+    recent = mail()
+    support.boxes["support"].deliver(recent, received=support.now() - 29 * DAY)
+    answer = from_us(id_of(asked), to="carla@customer.example")
+    support.boxes["support"].deliver(answer, "Sent", received=support.now() - 60 * DAY)
+    assert support.work() == ["answered", "delivered"]  # an answer counts however old it is
+    (draft,) = support.drafts()
+    assert draft["In-Reply-To"] == id_of(recent)
