@@ -35,6 +35,7 @@ from mailassist.transport.source import HeaderRecord, Location, MailSource, Role
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+OLDER = 2000  # messages that one look takes in of what lies below those of earlier looks, the newest first
 OVERLAP = 3600.0  # seconds: clocks of servers differ, and what was looked at twice is one arrival all the same
 log = logs.logger("watching")
 
@@ -52,8 +53,9 @@ def look(parts: Parts, name: str, source: MailSource, only: Collection[str] = ()
 
 
 def take_in(parts: Parts, mailbox: Mailbox, source: MailSource, folders: Collection[str]) -> list[int]:
-    """Go through what the index has of `folders` above the cursors, and record it.
+    """Go through what the index has of `folders` and no look has gone through, and record it.
 
+    New mail is gone through at once; what a first look left below it, where it found much, with the looks that follow.
     `folders`: those that this look has brought up to date. Another may be in the middle of a further one, whose
     cursor says where it begins before its messages are there.
     """
@@ -70,17 +72,23 @@ def take_in(parts: Parts, mailbox: Mailbox, source: MailSource, folders: Collect
     for folder, cursor in index.cursors(store, name).items():
         if folder not in folders:
             continue
-        position = before.get(folder)
-        start, since = _start(position, cursor, known)
-        if cursor.highest <= start and position is not None and position.uidvalidity == cursor.uidvalidity:
+        gone_through = _gone_through(before.get(folder), cursor)
+        since = _since(before.get(folder), cursor, known)
+        recent = max(since, oldest)
+        rows = index.between(store, name, folder, gone_through.uid + 1, cursor.highest, since=since)
+        older = index.between(
+            store, name, folder, cursor.lowest, gone_through.lowest - 1, since=recent, most=OLDER
+        )  # fmt: skip
+        lowest = older[0].uid if len(older) == OLDER else min(cursor.lowest, gone_through.lowest)
+        position = Position(cursor.uidvalidity, max(cursor.highest, gone_through.uid), lowest)
+        if position == before.get(folder):
             continue
-        rows = index.above(store, name, folder, start, since=since)
-        found += [_Found(row, parse_headers(row.headers), cursor.role) for row in rows]
-        top = max([cursor.highest, *(row.uid for row in rows)])
+        found += [_Found(row, parse_headers(row.headers), cursor.role) for row in (*older, *rows)]
         if _is_watched(cursor, mailbox):
-            uids = not_given(source, store, name, folder, start + 1, top, since=max(since, oldest))
-            lost += [unread(mailbox, Location(folder, cursor.uidvalidity, uid), parts.now()) for uid in uids]
-        reached[folder] = Position(cursor.uidvalidity, top)
+            for first, last in ((lowest, gone_through.lowest - 1), (gone_through.uid + 1, cursor.highest)):
+                uids = not_given(source, store, name, folder, first, last, since=recent) if first <= last else []
+                lost += [unread(mailbox, Location(folder, cursor.uidvalidity, uid), parts.now()) for uid in uids]
+        reached[folder] = position
     if not reached:
         return []
     found.sort(key=lambda one: one.row.received)
@@ -145,13 +153,18 @@ def _oldest(parts: Parts, mailbox: Mailbox) -> float:
     return parts.now() - days * 86_400.0
 
 
-def _start(position: Position | None, cursor: Cursor, known: mailboxes.MailboxRow) -> tuple[int, float]:
-    """From which UID on a folder is gone through, and what arrived before when is old."""
-    if position is None:
-        return 0, known.cutoff
-    if position.uidvalidity != cursor.uidvalidity:
-        return 0, max(known.cutoff, (known.looked_at or 0.0) - OVERLAP)
-    return position.uid, known.cutoff
+def _gone_through(position: Position | None, cursor: Cursor) -> Position:
+    """What the looks have gone through of a folder; nothing where the index has begun anew, above its top."""
+    if position is None or position.uidvalidity != cursor.uidvalidity or cursor.lowest > position.uid + 1:
+        return Position(cursor.uidvalidity, cursor.highest, cursor.highest + 1)
+    return position
+
+
+def _since(position: Position | None, cursor: Cursor, known: mailboxes.MailboxRow) -> float:
+    """What arrived before is old."""
+    if position is not None and position.uidvalidity != cursor.uidvalidity:
+        return max(known.cutoff, (known.looked_at or 0.0) - OVERLAP)
+    return known.cutoff
 
 
 def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator[Arrived | Answered]:

@@ -7,7 +7,7 @@ changes nothing any more. One row of a case at a time is leased.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -124,10 +124,11 @@ _LEASE = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a folder was looked through."""
+    """How far a folder was looked through: from `lowest` up to `uid`; below it what is still to come is read later."""
 
     uidvalidity: int
     uid: int
+    lowest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,9 @@ class Answered:
 
 def positions(store: Store, mailbox: str) -> dict[str, Position]:
     """How far each folder was looked through."""
-    query = sa.select(_looked.c.folder, _looked.c.uidvalidity, _looked.c.uid).where(_looked.c.mailbox == mailbox)
+    query = sa.select(_looked).where(_looked.c.mailbox == mailbox)
     with store.read() as connection:
-        return {row.folder: Position(row.uidvalidity, row.uid) for row in connection.execute(query)}
+        return {row.folder: Position(row.uidvalidity, row.uid, row.lowest) for row in connection.execute(query)}
 
 
 def take_in(
@@ -193,8 +194,7 @@ def take_in(
             if made is not None:
                 fresh.append(made)
         for folder, position in reached.items():
-            reached_at = {"uidvalidity": position.uidvalidity, "uid": position.uid}
-            put(connection, _looked, {"mailbox": mailbox, "folder": folder, **reached_at})
+            put(connection, _looked, {"mailbox": mailbox, "folder": folder, **asdict(position)})
     return fresh
 
 

@@ -206,13 +206,16 @@ def newest_in(store: Store, account: str, folder: str, most: int) -> list[IndexR
         return [IndexRow(*row) for row in connection.execute(query)]
 
 
-def above(store: Store, account: str, folder: str, uid: int, *, since: float = 0.0) -> list[IndexRow]:
-    """The messages of `folder` with a greater UID that arrived after `since`, in the order of UIDs."""
+def between(
+    store: Store, account: str, folder: str, first: int, last: int, *, since: float, most: int | None = None
+) -> list[IndexRow]:
+    """The messages of `folder` in [first, last] that arrived after `since`, by UID; of too many those with the greatest."""
     query = sa.select(*_COLUMNS, messages.c.headers).where(
-        *_in_folder(account, folder), messages.c.uid > uid, messages.c.received >= since
+        *_in_folder(account, folder), messages.c.uid.between(first, last), messages.c.received >= since
     )
     with store.read() as connection:
-        return [IndexRow._make(row) for row in connection.execute(query.order_by(messages.c.uid))]
+        found = [IndexRow._make(row) for row in connection.execute(query.order_by(messages.c.uid.desc()).limit(most))]
+    return found[::-1]
 
 
 def arrived_since(store: Store, account: str, since: float) -> list[IndexRow]:

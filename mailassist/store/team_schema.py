@@ -39,7 +39,7 @@ mailboxes = Table(
     Column("error_at", Float),
 )
 
-# How far each folder of a team mailbox has been looked through for arrivals and answers.
+# How far each folder of a team mailbox has been looked through for arrivals and answers: from `lowest` up to `uid`.
 looked = Table(
     "looked",
     metadata,
@@ -47,6 +47,7 @@ looked = Table(
     Column("folder", String, primary_key=True),
     Column("uidvalidity", BigInteger, nullable=False),
     Column("uid", BigInteger, nullable=False),
+    Column("lowest", BigInteger, nullable=False),
 )
 
 # A conversation of a team mailbox, as the team works on it.

@@ -1,5 +1,6 @@
 """What a look takes in, and what it leaves: against a real IMAP server, and one with Gmail's ways."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,14 @@ from typing import Any
 import pytest
 from servers.dovecot import Dovecot, Mailbox
 from servers.model_api import ModelServer
-from servers.team import Team, answering, id_of, mail, team
+from servers.team import Team, answering, configuration, id_of, mail, team
 
+from mailassist.config_file import parse
+from mailassist.daemon import arrivals as daemon_arrivals
+from mailassist.intake import batches
+from mailassist.intake import sync as syncing
+from mailassist.intake.sync import backfill
+from mailassist.store import arrivals
 from mailassist.team import status
 from mailassist.transport.throttling import Patience
 
@@ -132,3 +139,32 @@ def test_of_a_mailbox_that_nobody_watched_for_months_only_what_may_still_wait_is
     assert support.work() == ["answered", "delivered"]  # an answer counts however old it is
     (draft,) = support.drafts()
     assert draft["In-Reply-To"] == id_of(recent)
+
+
+@pytest.mark.parametrize("filed_by", ["looks", "upkeep"])
+def test_what_one_look_cannot_take_in_at_a_first_start_comes_with_the_next_ones_newest_first(
+    dovecot: Dovecot, model_server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filed_by: str
+) -> None:
+    for place, name, value in ((syncing, "FIRST", 3), (batches, "BATCH", 3), (daemon_arrivals, "OLDER", 2)):
+        monkeypatch.setattr(place, name, value)
+    box = dovecot.user("support")
+    for hours in range(9, 0, -1):
+        box.deliver(mail(), received=time.time() - hours * 3600)
+    box.deliver(mail(), received=time.time() - 3 * DAY)
+    text = configuration(dovecot, model_server, {"support": box}, tmp_path, more="[daemon]\nfirst_start_days = 1.0")
+    support = Team(dovecot, model_server, {"support": box}, tmp_path, parse(text, "c"))
+    found = [support.look()]
+    if filed_by == "upkeep":
+        with support.connections.borrowed("support") as source:
+            backfill(source, support.store, "support", support.config.accounts["support"], now=support.now)
+    box.deliver(mail(), received=time.time())
+    found += [support.look() for _ in range(5)]
+    ages = [[round((time.time() - received_of(support, one)) / 3600) for one in look] for look in found]
+    assert ages == [[2, 1], [4, 3, 0], [6, 5], [8, 7], [9], []]
+    support.close()
+
+
+def received_of(support: Team, number: int) -> float:
+    row = arrivals.get(support.store, number)
+    assert row is not None
+    return row.received

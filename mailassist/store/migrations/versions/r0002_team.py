@@ -48,6 +48,7 @@ Table(
     Column("folder", String, primary_key=True),
     Column("uidvalidity", BigInteger, nullable=False),
     Column("uid", BigInteger, nullable=False),
+    Column("lowest", BigInteger, nullable=False),
 )
 
 Table(
