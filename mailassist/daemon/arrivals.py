@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailassist.daemon import logs
+from mailassist.daemon.moved_in import moved_in
 from mailassist.daemon.parts import Mailbox, Parts
 from mailassist.daemon.rules import arrival_key, no_reply_needed
 from mailassist.daemon.unread import not_given, unread
@@ -46,18 +47,26 @@ def look(parts: Parts, name: str, source: MailSource, only: Collection[str] = ()
     The ids of arrivals that are to be worked on. Raises MailboxError, ConnectionFailed, StoreError.
     """
     mailbox = parts.mailboxes[name]
+    moved, inboxes = moved_in(source, parts.store, mailbox, only)
     done = catch_up(source, parts.store, name, mailbox.account, now=parts.now, only=only)
     for line in done.unread:
         log.warning("something could not be read", mailbox=name, text=line)
-    return take_in(parts, mailbox, source, done.folders)
+    return take_in(parts, mailbox, source, done.folders, moved, inboxes)
 
 
-def take_in(parts: Parts, mailbox: Mailbox, source: MailSource, folders: Collection[str]) -> list[int]:
+def take_in(
+    parts: Parts,
+    mailbox: Mailbox,
+    source: MailSource,
+    folders: Collection[str],
+    moved: Sequence[IndexRow],
+    inboxes: Mapping[str, Position],
+) -> list[int]:
     """Go through what the index has of `folders` and no look has gone through, and record it.
 
     New mail is gone through at once; what a first look left below it, where it found much, with the looks that follow.
     `folders`: those that this look has brought up to date. Another may be in the middle of a further one, whose
-    cursor says where it begins before its messages are there.
+    cursor says where it begins before its messages are there. `moved`, `inboxes`: as from `moved_in`.
     """
     store, name = parts.store, mailbox.name
     known = mailboxes.get(store, name)
@@ -65,10 +74,10 @@ def take_in(parts: Parts, mailbox: Mailbox, source: MailSource, folders: Collect
         mailboxes.begin(store, name, cutoff=_first_cutoff(parts))
         known = mailboxes.get(store, name)
     before = arrivals.positions(store, name)
-    found: list[_Found] = []
+    found = [_Found(row, parse_headers(row.headers), Role.ALL) for row in moved if row.received >= known.cutoff]
     lost: list[Arrived] = []
     oldest = _oldest(parts, mailbox)
-    reached: dict[str, Position] = {}
+    reached = dict(inboxes)
     for folder, cursor in index.cursors(store, name).items():
         if folder not in folders:
             continue

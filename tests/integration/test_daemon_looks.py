@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from servers.dovecot import Dovecot, Mailbox
+from servers.gmail import JUNK, GmailServer, Stored
 from servers.model_api import ModelServer
 from servers.team import Team, answering, configuration, id_of, mail, team
 
@@ -168,3 +170,33 @@ def received_of(support: Team, number: int) -> float:
     row = arrivals.get(support.store, number)
     assert row is not None
     return row.received
+
+
+def test_on_gmail_what_is_put_into_the_inbox_later_arrives_then(
+    gmail_server: GmailServer, model_server: ModelServer, tmp_path: Path
+) -> None:
+    def deliver(*labels: str, **more: Any) -> Stored:
+        return gmail_server.deliver(mail().replace(b"\n", b"\r\n"), *labels, **more)
+
+    model_server.answers = [answering()]
+    server = Dovecot("127.0.0.1", gmail_server.port, 0, None, tmp_path, (0, 0), password=gmail_server.password)
+    boxes = {"support": Mailbox(gmail_server.user, tmp_path, (0, 0))}
+    before = deliver("Filed", received=datetime.now(UTC) - timedelta(days=2))
+    support = Team(
+        server, model_server, boxes, tmp_path, parse(configuration(server, model_server, boxes, tmp_path), "c")
+    )
+    assert support.work() == []
+    filed, spam = deliver("Filed"), deliver(JUNK)
+    assert support.work() == []
+    gmail_server.relabel(filed, add="\\Inbox")
+    assert support.work() == ["delivered"]
+    gmail_server.relabel(spam, add="\\Inbox", drop=JUNK)
+    assert support.work() == ["delivered"] * 2
+    gmail_server.relabel(filed, drop="\\Inbox")  # snoozed
+    assert support.work() == ["delivered"] * 2
+    gmail_server.relabel(filed, add="\\Inbox")
+    gmail_server.relabel(before, add="\\Inbox")  # it came before the first start
+    deliver()
+    assert support.work() == ["delivered"] * 3
+    assert len(gmail_server.in_folder("[Gmail]/Entw&APw-rfe")) == 3
+    support.close()
