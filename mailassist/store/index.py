@@ -209,7 +209,7 @@ def newest_in(store: Store, account: str, folder: str, most: int) -> list[IndexR
 def between(
     store: Store, account: str, folder: str, first: int, last: int, *, since: float, most: int | None = None
 ) -> list[IndexRow]:
-    """The messages of `folder` in [first, last] that arrived after `since`, by UID; of too many those with the greatest."""
+    """The messages of `folder` in [first, last] that arrived after `since`, by UID; at most the `most` newest."""
     query = sa.select(*_COLUMNS, messages.c.headers).where(
         *_in_folder(account, folder), messages.c.uid.between(first, last), messages.c.received >= since
     )
