@@ -210,6 +210,8 @@ def between(
     store: Store, account: str, folder: str, first: int, last: int, *, since: float, most: int | None = None
 ) -> list[IndexRow]:
     """The messages of `folder` in [first, last] that arrived after `since`, by UID; at most the `most` newest."""
+    if first > last:  # as in nearly all looks
+        return []
     query = sa.select(*_COLUMNS, messages.c.headers).where(
         *_in_folder(account, folder), messages.c.uid.between(first, last), messages.c.received >= since
     )
