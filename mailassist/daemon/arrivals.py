@@ -69,6 +69,8 @@ def take_in(
     cursor says where it begins before its messages are there. `moved`, `inboxes`: as from `moved_in`.
     """
     store, name = parts.store, mailbox.name
+    if not inboxes and mailboxes.behind(store, name).isdisjoint(folders):  # as nearly always after a look without news
+        return []
     known = mailboxes.get(store, name)
     if not known.cutoff:
         mailboxes.begin(store, name, cutoff=_first_cutoff(parts))

@@ -18,9 +18,8 @@ def look_after(parts: Parts, mailbox: Mailbox, source: MailSource) -> int:
     One that was sent shows in Sent, and its case is answered by then; one that is away for longer was thrown away, or
     edited: from then on the conversation is a person's. Raises MailboxError, ConnectionFailed.
     """
-    placed = [row for row in drafts.rows(parts.store, mailbox.name, state="appended") if row.case_id and row.folder]
     by_folder: dict[str, list[DraftRow]] = {}
-    for row in placed:
+    for row in drafts.placed(parts.store, mailbox.name):
         by_folder.setdefault(row.folder, []).append(row)
     return sum(_look_in(parts, source, folder, rows) for folder, rows in by_folder.items())
 

@@ -37,6 +37,8 @@ class LocalQueue:
         self._left_leased: set[int] = set()
         self._stopping = False
         self._looking = False
+        self._is_news = False  # since the last look began
+        self._keeps_time = False  # one of those that wait looks anyway after a while, for all of them
         self._count = workers
         self._threads = [
             threading.Thread(target=self._work, args=(f"worker-{number}",), name=f"worker-{number}", daemon=True)
@@ -51,6 +53,7 @@ class LocalQueue:
     def wake(self) -> None:
         """There may be something to do."""
         with self._news:
+            self._is_news = True
             self._news.notify_all()
 
     def stop(self, seconds: float) -> bool:
@@ -97,11 +100,13 @@ class LocalQueue:
                     number = self._waiting.pop(0)
                     if number not in self._in_hand:
                         self._in_hand.add(number)
+                        if not self._keeps_time:
+                            self._news.notify()
                         return number
                 if self._looking:
-                    self._news.wait(LOOK_ANYWAY)
+                    self._wait()
                     continue
-                self._looking = True
+                self._looking, self._is_news = True, False
             found: list[int] = []
             try:
                 found = self._due()
@@ -113,9 +118,18 @@ class LocalQueue:
                     self._waiting = [one for one in found if one not in self._in_hand]
                     if self._waiting:
                         self._news.notify_all()
-                    elif not self._stopping:
-                        self._news.wait(LOOK_ANYWAY)
+                    elif not self._stopping and not self._is_news:
+                        self._wait()
             self._progressed()
+
+    def _wait(self) -> None:
+        """For news, or until it is time to look anyway; with `_news` held."""
+        if self._keeps_time:
+            self._news.wait()
+            return
+        self._keeps_time = True
+        self._news.wait(LOOK_ANYWAY)
+        self._keeps_time = False
 
     def _due(self) -> list[int]:
         parts = self._steps.parts

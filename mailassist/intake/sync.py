@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from mailassist.config import Account
 from mailassist.errors import MailboxError
@@ -86,7 +86,7 @@ def sync(
     run = _Run(source, store, name, account, now, progress or _silent, stopped)
     folders = conversation_folders(source, account.folders)
     index.drop_folders(store, name, {folder.name for folder in folders})
-    for step in (run.look_at, run.finish):
+    for step in (run.look_at_anew, run.finish):
         for folder in folders:
             if not stopped():
                 run.attempt(step, folder)
@@ -140,9 +140,10 @@ def catch_up(
     folders = [folder for folder in every if not only or folder.name in only or folder.role is Role.ALL]
     if not only:
         index.drop_folders(store, name, {folder.name for folder in folders})
+    known = index.cursors(store, name)
     for folder in folders:
         if not stopped():
-            run.attempt(run.look_at, folder)
+            run.attempt(partial(run.look_at, cursor=known.get(folder.name)), folder)
     unread = (*run.unread.values(), *_unreadable(source))
     names = tuple(folder.name for folder in folders if folder.name not in run.unread)
     return SyncResult(run.new, run.removed, names, tuple(run.restarted), not stopped(), unread=unread)
@@ -195,22 +196,27 @@ class _Run:
                 raise
             self.unread[folder.name] = str(error)
 
-    def look_at(self, folder: Folder) -> None:
-        """New mail, expunged mail, changed flags; of a new folder its newest messages."""
+    def look_at(self, folder: Folder, cursor: Cursor | None) -> None:
+        """New mail, expunged mail, changed flags; of a new folder (no `cursor`) its newest messages."""
         state = self.source.examine(folder.name)
-        before = cursor = index.cursors(self.store, self.name).get(folder.name)
+        before = cursor
         if cursor is None or cursor.uidvalidity != state.uidvalidity:
             if cursor is not None:
                 self.restarted.append(folder.name)
             cursor = self._start(folder, state)
         else:
-            cursor = self._store(state, batches.above(self.source, cursor, state), cursor)
+            if cursor.highest < state.uidnext - 1:  # else no thread is begun for it
+                cursor = self._store(state, batches.above(self.source, cursor, state), cursor)
             cursor = self._expunge(cursor, state)
             if self.flags_too:
                 self._refresh_flags(folder)
         cursor = self._backfill(cursor, state, FIRST)
         if self.flags_too or cursor != before:  # a look that found nothing writes nothing
             index.save(self.store, self.name, replace(cursor, synced_at=self.now()))
+
+    def look_at_anew(self, folder: Folder) -> None:
+        """The same with the cursor as it is now: a sync may have been at other folders for long."""
+        self.look_at(folder, index.cursors(self.store, self.name).get(folder.name))
 
     def finish(self, folder: Folder) -> None:
         """Everything below the cursor, down to the age limit."""

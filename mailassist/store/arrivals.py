@@ -380,7 +380,7 @@ def standing(store: Store, arrival_id: int, mailbox: str) -> tuple[int, tuple[st
     return found.fence, (found.folder, found.uidvalidity, found.uid) if found.folder is not None else None
 
 
-def is_due(now: float) -> sa.ColumnElement[bool]:
+def is_due(now: float | sa.BindParameter[float]) -> sa.ColumnElement[bool]:
     """Whether a row can be worked on at `now` and is not leased."""
     return sa.and_(
         _arrivals.c.state.in_(ON_THE_WAY), _arrivals.c.not_before <= now, _arrivals.c.batch == "",
@@ -388,13 +388,14 @@ def is_due(now: float) -> sa.ColumnElement[bool]:
     )  # fmt: skip
 
 
+_DUE = sa.select(*_COLUMNS).where(is_due(sa.bindparam("now"))).order_by(*TURN).limit(sa.bindparam("most"))
+
+
 def due(store: Store, *, now: float, limit: int, mailboxes: Collection[str] | None = None) -> list[ArrivalRow]:
     """What can be worked on now and is not leased, new mail before the backlog, the newest first."""
-    query = sa.select(*_COLUMNS).where(is_due(now)).order_by(*TURN).limit(limit)
-    if mailboxes is not None:
-        query = query.where(_arrivals.c.mailbox.in_(mailboxes))
+    query = _DUE if mailboxes is None else _DUE.where(_arrivals.c.mailbox.in_(mailboxes))
     with store.read() as connection:
-        return [ArrivalRow(**found._mapping) for found in connection.execute(query)]
+        return [ArrivalRow(*found) for found in connection.execute(query, {"now": now, "most": limit})]
 
 
 def next_due(store: Store) -> float | None:

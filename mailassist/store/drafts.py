@@ -75,6 +75,15 @@ _KEYED = sa.select(*_COLUMNS).where(
     _drafts.c.account == sa.bindparam("this_account"), _drafts.c.answers == sa.bindparam("answered")
 )
 _CASE_STATE = sa.select(_cases.c.state).where(_cases.c.id == sa.bindparam("number")).with_for_update()
+_PLACED = (
+    sa.select(*_COLUMNS)
+    .where(
+        _drafts.c.account == sa.bindparam("name"), _drafts.c.state == "appended", _drafts.c.case_id.is_not(None),
+        _drafts.c.folder != "",
+    )
+    .order_by(_drafts.c.id)
+)  # fmt: skip
+_ANY_AWAY = sa.select(facts.c.name).where(facts.c.name.startswith(_AWAY)).limit(1)
 _CHANGE = (
     _drafts.update()
     .where(
@@ -92,13 +101,17 @@ def get(store: Store, account: str, answers: str) -> DraftRow | None:
         return _keyed(connection, account, answers)
 
 
-def rows(store: Store, account: str, *, state: str = "") -> list[DraftRow]:
-    """Every draft of the account, or those in `state`, oldest first."""
+def rows(store: Store, account: str) -> list[DraftRow]:
+    """Every draft of the account, oldest first."""
     query = sa.select(*_COLUMNS).where(_drafts.c.account == account).order_by(_drafts.c.id)
-    if state:
-        query = query.where(_drafts.c.state == state)
     with store.read() as connection:
         return [DraftRow(**found._mapping) for found in connection.execute(query)]
+
+
+def placed(store: Store, account: str) -> list[DraftRow]:
+    """The drafts of cases that lie in the mailbox as they are here, oldest first."""
+    with store.read() as connection:
+        return [DraftRow(*found) for found in connection.execute(_PLACED, {"name": account})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +278,13 @@ def away(row: DraftRow) -> str:
 
 def forget_away(store: Store) -> int:
     """Drop these facts of conversations that came to an end, and of revisions that gave way; how many."""
+    with store.read() as connection:
+        if connection.scalar(_ANY_AWAY) is None:
+            return 0
     names, number, generation = facts.c.name, sa.cast(_drafts.c.id, sa.String), sa.cast(_drafts.c.generation, sa.String)
     missed = (_drafts.c.state == "appended") & (_drafts.c.folder != "") & _cases.c.state.in_(("drafted", "open"))
     still = sa.select(sa.literal(_AWAY) + number + " " + generation).join(_cases, _cases.c.id == _drafts.c.case_id)
     over = names.startswith(_AWAY) & names.not_in(still.where(missed))
-    with store.read() as connection:
-        if connection.scalar(sa.select(names).where(over).limit(1)) is None:
-            return 0
     with store.write() as connection:
         return connection.execute(facts.delete().where(over)).rowcount
 

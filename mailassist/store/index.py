@@ -57,8 +57,11 @@ class Cursor:
 
 
 _COLUMNS = [messages.c[name] for name in IndexRow._fields if name != "headers"]
+_CURSORS = sa.select(  # made once: each look asks it; in the order of `Cursor`
+    folders.c.folder, folders.c.role, folders.c.uidvalidity, folders.c.highest_uid, folders.c.lowest_uid,
+    folders.c.complete, folders.c.message_count, folders.c.synced_at,
+).where(folders.c.account == sa.bindparam("name"))  # fmt: skip
 _KEY = ("account", "folder", "uidvalidity", "uid")
-_CURSORS = sa.select(folders).where(folders.c.account == sa.bindparam("this_account"))
 _OF_CONVERSATION = sa.select(*_COLUMNS).where(
     messages.c.account == sa.bindparam("this_account"),
     messages.c.conversation.in_(
@@ -72,8 +75,7 @@ _OF_CONVERSATION = sa.select(*_COLUMNS).where(
 def cursors(store: Store, account: str) -> dict[str, Cursor]:
     """The cursor of every folder of the account that has been looked at."""
     with store.read() as connection:
-        rows = connection.execute(_CURSORS, {"this_account": account})
-        return {row.folder: _cursor(row) for row in rows}
+        return {row[0]: Cursor(*row) for row in connection.execute(_CURSORS, {"name": account})}
 
 
 def incomplete(store: Store) -> frozenset[str]:
@@ -258,16 +260,3 @@ def _put(connection: sa.Connection, account: str, cursor: Cursor) -> None:
         "synced_at": cursor.synced_at,
     }
     put(connection, folders, values)
-
-
-def _cursor(row: sa.Row[tuple[object, ...]]) -> Cursor:
-    return Cursor(
-        folder=row.folder,
-        role=row.role,
-        uidvalidity=row.uidvalidity,
-        highest=row.highest_uid,
-        lowest=row.lowest_uid,
-        complete=row.complete,
-        message_count=row.message_count,
-        synced_at=row.synced_at,
-    )

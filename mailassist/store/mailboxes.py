@@ -11,9 +11,27 @@ import sqlalchemy as sa
 from mailassist.errors import InputError
 from mailassist.store.database import Store
 from mailassist.store.dialect import put_missing
+from mailassist.store.schema import folders
+from mailassist.store.team_schema import looked as _positions
 from mailassist.store.team_schema import mailboxes
 
 _GET = sa.select(mailboxes).where(mailboxes.c.mailbox == sa.bindparam("name"))
+_LOOKED = (
+    mailboxes.update()
+    .where(mailboxes.c.mailbox == sa.bindparam("name"))
+    .values(looked_at=sa.bindparam("now"), error="", error_at=None)
+)
+_same = (_positions.c.mailbox == folders.c.account) & (_positions.c.folder == folders.c.folder)
+_reached = (
+    (_positions.c.uidvalidity == folders.c.uidvalidity)
+    & (_positions.c.uid >= folders.c.highest_uid)
+    & (_positions.c.lowest <= folders.c.lowest_uid)
+)
+_BEHIND = (
+    sa.select(folders.c.folder)
+    .outerjoin(_positions, _same & _reached)
+    .where(folders.c.account == sa.bindparam("name"), _positions.c.folder.is_(None))
+)
 _FIRST = {"cutoff": 0.0, "paused": "", "resumed_at": 0.0, "watcher": "", "connection": "", "error": ""}
 
 
@@ -70,7 +88,16 @@ def connected(store: Store, mailbox: str, kind: str, *, watcher: str, now: float
 
 def looked(store: Store, mailbox: str, *, now: float) -> None:
     """A look with the cursor came through: what was wrong before is over."""
-    _change(store, mailbox, looked_at=now, error="", error_at=None)
+    with store.write() as connection:
+        if connection.execute(_LOOKED, {"name": mailbox, "now": now}).rowcount == 0:
+            _insert_missing(connection, mailbox)
+            connection.execute(_LOOKED, {"name": mailbox, "now": now})
+
+
+def behind(store: Store, mailbox: str) -> frozenset[str]:
+    """The folders of which the index has what was not looked through for arrivals yet."""
+    with store.read() as connection:
+        return frozenset(connection.scalars(_BEHIND, {"name": mailbox}))
 
 
 def failed(store: Store, mailbox: str, error: str, *, refused: bool = False, now: float) -> None:

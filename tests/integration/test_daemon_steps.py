@@ -1132,3 +1132,24 @@ def test_a_row_whose_work_ended_with_the_store_away_is_worked_on_again_at_once(s
     assert queue.stop(10)
     assert len(troubles) == 1
     assert number == 1
+
+
+def test_a_look_without_news_asks_the_store_twice_and_writes_nothing(scene) -> None:
+    support = scene()
+    asked = mail()
+    support.boxes["support"].deliver(asked)
+    support.work()
+    said: list[str] = []
+
+    def heard(_connection, _cursor, statement: str, *_: object) -> None:
+        said.append(statement.split()[0])
+
+    with support.connections.borrowed("support") as source:
+        folders = [folder.name for folder in source.folders()]
+        look(support.parts, "support", source, folders)
+        sa.event.listen(sa.Engine, "before_cursor_execute", heard)
+        try:
+            assert look(support.parts, "support", source, folders) == []
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", heard)
+    assert said.count("SELECT") <= 2 and set(said) <= {"SELECT", "BEGIN"}
