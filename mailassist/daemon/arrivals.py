@@ -25,11 +25,11 @@ from mailassist.mail.automatic import automatic_reply
 from mailassist.mail.message import Message
 from mailassist.mail.parse import parse_headers
 from mailassist.mail.threads import Conversation
-from mailassist.store import arrivals, index, mailboxes
-from mailassist.store.arrivals import Answered, Arrived, Position
+from mailassist.store import index, looks, mailboxes
 from mailassist.store.cases import About
 from mailassist.store.forgotten import Forgotten
 from mailassist.store.index import Cursor, IndexRow
+from mailassist.store.looks import Answered, Arrived, Position
 from mailassist.team.office_time import due
 from mailassist.transport.source import HeaderRecord, Location, MailSource, Role
 
@@ -75,7 +75,7 @@ def take_in(
     if not known.cutoff:
         mailboxes.begin(store, name, cutoff=_first_cutoff(parts))
         known = mailboxes.get(store, name)
-    before = arrivals.positions(store, name)
+    before = looks.positions(store, name)
     found = [_Found(row, parse_headers(row.headers), Role.ALL) for row in moved if row.received >= known.cutoff]
     lost: list[Arrived] = []
     oldest = _oldest(parts, mailbox)
@@ -127,7 +127,7 @@ def _record(
 ) -> list[int]:
     name = mailbox.name
     ranks = {other: box.rank for other, box in parts.mailboxes.items()}
-    return arrivals.take_in(
+    return looks.take_in(
         parts.store, name, judged, reached, now=parts.now(),
         outranks=lambda other: mailbox.rank < ranks.get(other, len(ranks)),
         tell=lambda connection, case_id, reason: _tell(parts, connection, name, case_id, reason),

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator
 from mailassist.daemon.parts import Mailbox
 from mailassist.intake.folders import inbox_folders
 from mailassist.intake.records import index_row
-from mailassist.store import arrivals, index
-from mailassist.store.arrivals import Position
+from mailassist.store import index, looks
 from mailassist.store.database import Store
 from mailassist.store.index import IndexRow
+from mailassist.store.looks import Position
 from mailassist.transport.source import Folder, HeaderRecord, MailSource, Role
 
 MOST = 2000  # messages of an inbox in one look, the newest
@@ -32,7 +32,7 @@ def moved_in(
     reached: dict[str, Position] = {}
     if not source.gmail or all(cursor.role != Role.ALL for cursor in index.cursors(store, mailbox.name).values()):
         return rows, reached
-    before = arrivals.positions(store, mailbox.name)
+    before = looks.positions(store, mailbox.name)
     for folder in inbox_folders(source, mailbox.account.folders):
         if only and folder.name not in only:
             continue

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from mailassist.daemon.parts import Mailbox
 from mailassist.store import index
-from mailassist.store.arrivals import Arrived
 from mailassist.store.cases import About
 from mailassist.store.database import Store
+from mailassist.store.looks import Arrived
 from mailassist.team.office_time import due
 from mailassist.transport.source import Location, MailSource
 

@@ -186,6 +186,7 @@ def _carry(mailbox: _Mailbox, token: str) -> _Mailbox:
     return _Mailbox()
 
 
+@lru_cache(maxsize=8192)
 def normal(email: str) -> str:
     """The form in which two addresses of one mailbox are equal: case, IDNA, `+tag`, Gmail's dots folded."""
     key = Address("", email).key

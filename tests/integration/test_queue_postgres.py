@@ -15,7 +15,7 @@ from servers import postgres as postgres_server
 
 from mailassist.daemon.queue_postgres import PostgresQueue
 from mailassist.errors import StoreError
-from mailassist.store import arrivals, cases
+from mailassist.store import arrivals, cases, looks
 from mailassist.store.database import Store
 
 SCRIPT = Path(__file__).parents[1] / "servers" / "queue_worker.py"
@@ -60,10 +60,10 @@ def arrive(
     ids = []
     for number in numbers:
         about = cases.About(conversation or f"<{number}@test>", (f"<{number}@test>",), "Hello", "Anna")
-        one = arrivals.Arrived(
+        one = looks.Arrived(
             f"k{number}", f"<{number}@test>", "INBOX", 1, number, sender, float(number), about=about, not_before=at
         )
-        ids += arrivals.take_in(store, "m", [one], {}, now=1.0)
+        ids += looks.take_in(store, "m", [one], {}, now=1.0)
     return ids
 
 

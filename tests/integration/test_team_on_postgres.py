@@ -9,17 +9,15 @@ from contextlib import suppress
 import pytest
 
 from mailassist.errors import Stopped
-from mailassist.store import approvals, arrivals, cases, drafts, review
+from mailassist.store import approvals, arrivals, cases, drafts, looks, review
 from mailassist.store.database import Store
 
 Open = Callable[[], Store]
 
 
-def arrived(number: int, conversation: str) -> arrivals.Arrived:
+def arrived(number: int, conversation: str) -> looks.Arrived:
     about = cases.About(conversation, (f"<{number}@test>",), "Hello", "Anna <anna@test>")
-    return arrivals.Arrived(
-        f"k{number}", f"<{number}@test>", "INBOX", 1, number, "anna@test", float(number), about=about
-    )
+    return looks.Arrived(f"k{number}", f"<{number}@test>", "INBOX", 1, number, "anna@test", float(number), about=about)
 
 
 def test_the_same_message_at_two_addresses_is_one_arrival(open_store: Open) -> None:
@@ -27,7 +25,7 @@ def test_the_same_message_at_two_addresses_is_one_arrival(open_store: Open) -> N
 
     def look(which: int) -> list[int]:
         found = [arrived(number, f"<{number}@test>") for number in range(10)]
-        return [made for one in found for made in arrivals.take_in(stores[which], f"m{which}", [one], {}, now=1.0)]
+        return [made for one in found for made in looks.take_in(stores[which], f"m{which}", [one], {}, now=1.0)]
 
     with ThreadPoolExecutor(4) as threads:
         made = [one for ids in threads.map(look, range(4)) for one in ids]
@@ -37,10 +35,10 @@ def test_the_same_message_at_two_addresses_is_one_arrival(open_store: Open) -> N
 
 def test_a_message_that_joins_two_conversations_leaves_one_case_to_be_worked_on(open_store: Open) -> None:
     store = open_store()
-    arrivals.take_in(store, "m", [arrived(1, "<1@test>"), arrived(2, "<2@test>")], {}, now=1.0)
+    looks.take_in(store, "m", [arrived(1, "<1@test>"), arrived(2, "<2@test>")], {}, now=1.0)
     about = cases.About("<1@test>", ("<1@test>", "<2@test>", "<3@test>"), "Hello", "Anna <anna@test>")
-    joining = arrivals.Arrived("k3", "<3@test>", "INBOX", 1, 3, "anna@test", 3.0, about=about)
-    assert arrivals.take_in(store, "m", [joining], {}, now=2.0) == [3]
+    joining = looks.Arrived("k3", "<3@test>", "INBOX", 1, 3, "anna@test", 3.0, about=about)
+    assert looks.take_in(store, "m", [joining], {}, now=2.0) == [3]
     assert [(case.id, case.state) for case in cases.listed(store)] == [(1, "open"), (2, "none")]
     assert [row.id for row in arrivals.due(store, now=5.0, limit=5)] == [3]
 
@@ -49,9 +47,7 @@ def test_one_row_of_a_case_is_worked_on_at_a_time(open_store: Open) -> None:
     stores = [open_store() for _ in range(4)]
     for turn in range(5):
         conversation = f"<c{turn}@test>"
-        ids = arrivals.take_in(
-            stores[0], "m", [arrived(10 * turn + one, conversation) for one in range(2)], {}, now=1.0
-        )
+        ids = looks.take_in(stores[0], "m", [arrived(10 * turn + one, conversation) for one in range(2)], {}, now=1.0)
         with stores[0].write() as connection:  # as if the newer message had come while the older is worked on
             table = arrivals._arrivals
             connection.execute(table.update().where(table.c.id.in_(ids)).values(state="seen"))
@@ -79,7 +75,7 @@ def test_steps_and_looks_do_not_stop_each_other(open_store: Open) -> None:
 
     def look(_: int) -> None:
         for number in range(60):
-            arrivals.take_in(stores[1], "m", [arrived(number, "<one@test>")], {}, now=4.0)
+            looks.take_in(stores[1], "m", [arrived(number, "<one@test>")], {}, now=4.0)
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda one: one(0), (work, look)))
@@ -89,7 +85,7 @@ def test_steps_and_looks_do_not_stop_each_other(open_store: Open) -> None:
 
 def _delivered(store: Store) -> int:
     """An arrival whose draft is made, in the store only; its case."""
-    (number,) = arrivals.take_in(store, "m", [arrived(1, "<c@test>")], {}, now=1.0)
+    (number,) = looks.take_in(store, "m", [arrived(1, "<c@test>")], {}, now=1.0)
     row = arrivals.lease(store, number, "p", now=2.0, seconds=60)
     assert row is not None
     assert row.case_id is not None
