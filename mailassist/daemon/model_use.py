@@ -32,7 +32,7 @@ BURST = 10.0  # seconds whose requests and tokens may be used at once
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0  # seconds that a failing model is left alone
 _TRIAL = 300.0  # seconds after which a trial call whose process died no longer keeps the others waiting
 _LONGEST_WAIT = 86_400.0  # seconds; a server that asks for more is asked again after a day
-_LOOK = 0.1  # seconds between two looks at `stopped`
+_LOOK = 0.5  # seconds between two looks at `stopped`, of every thread that waits
 
 # Nothing but a person can help: the next call would fail like this one, whatever it asks.
 _HOPELESS = (

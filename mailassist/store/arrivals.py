@@ -72,6 +72,15 @@ _STANDING = (
     .select_from(_arrivals.outerjoin(_copies, _copy))
     .where(_arrivals.c.id == sa.bindparam("number"))
 )
+_OUTLOOK = (
+    sa.select(schema.mailboxes.c.paused, _cases.c.state)
+    .select_from(
+        _arrivals.outerjoin(schema.mailboxes, schema.mailboxes.c.mailbox == _arrivals.c.mailbox).outerjoin(
+            _cases, _cases.c.id == _arrivals.c.case_id
+        )
+    )
+    .where(_arrivals.c.id == sa.bindparam("number"))
+)
 _FROM_SENDER = sa.select(sa.func.count()).where(
     _arrivals.c.mailbox == sa.bindparam("this_mailbox"),
     _arrivals.c.sender == sa.bindparam("this_sender"),
@@ -139,6 +148,13 @@ def standing(store: Store, arrival_id: int, mailbox: str) -> tuple[int, tuple[st
     if found is None:
         return 0, None
     return found.fence, (found.folder, found.uidvalidity, found.uid) if found.folder is not None else None
+
+
+def outlook(store: Store, arrival_id: int) -> tuple[str, str]:
+    """Why no drafts are made for the mailbox of an arrival, and the state of its case; "" where that is not so."""
+    with store.read() as connection:
+        found = connection.execute(_OUTLOOK, {"number": arrival_id}).first()
+    return (found[0] or "", found[1] or "") if found else ("", "")
 
 
 def is_due(now: float | sa.BindParameter[float]) -> sa.ColumnElement[bool]:

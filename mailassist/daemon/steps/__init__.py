@@ -33,7 +33,7 @@ from mailassist.errors import (
 from mailassist.mail.safe_text import SafeText
 from mailassist.model.connection import warm_up as load_client
 from mailassist.model.errors import ModelCallFailed
-from mailassist.store import approvals, arrivals, cases, mailboxes, review
+from mailassist.store import approvals, arrivals, review
 from mailassist.store.arrivals import LeaseLost
 
 if TYPE_CHECKING:
@@ -101,11 +101,10 @@ class Steps:
             load_in_background("load-model-client", load_client)
 
     def _go(self, run: Run) -> None:
-        if run.row.state not in ("unread", "withdrawing") and self._is_paused(run):
-            return
+        packs_at_once = False
         while run.row.state in _STEPS and not run.row.not_before > run.parts.now():
             # Packing costs nothing, and the step before it was recorded just now.
-            if run.row.state not in ("withdrawing", "triaged") and self._is_decided(run):
+            if run.row.state != "withdrawing" and not packs_at_once and self._is_not_wanted(run):
                 return
             if self._stopped():
                 run.record()  # gives the lease back with the state as it is
@@ -131,33 +130,32 @@ class Steps:
                 return
             if run.row.state == before:
                 return
+            packs_at_once = run.row.state == "triaged"
 
     def _count(self, step: str, seconds: float) -> None:
         with self._counting:
             times, total = self.used.get(step, (0, 0.0))
             self.used[step] = times + 1, total + seconds
 
-    def _is_paused(self, run: Run) -> bool:
-        """Whether no drafts are made for the mailbox; then it is looked at again later."""
-        paused = mailboxes.get(run.parts.store, run.row.mailbox).paused
-        if paused:
-            run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused}")
-        return bool(paused)
+    def _is_not_wanted(self, run: Run) -> bool:
+        """Whether nothing is drafted (now); what becomes of the message is recorded then.
 
-    def _is_decided(self, run: Run) -> bool:
-        """Whether a person has decided: nothing is drafted while a reply is on its way, nor where none is needed."""
+        Nothing is while drafting is paused for the mailbox, while a reply that a person approved is on its way, nor
+        where a person has decided.
+        """
         row, store = run.row, run.parts.store
-        case = cases.get(store, row.case_id) if row.case_id is not None else None
-        if case is None:
-            return False
-        if case.state == "approved":
+        paused, decided = arrivals.outlook(store, row.id)
+        if paused and row.state != "unread":
+            run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused}")
+            return True
+        if decided == "approved":
             until = run.parts.now() + placing.APPROVED
             run.record(not_before=until, error="a person has approved a reply, which is on its way")
             return True
-        if case.state == "none":
+        if decided == "none":
             run.finish("none", placing.NOT_NEEDED)
             return True
-        if case.state == "answered" and approvals.was_sent(store, case.id, row.message_id):
+        if decided == "answered" and approvals.was_sent(store, row.case_id or 0, row.message_id):
             run.finish("answered", "a reply that a person approved was sent")
             return True
         return False
