@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mailassist.delivery.identifiers import fingerprint
 from mailassist.delivery.lookup import Wanted, find, fingerprint_at, folder_of, holds
+from mailassist.delivery.reply import Built
 from mailassist.delivery.work import LOOK_AGAIN, Route, Surroundings, Work
 from mailassist.errors import ConnectionFailed, DeliveryError, MailassistError, MailboxError, StoreError
 from mailassist.store import drafts as table
@@ -31,15 +31,6 @@ class DraftNotKept(DeliveryError):
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
-    """One revision of a draft as bytes."""
-
-    raw: bytes
-    message_id: str
-    own_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class DraftOutcome:
     """What became of a draft."""
 
@@ -48,7 +39,7 @@ class DraftOutcome:
     location: Location | None = None
 
 
-def append_revision(work: Work, row: DraftRow, build: Callable[[int], Revision], *, anew: bool = False) -> DraftOutcome:
+def append_revision(work: Work, row: DraftRow, build: Callable[[int], Built], *, anew: bool = False) -> DraftOutcome:
     """Put a revision of `row` into Drafts in place of the one that lies there.
 
     `build` makes the revision of a generation, each with its own Message-ID. `anew`: the person wants a new draft
@@ -61,16 +52,15 @@ def append_revision(work: Work, row: DraftRow, build: Callable[[int], Revision],
             finish_pending(work, row)
         row = _again(work, row)
     revision = build(row.generation + 1)
-    text = fingerprint(revision.raw)
     with work.route.open_source() as source:
         row, theirs = _look_after_old(work, source, row)
         if theirs and not anew:
             return theirs
-        if row.folder and row.fingerprint == text:
+        if row.folder and row.fingerprint == revision.fingerprint:
             table.change(work.store, row, now=work.now(), state="appended")
             return DraftOutcome("unchanged", f"The same draft lies in {row.folder} already", location_of(row))
     work.mark("draft:checked")
-    row = _intend(work, row, revision, text)
+    row = _intend(work, row, revision)
     work.mark("draft:intent")
     with _ours(work, row):
         return _append(work, row)
@@ -200,7 +190,7 @@ def _theirs(state: str, row: DraftRow) -> DraftOutcome:
     return DraftOutcome(state, f"You have {done} the draft in your mailbox; it is left as it is, the text is kept here")
 
 
-def _intend(work: Work, row: DraftRow, revision: Revision, text: str) -> DraftRow:
+def _intend(work: Work, row: DraftRow, revision: Built) -> DraftRow:
     """Commit what is about to happen, before it happens."""
     old = {
         "old_own_id": row.own_id, "old_fingerprint": row.fingerprint, "old_folder": row.folder,
@@ -208,7 +198,7 @@ def _intend(work: Work, row: DraftRow, revision: Revision, text: str) -> DraftRo
     } if row.folder else _NO_OLD  # fmt: skip
     new = {
         "generation": row.generation + 1, "message_id": revision.message_id, "own_id": revision.own_id,
-        "fingerprint": text, "pending": revision.raw, "owner": work.around.owner,
+        "fingerprint": revision.fingerprint, "pending": revision.raw, "owner": work.around.owner,
     }  # fmt: skip
     return table.intend(work.store, row, now=work.now(), state="appending", error="", **new, **_NO_COPY, **old)
 

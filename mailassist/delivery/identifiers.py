@@ -8,6 +8,7 @@ import json
 import re
 
 from mailassist.mail.compose import comparable
+from mailassist.mail.message import Message
 from mailassist.mail.parse import parse_message
 from mailassist.mail.reply_headers import wire_address
 
@@ -25,11 +26,15 @@ def message_id(address: str, unique: str) -> str:
 
 
 def fingerprint(raw: bytes) -> str:
+    """`fingerprint_of` the message `raw`."""
+    return fingerprint_of(parse_message(raw))
+
+
+def fingerprint_of(message: Message) -> str:
     """A hash of what a person decides about a message: recipients, subject, what it answers, text and attachments.
 
     White space, display names, the order of addresses and the Message-ID, all of which servers rewrite, do not count.
     """
-    message = parse_message(raw)
     seen = {
         "recipients": [sorted({one.key for one in field}) for field in (message.to, message.cc)],
         "bcc": message.headers.get("bcc", ()),

@@ -14,7 +14,6 @@ from functools import partial
 from mailassist.config import Account
 from mailassist.delivery import filing, sending
 from mailassist.delivery.drafts import resume_drafts
-from mailassist.delivery.identifiers import fingerprint
 from mailassist.delivery.reply import Reply, build
 from mailassist.delivery.work import Route, Surroundings, Work, by_nothing
 from mailassist.errors import DeliveryError, DeliveryUnknown
@@ -92,7 +91,7 @@ def approve(store: Store, reply: Reply, *, undo_seconds: float, now: float, arou
             "not_before": now + undo_seconds,
             "message_id": built.message_id,
             "own_id": built.own_id,
-            "fingerprint": fingerprint(built.raw),
+            "fingerprint": built.fingerprint,
             "sender": wire_address(reply.plan.from_.email),
             "recipients": "\n".join(reply.plan.recipients),
             "raw": built.raw,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailassist.config import Account, Identity
-from mailassist.delivery.identifiers import keyed, message_id
+from mailassist.delivery.identifiers import fingerprint_of, keyed, message_id
 from mailassist.errors import NotDraftable
 from mailassist.mail.compose import Layout, ReplyPlan, compose
 from mailassist.mail.message import Message
@@ -45,6 +45,7 @@ class Built:
     raw: bytes
     message_id: str
     own_id: str
+    fingerprint: str
 
 
 def build(store: Store, reply: Reply, *, now: float, unique: str) -> Built:
@@ -54,8 +55,8 @@ def build(store: Store, reply: Reply, *, now: float, unique: str) -> Built:
         raise NotDraftable(f"There is nobody to send this reply to ({reasons})", cure="Choose the recipient yourself.")
     own_id = keyed(store.key(), "own", reply.account, reply.original.message_id, unique)
     new_id = message_id(reply.plan.from_.email, keyed(store.key(), "message", own_id))
-    raw = compose(
+    composed = compose(
         reply.plan, reply.text, original=reply.original, layout=reply.layout, message_id=new_id, own_id=own_id,
         date=datetime.fromtimestamp(int(now), UTC).astimezone(),
     )  # fmt: skip
-    return Built(raw, new_id, own_id)
+    return Built(composed.raw, new_id, own_id, fingerprint_of(composed.message))

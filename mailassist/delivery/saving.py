@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailassist.delivery.drafts import DraftOutcome, Revision, append_revision
-from mailassist.delivery.reply import Reply, build
+from mailassist.delivery.drafts import DraftOutcome, append_revision
+from mailassist.delivery.reply import Built, Reply, build
 from mailassist.delivery.work import Route, Surroundings, Work
 from mailassist.store import drafts as table
 from mailassist.store.database import Store
@@ -36,8 +36,7 @@ def save_draft(
     row = table.get(store, reply.account, answers)
     assert row is not None
 
-    def revision(generation: int) -> Revision:
-        built = build(store, reply, now=work.now(), unique=f"draft {generation}")
-        return Revision(built.raw, built.message_id, built.own_id)
+    def revision(generation: int) -> Built:
+        return build(store, reply, now=work.now(), unique=f"draft {generation}")
 
     return append_revision(work, row, revision, anew=anew)

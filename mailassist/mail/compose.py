@@ -27,7 +27,17 @@ from mailassist.mail.recipients import ReplyPlan, confirmed, plan_reply
 from mailassist.mail.reply_headers import LINE_LIMIT, addresses, refuse_control, tokens, unstructured, wire_address
 from mailassist.mail.thread_index import child
 
-__all__ = ["OWN_HEADER", "BuildFailed", "Layout", "ReplyPlan", "compose", "confirmed", "message_text", "plan_reply"]
+__all__ = [
+    "OWN_HEADER",
+    "BuildFailed",
+    "Composed",
+    "Layout",
+    "ReplyPlan",
+    "compose",
+    "confirmed",
+    "message_text",
+    "plan_reply",
+]
 
 _PLAIN = 'text/plain; charset="utf-8"; format=flowed'
 OWN_HEADER = "X-Mailassist-Id"
@@ -51,6 +61,14 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Composed:
+    """A reply as bytes, and as it reads back."""
+
+    raw: bytes
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class _Blocks:
     """What a reply is put together from; its plain text and its HTML are made of the same blocks."""
 
@@ -70,8 +88,8 @@ def compose(
     message_id: str,
     own_id: str,
     date: datetime,
-) -> bytes:
-    """The reply as it goes over the wire (before SMTP stuffs dots).
+) -> Composed:
+    """The reply as it goes over the wire (before SMTP stuffs dots), and as it is read there.
 
     `body`: what the person approved; `message_id` with angle brackets; `own_id`: the value of our own header. Raises
     UnsafeHeader (a header would hold CR, LF or NUL, or an address is none), BuildFailed (it does not read back).
@@ -82,8 +100,9 @@ def compose(
     content = _alternatives(text, blocks, layout, own_id) if layout.html else _part(_PLAIN, flowed.encode(text), True)
     raw = "\r\n".join(fields).encode() + b"\r\n" + content
     _check_wire(raw)
-    _check_meaning(raw, plan, text, message_id, own_id)
-    return raw
+    seen = parse_message(raw)
+    _check_meaning(seen, plan, text, message_id, own_id)
+    return Composed(raw, seen)
 
 
 def message_text(body: str, original: Message, layout: Layout) -> str:
@@ -190,9 +209,8 @@ def _check_wire(raw: bytes) -> None:
         raise BuildFailed("The reply would hold a line of more than 998 octets")
 
 
-def _check_meaning(raw: bytes, plan: ReplyPlan, text: str, message_id: str, own_id: str) -> None:
+def _check_meaning(seen: Message, plan: ReplyPlan, text: str, message_id: str, own_id: str) -> None:
     """P9: what a reader will see is what was approved; no header more, none less."""
-    seen = parse_message(raw)
     expected = {
         "From": (wire_address(plan.from_.email),),
         "To": tuple(wire_address(one.email) for one in plan.to),

@@ -41,7 +41,7 @@ def built(
     return compose(
         plan, body, original=original, layout=Layout(**layout),  # type: ignore[arg-type]
         message_id="<r1@team.example>", own_id="0123abcd", date=DATE,
-    )  # fmt: skip
+    ).raw  # fmt: skip
 
 
 def test_a_reply_is_flowed_plain_text_with_signature_and_quote_below() -> None:

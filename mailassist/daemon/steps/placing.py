@@ -6,8 +6,8 @@ from mailassist.context.language import reply_language
 from mailassist.daemon import feedback
 from mailassist.daemon.steps import freshness
 from mailassist.daemon.steps.run import Run, Waits
-from mailassist.delivery.drafts import DraftOutcome, Revision, append_revision, remove_untouched
-from mailassist.delivery.reply import Reply, build, layout_of
+from mailassist.delivery.drafts import DraftOutcome, append_revision, remove_untouched
+from mailassist.delivery.reply import Built, Reply, build, layout_of
 from mailassist.delivery.work import Surroundings, Work
 from mailassist.store import arrivals, cases, drafts, review
 from mailassist.store.drafts import DraftRow
@@ -100,7 +100,7 @@ def _appended(run: Run, row: DraftRow) -> DraftOutcome:
     """APPEND in place of our earlier revision; one for an earlier message, deleted, says nothing of this."""
     work, earlier = _work(run), bool(row.placed_for) and row.placed_for != row.answers
 
-    def revision(generation: int) -> Revision:
+    def revision(generation: int) -> Built:
         return _revision(run, row, generation)
 
     outcome = append_revision(work, row, revision)
@@ -117,11 +117,9 @@ def _theirs(run: Run, outcome: DraftOutcome) -> None:
         feedback.note_discarded(run.parts, run.row)
 
 
-def _revision(run: Run, row: DraftRow, generation: int) -> Revision:
-    built = build(
-        run.parts.store, _reply(run, row.text), now=run.parts.now(), unique=f"draft {row.case_id} {generation}"
-    )
-    return Revision(built.raw, built.message_id, built.own_id)
+def _revision(run: Run, row: DraftRow, generation: int) -> Built:
+    unique = f"draft {row.case_id} {generation}"
+    return build(run.parts.store, _reply(run, row.text), now=run.parts.now(), unique=unique)
 
 
 def _reply(run: Run, text: str) -> Reply:
