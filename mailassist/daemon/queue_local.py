@@ -112,14 +112,18 @@ class LocalQueue:
                 found = self._due()
             except StoreError as error:
                 self._troubled(error)
-            finally:
+            except BaseException:  # this thread ends: another one looks
                 with self._news:
                     self._looking = False
-                    self._waiting = [one for one in found if one not in self._in_hand]
-                    if self._waiting:
-                        self._news.notify_all()
-                    elif not self._stopping and not self._is_news:
-                        self._wait()
+                    self._news.notify()
+                raise
+            with self._news:
+                self._looking = False
+                self._waiting = [one for one in found if one not in self._in_hand]
+                if self._waiting:
+                    self._news.notify_all()
+                elif not self._stopping and not self._is_news:
+                    self._wait()
             self._progressed()
 
     def _wait(self) -> None:
@@ -128,8 +132,10 @@ class LocalQueue:
             self._news.wait()
             return
         self._keeps_time = True
-        self._news.wait(LOOK_ANYWAY)
-        self._keeps_time = False
+        try:
+            self._news.wait(LOOK_ANYWAY)
+        finally:
+            self._keeps_time = False
 
     def _due(self) -> list[int]:
         parts = self._steps.parts

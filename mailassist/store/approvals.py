@@ -147,6 +147,7 @@ def leaving(store: Store, approval_id: int, who: str, *, now: float) -> None:
     """The reply goes into the outbox of `who`, or is there still. Raises Stopped where the approval has ended."""
     mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
     with store.write() as connection:
+        _lock_case(connection, approval_id)
         before = connection.scalar(sa.select(_approvals.c.state).where(*mine).with_for_update())
         if before not in ("checked", "sending", "unknown"):
             raise Stopped(_ENDED, cure="Look at the conversation, then approve again.")
@@ -176,6 +177,7 @@ def settle(
 def close(store: Store, approval_id: int, who: str, state: str, said: str, *, now: float, noted: Noted) -> None:
     """How it ended, if it had not ended before. `unknown` stays open: nobody may send another one."""
     with store.write() as connection:
+        _lock_case(connection, approval_id)
         mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
         ended = {"open": None} if state != "unknown" else {}
         done = connection.execute(
@@ -249,11 +251,18 @@ def _given_up(
         return True
 
 
+def _lock_case(connection: sa.Connection, approval_id: int) -> None:
+    """The case before its approval: in this order everywhere."""
+    mine = sa.select(_approvals.c.case_id).where(_approvals.c.id == approval_id).scalar_subquery()
+    connection.execute(sa.select(_cases.c.id).where(_cases.c.id == mine).with_for_update())
+
+
 def _refuse_second(connection: sa.Connection, case_id: int, who: str, now: float, seconds: float) -> None:
     """Raises Taken or Stopped where an approval is open, unless it was given up before anything could leave."""
     found = connection.execute(
         sa.select(_approvals.c.id, _approvals.c.who, _approvals.c.state, _approvals.c.changed_at)
         .where(_approvals.c.case_id == case_id, _approvals.c.open == 1)
+        .with_for_update()
     ).first()  # fmt: skip
     if found is None:
         return

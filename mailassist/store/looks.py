@@ -163,9 +163,13 @@ def _into_case(
     tell: Callable[[sa.Connection, int, str], object],
 ) -> int | None:
     known = cases.of_conversation(connection, mailbox, about.conversation, about.message_ids)
-    if known is not None and known.arrived > one.received and known.message_id != one.message_id:
-        done = {"case_id": known.id, "state": "superseded", "reason": "a newer message was there already"}
+    same = joined.others(connection, mailbox, about.message_ids, known.id) if known is not None else []
+    newest = max([known, *same], key=lambda case: case.arrived) if known is not None else None
+    if newest is not None and newest.arrived > one.received and newest.message_id != one.message_id:
+        done = {"case_id": newest.id, "state": "superseded", "reason": "a newer message was there already"}
         connection.execute(_CHANGE, {"number": number, **done})
+        rest = joined.others(connection, mailbox, about.message_ids, newest.id)
+        _join(connection, rest, newest.id, now, tell)
         return None
     if known is not None:
         serialise(connection, "case", str(known.id))
@@ -180,9 +184,20 @@ def _into_case(
     if known is not None:
         connection.execute(_SUPERSEDE, {"number": number, "this_case": case_id, "now": now})
     connection.execute(_CHANGE, {"number": number, "case_id": case_id})
-    for other in joined.others(connection, mailbox, about.message_ids, case_id):
-        _superseded(connection, other.id, joined.goes_on(connection, other, case_id, now, tell), now)
+    _join(connection, same, case_id, now, tell)
     return number
+
+
+def _join(
+    connection: sa.Connection,
+    same: Sequence[cases.CaseRow],
+    case_id: int,
+    now: float,
+    tell: Callable[[sa.Connection, int, str], object],
+) -> None:
+    """The conversation of the cases `same` goes on in `case_id`."""
+    for other in same:
+        _superseded(connection, other.id, joined.goes_on(connection, other, case_id, now, tell), now)
 
 
 def _superseded(connection: sa.Connection, case_id: int, wholly: bool, now: float) -> None:

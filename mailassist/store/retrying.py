@@ -39,7 +39,9 @@ def begin(store: Store, mailboxes: Collection[str], *, now: float) -> int:
         ids = list(connection.scalars(found))
     if not ids:  # as nearly always: nothing is written
         return 0
-    again = {"state": "seen", "reason": "", "error": "", "attempts": 0, "not_before": now, "changed_at": now}
+    # What the server did not give is named by its place, not by a Message-ID.
+    first = sa.case((_arrivals.c.key == _arrivals.c.message_id, "unread"), else_="seen")
+    again = {"state": first, "reason": "", "error": "", "attempts": 0, "not_before": now, "changed_at": now}
     with store.write() as connection:
         chosen = wanted & among(connection, _arrivals.c.id, ids)
         return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount

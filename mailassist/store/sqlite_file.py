@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import TimeoutError as PoolIsEmpty
 
 from mailassist.errors import StoreError
 from mailassist.store import backup, in_use, revisions, schema
@@ -85,6 +86,9 @@ class SqliteFile:
         """SQLite's errors as one line with the cure."""
         try:
             yield
+        except PoolIsEmpty as error:
+            cure = "Start fewer threads, or wait for those that use it."
+            raise StoreError(f"{self.name}: every connection is in use", cure=cure) from error
         except (DatabaseError, sqlite3.DatabaseError) as error:
             text = str(error.orig if isinstance(error, DatabaseError) else error)
             cures = {

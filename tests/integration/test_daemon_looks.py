@@ -14,10 +14,11 @@ from servers.team import Team, answering, configuration, id_of, mail, team
 
 from mailassist.config_file import parse
 from mailassist.daemon import arrivals as daemon_arrivals
+from mailassist.daemon.upkeep import settle
 from mailassist.intake import batches
 from mailassist.intake import sync as syncing
 from mailassist.intake.sync import backfill
-from mailassist.store import arrivals
+from mailassist.store import arrivals, retrying
 from mailassist.team import status
 from mailassist.transport.throttling import Patience
 
@@ -84,6 +85,21 @@ def test_people_are_told_of_a_message_that_the_server_never_gives(scene: Scene, 
     assert support.states() == ["failed"]
     assert support.told == [("at once", support.case().reason)]
     assert f"does not give the headers of a message ({folder}, UID 1)" in support.case().reason
+
+
+def test_what_the_server_did_not_give_in_five_tries_is_read_when_a_person_says_so(scene: Scene) -> None:
+    support = scene()
+    bad = mail()
+    support.boxes["support"].deliver(bad)
+    file = unreadable(support.boxes["support"], bad)
+    for support.ahead in range(0, 60_000, 10_000):
+        support.work()
+    assert support.states() == ["failed"]
+    file.chmod(0o600)
+    retrying.ask(support.store, 1, "dana", now=support.now(), noted=lambda _: None)
+    settle(support.parts)
+    assert sorted(support.work()) == ["delivered", "none"]
+    assert [one["In-Reply-To"] for one in support.drafts()] == [id_of(bad)]
 
 
 def test_a_message_that_the_server_did_not_give_and_that_is_gone_is_nobodys(scene: Scene) -> None:

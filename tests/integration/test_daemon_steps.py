@@ -222,6 +222,42 @@ def test_a_joined_conversation_whose_draft_was_edited_in_a_program_is_told(scene
     assert [(kind, "edited or taken the draft" in reason) for kind, reason in support.told] == [("at once", True)]
 
 
+def test_a_joined_draft_whose_append_broke_off_is_withdrawn_too(scene) -> None:
+    support = scene()
+    second, joining = _two(support)
+    (raw,) = [one.as_bytes() for one in support.drafts() if one["In-Reply-To"] == id_of(second)]
+    with support.store.write() as connection:  # killed after the server took the draft, before that was recorded
+        of_second = drafts.table.c.case_id == 2
+        lost = {"state": "appending", "pending": raw, "folder": "", "uidvalidity": None, "uid": None}
+        connection.execute(drafts.table.update().where(of_second).values(**lost))
+    support.boxes["support"].deliver(joining)
+    assert support.work() == ["superseded", "superseded", "delivered"]
+    assert [draft["In-Reply-To"] for draft in support.drafts()] == [id_of(joining)]
+    settle(support.parts)
+    assert support.work() == ["superseded", "superseded", "delivered"]
+    kept = drafts.of_case(support.store, 2)
+    assert kept is not None and not kept.pending
+    assert support.told == []
+
+
+def test_a_message_that_joins_late_takes_nothing_from_a_newer_one(scene) -> None:
+    support = scene()
+    box, now = support.boxes["support"], support.parts.now()
+    first = mail(subject="Order 7")
+    late = mail(subject="Re: Order 7", answers=id_of(first), text="From the spam folder.")
+    newest = mail(subject="Re: Order 7", answers=id_of(late), text="And what does it cost?")
+    box.deliver(first, received=now + 1)
+    box.deliver(newest, received=now + 20)
+    assert support.work() == ["delivered", "delivered"]
+    box.deliver(late, received=now + 10)
+    assert support.work() == ["superseded", "delivered", "superseded"]
+    assert [draft["In-Reply-To"] for draft in support.drafts()] == [id_of(newest)]
+    assert [(support.case(number).state, support.case(number).message_id) for number in (1, 2)] == [
+        ("none", id_of(first)),
+        ("drafted", id_of(newest)),
+    ]
+
+
 def test_one_answer_to_two_conversations_withdraws_both_drafts(scene) -> None:
     support = scene()
     second, _ = _two(support)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
+import psycopg
 import pytest
+from servers.postgres import Postgres, with_tables
 
-from mailassist.errors import Stopped
+from mailassist.errors import Stopped, Taken
 from mailassist.store import approvals, arrivals, cases, drafts, looks, review
 from mailassist.store.database import Store
 
@@ -117,6 +121,26 @@ def test_a_draft_without_a_case_that_wants_it_is_withdrawn_once(open_store: Open
     assert [len(arrivals.withdraw(store, [case_id], now=3.0)) for _ in range(2)] == [1, 0]
     with pytest.raises(drafts.Decided):
         drafts.intend(store, row, now=3.0, state="appending")
+
+
+def test_a_silent_approval_that_wakes_up_is_not_ended_over_its_head(postgres: Postgres) -> None:
+    database = postgres.database(with_tables)
+    store = Store.on_postgres(database.url())
+    case_id = _delivered(store)
+    about: dict[str, Any] = {"only_claimant": False, "noted": lambda *_: None, "seconds": 900.0}
+    anns = approvals.begin(store, case_id, "ann", "Tomorrow.", now=10.0, **about)
+    approvals.checked(store, anns.id, "ann", now=11.0)
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(database.url("postgres")) as ann, ThreadPoolExecutor(1) as bob:
+        ann.execute("UPDATE approvals SET state = 'sending', changed_at = 2000 WHERE id = %s", (anns.id,))
+        begins = bob.submit(approvals.begin, store, case_id, "bob", "Friday.", now=2000.0, **about)
+        while not database.execute(waits):
+            time.sleep(0.01)
+        ann.commit()
+        with pytest.raises(Taken):
+            begins.result(30)
+    assert [(one.who, one.state) for one in approvals.open_of(store, "ann")] == [("ann", "sending")]
+    store.close()
 
 
 def test_approval_and_append_never_both_begin(open_store: Open) -> None:

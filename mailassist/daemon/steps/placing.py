@@ -71,7 +71,9 @@ def withdraw(run: Run) -> None:
 
 def _withdraw_joined(run: Run, row: DraftRow | None) -> None:
     """The conversation goes on in another case; of a draft that a person has touched meanwhile people hear."""
-    theirs = row is not None and bool(row.folder) and not run.parts.shadow and not _removed(run, row)
+    theirs = False
+    if row is not None and (row.folder or row.old_folder or row.pending) and not run.parts.shadow:
+        theirs = not _removed(run, row) and bool(row.folder)
     reason = "its conversation goes on in another case; a person has edited or taken the draft of this one"
     run.finish("superseded", reason if theirs else arrivals.JOINED, tell=theirs, blocked=True)
 
