@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -42,6 +44,7 @@ def command(dry_run: bool, days: float | None, shadow: bool, once: bool, workers
     from mailassist.daemon.starting import start
 
     service = start(config, config_path(), shadow=shadow, once=once, workers_only=workers_only, reload=load_config)
+    service.leave = partial(os._exit, 0)  # each step is recorded: ending here loses nothing
     code = service.run()
     if shadow:
         _report_shadow(service.store, list(service.parts.mailboxes), as_json)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 FINISH_WITHIN = 20.0  # seconds that calls to a model get to end by themselves
 STOP_WITHIN = 28.0  # seconds for what is in flight; systemd and people expect an end within 30
+LEAVE_AFTER = 29.0  # seconds after which a thread that hangs (a database, a server) keeps the process no longer
 _TURN = 0.25  # seconds between two looks of the main thread
 log = logs.logger("daemon")
 
@@ -91,6 +92,7 @@ class Service:
         self._wish = wish
         self._now = now
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self.leave: Callable[[], object] | None = None  # ends the process where something hangs as it stops
         self._boxes = mailboxes_of(self.config)
         if not self._boxes:
             raise ConfigError(
@@ -194,12 +196,17 @@ class Service:
                 self._stop.set()
 
     def _end(self) -> None:
-        cutting = threading.Timer(FINISH_WITHIN, self._cut.set)
-        cutting.daemon = True
-        cutting.start()
+        if self.leave is not None and not self._wish.once:  # also while Python waits for threads at its own end
+            _after(LEAVE_AFTER, self._leave)
+        cutting = _after(FINISH_WITHIN, self._cut.set)
         if not self.queue.stop(STOP_WITHIN):
             log.warning("some work did not end in time; it is gone on with at the next start")
         cutting.cancel()
+
+    def _leave(self) -> None:
+        log.warning("something hangs; the process ends, and the next start goes on")
+        assert self.leave is not None
+        self.leave()
 
     def _close(self) -> None:
         self._stop.set()
@@ -405,6 +412,13 @@ def without_smtp(config: Config) -> Config:
         for name, account in config.accounts.items()
     }
     return config.model_copy(update={"accounts": accounts})
+
+
+def _after(seconds: float, do: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(seconds, do)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def report(store: Store, boxes: Sequence[str]) -> list[tuple[str, str, int]]:

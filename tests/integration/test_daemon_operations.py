@@ -157,3 +157,26 @@ def test_a_new_address_of_health_is_taken_over_and_one_that_is_taken_is_refused(
     events = [json.loads(line) for line in daemon.said.read_text(encoding="utf-8").splitlines()]
     (refused,) = [one for one in events if one["event"] == "the new configuration is not valid; the old one stays"]
     assert "cannot be listened at" in refused["error"]
+
+
+_HANGS = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from mailassist.daemon import service
+service.LEAVE_AFTER = 1.0
+ThreadPoolExecutor(1).submit(time.sleep, 600)  # as a call to a database that is away: Python waits for it at its end
+sys.argv = ["mailassist", "--config", sys.argv[1], "daemon"]
+from mailassist.cli import main
+main()
+"""
+
+
+def test_a_thread_that_hangs_does_not_keep_the_daemon_from_ending(daemon: Daemon) -> None:
+    daemon.process.kill()
+    daemon.process.wait(20)
+    with daemon.said.open("wb") as stderr:
+        daemon.process = subprocess.Popen([sys.executable, "-c", _HANGS, str(daemon.file)], stderr=stderr)
+    until(lambda: '"ready"' in daemon.said.read_text())
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(30) == 0
+    assert "something hangs" in daemon.said.read_text()
