@@ -186,7 +186,7 @@ def _judged(parts: Parts, mailbox: Mailbox, found: Sequence[_Found]) -> Iterator
         except MailassistError:
             raise
         except Exception as error:  # noqa: BLE001  (what a sender found in our reading of headers)
-            judged = [_unread(mailbox, one, f"its headers cannot be read ({type(error).__name__})")]
+            judged = [_not_understood(mailbox, one, f"its headers cannot be read ({type(error).__name__})")]
         yield from judged
 
 
@@ -226,7 +226,7 @@ def _answer_there(
     return None
 
 
-def _unread(mailbox: Mailbox, one: _Found, why: str) -> Arrived:
+def _not_understood(mailbox: Mailbox, one: _Found, why: str) -> Arrived:
     row = one.row
     about = About(row.message_id, (), row.subject, row.sender_address, None)
     place = (row.folder, row.uidvalidity, row.uid)

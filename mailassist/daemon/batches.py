@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from mailassist.daemon import logs
@@ -102,11 +103,9 @@ class Batches:
 
         Does nothing while another process does it.
         """
-        if kept.take_turn(self._store, self._owner, now=self._clock(), seconds=_TURN):
-            try:
+        with self._turn() as ours:
+            if ours:
                 self._work()
-            finally:
-                kept.take_turn(self._store, self._owner, now=self._clock(), seconds=0.0)
 
     def _work(self) -> None:
         self._collect()
@@ -125,16 +124,23 @@ class Batches:
         are deleted, with those of all batches that are over. What is not done here is left to `work`, which finds it
         in the store. Raises errors.ModelCallFailed, StoreError.
         """
-        if kept.take_turn(self._store, self._owner, now=self._clock(), seconds=_TURN):
-            try:
-                for batch in self._to_withdraw():
-                    if batch.state in kept.OPEN:
-                        self._end(batch)
-                    else:
-                        self._go_on(batch)
-            finally:
-                kept.take_turn(self._store, self._owner, now=self._clock(), seconds=0.0)
+        with self._turn() as ours:
+            for batch in self._to_withdraw() if ours else ():
+                if batch.state in kept.OPEN:
+                    self._end(batch)
+                else:
+                    self._go_on(batch)
         return [batch.id for batch in self._to_withdraw()]
+
+    @contextmanager
+    def _turn(self) -> Iterator[bool]:
+        """Whether this process is the one that deals with the provider, which no other is as long as this lasts."""
+        ours = kept.take_turn(self._store, self._owner, now=self._clock(), seconds=_TURN)
+        try:
+            yield ours
+        finally:
+            if ours:
+                kept.take_turn(self._store, self._owner, now=self._clock(), seconds=0.0)
 
     def _to_withdraw(self) -> list[Batch]:
         """Those with something of a forgotten person, and those that are over: nobody knows whose mail was in them."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +31,7 @@ from mailassist.daemon.systemd import Notifier, Watchdog
 from mailassist.daemon.upkeep import Upkeep
 from mailassist.daemon.watching.budget import budget
 from mailassist.daemon.watching.mailbox import PATIENCE
-from mailassist.delivery.work import alive
+from mailassist.delivery.work import alive, this_process
 from mailassist.errors import ConfigError, MailassistError, StoreError
 from mailassist.secrets import Keeper
 from mailassist.store import arrivals, mailboxes
@@ -91,7 +89,7 @@ class Service:
         self.store = store
         self._wish = wish
         self._now = now
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = this_process()
         self.leave: Callable[[], object] | None = None  # ends the process where something hangs as it stops
         self._boxes = mailboxes_of(self.config)
         if not self._boxes:
@@ -232,7 +230,8 @@ class Service:
                     raise ConfigError("No team mailbox is configured any more")
                 if config.daemon.health != self.config.daemon.health:
                     health = self._listening(config.daemon.health)
-                    undoing.callback(health.close if health else lambda: None)
+                    if health is not None:
+                        undoing.callback(health.close)
                 self._people.take_over({name: box.policy for name, box in boxes.items()}, config.daemon.notices)
             except MailassistError as error:
                 log.error("the new configuration is not valid; the old one stays", error=error)

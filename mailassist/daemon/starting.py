@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ from mailassist.daemon.calls import ModelCalls, model_of
 from mailassist.daemon.dry_run import Forecast, forecast
 from mailassist.daemon.parts import Mailbox, mailboxes_of
 from mailassist.daemon.service import Service, Wish, without_smtp
+from mailassist.delivery.work import this_process
 from mailassist.desk.models import Models
 from mailassist.errors import ConfigError, MailassistError
 from mailassist.model.answers import Answer
@@ -88,8 +87,7 @@ def withdraw_forgotten(config: Config, store: Store) -> list[str]:
         api = BatchApi(calls.endpoint())
     finally:
         calls.close()
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    at_work = Batches(store, api, _never, config.daemon.limits, owner=owner)
+    at_work = Batches(store, api, _never, config.daemon.limits, owner=this_process())
     try:
         return at_work.withdraw()
     finally:

@@ -127,5 +127,5 @@ def _mark_answered(source: MailSource, row: OutboxRow) -> None:
 
 def _remove_draft(work: Work, row: OutboxRow, source: MailSource) -> None:
     draft = draft_table.get(work.store, row.account, row.answers)
-    if draft is not None and draft.state == "approved" and (draft.folder or draft.old_folder or draft.pending):
+    if draft is not None and draft.state == "approved" and draft.lies_in_mailbox:
         remove_untouched(work, source, draft)

@@ -60,7 +60,7 @@ class Surroundings:
     now: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
     mark: Callable[[str], None] = nothing
-    owner: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    owner: str = field(default_factory=lambda: this_process())
     alive: Callable[[str], bool] = field(default=lambda owner: alive(owner))
     held: float = 180.0  # seconds without a change until another process may go on with a draft
 
@@ -80,6 +80,11 @@ class Work:
     def mark(self, step: str) -> None:
         """The step called `step` is done."""
         self.around.mark(step)
+
+
+def this_process() -> str:
+    """Who this is, as `host:pid`, for rows that one process at a time works on."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def alive(owner: str) -> bool:

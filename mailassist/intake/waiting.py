@@ -190,7 +190,7 @@ class Judge:
         return state if state in ("approved", "sending", "unknown", REFUSED) else ""
 
     def _is_sent(self, row: IndexRow) -> bool:
-        return in_sent(row, [folder for folder, role in self.remembered.roles.items() if role == Role.SENT])
+        return self.remembered.roles.get(row.folder) == Role.SENT or in_sent(row, ())
 
     def _is_in_inbox(self, row: IndexRow) -> bool:
         return self.remembered.roles.get(row.folder) == Role.INBOX or in_inbox(row, self.account.folders.inbox)

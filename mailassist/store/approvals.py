@@ -147,13 +147,13 @@ def leaving(store: Store, approval_id: int, who: str, *, now: float) -> None:
     """The reply goes into the outbox of `who`, or is there still. Raises Stopped where the approval has ended."""
     mine = _approvals.c.id == approval_id, _approvals.c.who == who, _approvals.c.open == 1
     with store.write() as connection:
-        _lock_case(connection, approval_id)
+        case_id = _lock_case(connection, approval_id)
         before = connection.scalar(sa.select(_approvals.c.state).where(*mine).with_for_update())
         if before not in ("checked", "sending", "unknown"):
             raise Stopped(_ENDED, cure="Look at the conversation, then approve again.")
         connection.execute(_approvals.update().where(*mine).values(state="sending", changed_at=now))
         if before == "unknown":
-            change(connection, _row(connection, approval_id).case_id, now=now, reason="")
+            change(connection, case_id, now=now, reason="")
 
 
 def settle(
@@ -251,10 +251,10 @@ def _given_up(
         return True
 
 
-def _lock_case(connection: sa.Connection, approval_id: int) -> None:
-    """The case before its approval: in this order everywhere."""
+def _lock_case(connection: sa.Connection, approval_id: int) -> int:
+    """Lock the case before its approval, in this order everywhere; its id, 0 where there is none."""
     mine = sa.select(_approvals.c.case_id).where(_approvals.c.id == approval_id).scalar_subquery()
-    connection.execute(sa.select(_cases.c.id).where(_cases.c.id == mine).with_for_update())
+    return int(connection.scalar(sa.select(_cases.c.id).where(_cases.c.id == mine).with_for_update()) or 0)
 
 
 def _refuse_second(connection: sa.Connection, case_id: int, who: str, now: float, seconds: float) -> None:

@@ -270,30 +270,37 @@ def place_kept(store: Store, mailboxes: Collection[str], *, now: float) -> int:
     whole = (_drafts.c.state == "kept") & (_drafts.c.written_by == "model") & (_drafts.c.text != "")
     there = sa.exists().where(of_case, idle, kept, whole, sa.not_(drafts.in_mailbox()))
     mine = (_arrivals.c.state == "delivered") & there
-    with store.read() as connection:
-        found = sa.select(_arrivals.c.id).where(mine, among(connection, _arrivals.c.mailbox, mailboxes))
-        ids = list(connection.scalars(found))
-    if not ids:  # as nearly always: nothing is written
-        return 0
     again = {"state": "drafted", "attempts": 0, "not_before": now, "error": "", "changed_at": now}
-    with store.write() as connection:
-        chosen = mine & among(connection, _arrivals.c.id, ids)
-        return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount
+    return change_where(store, _arrivals, mine, mailboxes, again)
 
 
 def settle_answered(store: Store, mailboxes: Collection[str], *, now: float) -> int:
     """End the cases that an approval has left open when it was stopped, though somebody has answered; how many."""
     mine = (_arrivals.c.case_id == _cases.c.id) & (_arrivals.c.message_id == _cases.c.message_id)
     open_still = (_cases.c.state == "drafted") & sa.exists().where(mine, _arrivals.c.state == "answered")
+    ended = {"state": "answered", "reason": ANSWERED, "changed_at": now}
+    return change_where(store, _cases, open_still, mailboxes, ended)
+
+
+def change_where(
+    store: Store,
+    table: sa.Table,
+    wanted: sa.ColumnElement[bool],
+    mailboxes: Collection[str],
+    values: Mapping[str, Any],
+) -> int:
+    """Change the arrivals or cases of these mailboxes that are `wanted`; how many.
+
+    Looked for first, and again in the transaction that writes: nearly always there is none, and nothing is locked.
+    """
     with store.read() as connection:
-        found = sa.select(_cases.c.id).where(open_still, among(connection, _cases.c.mailbox, mailboxes))
+        found = sa.select(table.c.id).where(wanted, among(connection, table.c.mailbox, mailboxes))
         ids = list(connection.scalars(found))
     if not ids:
         return 0
-    ended = {"state": "answered", "reason": ANSWERED, "changed_at": now}
     with store.write() as connection:
-        chosen = open_still & among(connection, _cases.c.id, ids)
-        return connection.execute(_cases.update().where(chosen).values(**ended)).rowcount
+        chosen = wanted & among(connection, table.c.id, ids)
+        return connection.execute(table.update().where(chosen).values(**values)).rowcount
 
 
 def of_case(store: Store, case_id: int) -> list[ArrivalRow]:

@@ -67,6 +67,11 @@ class DraftRow:
     created_at: float
     changed_at: float
 
+    @property
+    def lies_in_mailbox(self) -> bool:
+        """As `in_mailbox` of this row."""
+        return bool(self.folder or self.old_folder or self.pending)
+
 
 _COLUMNS = [_drafts.c[field.name] for field in fields(DraftRow)]
 _OF_CASE = sa.select(*_COLUMNS).where(_drafts.c.case_id == sa.bindparam("number"))

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from mailassist.errors import Stopped
 from mailassist.store import review, team_schema
+from mailassist.store.arrivals import change_where
 from mailassist.store.cases import change
 from mailassist.store.database import Store
-from mailassist.store.dialect import among
 
 _arrivals, _cases = team_schema.arrivals, team_schema.cases
 
@@ -34,14 +34,7 @@ def begin(store: Store, mailboxes: Collection[str], *, now: float) -> int:
     """Begin anew with the failed messages of open cases; how many."""
     of_case = (_cases.c.id == _arrivals.c.case_id) & (_cases.c.message_id == _arrivals.c.message_id)
     wanted = (_arrivals.c.state == "failed") & sa.exists().where(of_case, _cases.c.state == "open")
-    with store.read() as connection:
-        found = sa.select(_arrivals.c.id).where(wanted, among(connection, _arrivals.c.mailbox, mailboxes))
-        ids = list(connection.scalars(found))
-    if not ids:  # as nearly always: nothing is written
-        return 0
     # What the server did not give is named by its place, not by a Message-ID.
     first = sa.case((_arrivals.c.key == _arrivals.c.message_id, "unread"), else_="seen")
     again = {"state": first, "reason": "", "error": "", "attempts": 0, "not_before": now, "changed_at": now}
-    with store.write() as connection:
-        chosen = wanted & among(connection, _arrivals.c.id, ids)
-        return connection.execute(_arrivals.update().where(chosen).values(**again)).rowcount
+    return change_where(store, _arrivals, wanted, mailboxes, again)

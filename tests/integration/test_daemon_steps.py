@@ -44,6 +44,14 @@ def queue_of(team: Team, who: str = "dana", role: Role = Role.APPROVE) -> StoreQ
     return StoreQueue(team.store, who, role, policies, team.parts.trail, team.now)
 
 
+def throw_drafts_away(team: Team) -> None:
+    """As somebody does in a mail program."""
+    with client(team.dovecot, team.boxes["support"]) as program:
+        program.select_folder("Drafts")
+        program.delete_messages(program.search())
+        program.expunge()
+
+
 def test_a_question_gets_one_draft_in_its_conversation(scene) -> None:
     support = scene()
     asked = mail(subject="[#123] Where is it?")
@@ -330,10 +338,7 @@ def test_a_deleted_draft_is_not_made_again_for_the_same_message(scene) -> None:
     asked = mail()
     support.boxes["support"].deliver(asked)
     support.work()
-    with client(support.dovecot, support.boxes["support"]) as program:
-        program.select_folder("Drafts")
-        program.delete_messages(program.search())
-        program.expunge()
+    throw_drafts_away(support)
     assert support.work() == ["delivered"]
     assert support.drafts() == []
     support.boxes["support"].deliver(mail(answers=id_of(asked), text="And in red?"))
@@ -351,10 +356,7 @@ def test_a_draft_that_stays_away_from_its_folder_is_a_persons(scene) -> None:
             return look_after(support.parts, support.parts.mailboxes["support"], source)
 
     assert look() == 0
-    with client(support.dovecot, support.boxes["support"]) as program:
-        program.select_folder("Drafts")
-        program.delete_messages(program.search())
-        program.expunge()
+    throw_drafts_away(support)
     assert look() == 0  # it may be on its way to Sent
     assert support.case().state == "drafted"
     support.ahead = 700.0
@@ -925,10 +927,7 @@ def test_an_approval_whose_person_is_gone_after_the_check_is_released(scene) -> 
     support.work()
     queue = queue_of(support)
     approval = queue.begin_approval(1, DRAFT)
-    with client(support.dovecot, support.boxes["support"]) as program:  # the reviewer's process takes our copy away
-        program.select_folder("Drafts")
-        program.delete_messages(program.search())
-        program.expunge()
+    throw_drafts_away(support)  # the reviewer's process takes our copy away
     queue.checked(approval.id)  # and then the reviewer's machine is gone
     support.ahead = 2400.0
     settle(support.parts)
@@ -991,10 +990,7 @@ def test_a_draft_that_was_edited_for_long_and_then_sent_was_used(scene) -> None:
     asked = mail()
     support.boxes["support"].deliver(asked)
     support.work()
-    with client(support.dovecot, support.boxes["support"]) as program:
-        program.select_folder("Drafts")
-        program.delete_messages(program.search())
-        program.expunge()
+    throw_drafts_away(support)
     for support.ahead in (0.0, 700.0):
         with support.connections.borrowed("support") as source:
             look_after(support.parts, support.parts.mailboxes["support"], source)
@@ -1011,10 +1007,7 @@ def test_since_when_a_draft_is_away_is_forgotten_once_the_conversation_is_answer
     asked = mail()
     support.boxes["support"].deliver(asked)
     support.work()
-    with client(support.dovecot, support.boxes["support"]) as program:
-        program.select_folder("Drafts")
-        program.delete_messages(program.search())
-        program.expunge()
+    throw_drafts_away(support)
 
     def facts() -> list[str]:
         with support.store.read() as connection:
@@ -1132,10 +1125,7 @@ def test_an_approval_that_is_taken_back_leaves_the_draft_where_the_team_works(sc
         support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
     )
     approval = queue.begin_approval(1, DRAFT)
-    with client(support.dovecot, support.boxes["support"]) as program:  # the reviewer's process takes our copy away
-        program.select_folder("Drafts")
-        program.delete_messages(program.search())
-        program.expunge()
+    throw_drafts_away(support)  # the reviewer's process takes our copy away
     queue.checked(approval.id)
     queue.close_approval(approval.id, "stopped", "taken back")
     settle(support.parts)

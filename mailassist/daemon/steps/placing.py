@@ -28,7 +28,7 @@ def place(run: Run) -> None:
         run.finish("delivered", feedback.doubt(run), case="drafted")
         return
     if box.policy.draft_mode == "queue":
-        if row.folder or row.old_folder or row.pending:  # from before the mode was changed: of an earlier message
+        if row.lies_in_mailbox:  # from before the mode was changed: of an earlier message
             _removed(run, row)
         run.finish("delivered", feedback.doubt(run), case="drafted")
         return
@@ -63,7 +63,7 @@ def withdraw(run: Run) -> None:
             feedback.note_discarded(parts, run.row)
         elif ended == "answered":
             feedback.note_answer(run, row)
-        if (row.folder or row.old_folder or row.pending) and not parts.shadow:
+        if row.lies_in_mailbox and not parts.shadow:
             _removed(run, row)
     reason = NOT_NEEDED if discarded else run.row.reason
     run.finish(ended, reason or (arrivals.ANSWERED if ended == "answered" else "a newer message came"))
@@ -72,7 +72,7 @@ def withdraw(run: Run) -> None:
 def _withdraw_joined(run: Run, row: DraftRow | None) -> None:
     """The conversation goes on in another case; of a draft that a person has touched meanwhile people hear."""
     theirs = False
-    if row is not None and (row.folder or row.old_folder or row.pending) and not run.parts.shadow:
+    if row is not None and row.lies_in_mailbox and not run.parts.shadow:
         theirs = not _removed(run, row) and bool(row.folder)
     reason = "its conversation goes on in another case; a person has edited or taken the draft of this one"
     run.finish("superseded", reason if theirs else arrivals.JOINED, tell=theirs, blocked=True)
