@@ -100,8 +100,6 @@ class LocalQueue:
                     number = self._waiting.pop(0)
                     if number not in self._in_hand:
                         self._in_hand.add(number)
-                        if not self._keeps_time:
-                            self._news.notify()
                         return number
                 if self._looking:
                     self._wait()
@@ -127,7 +125,11 @@ class LocalQueue:
             self._progressed()
 
     def _wait(self) -> None:
-        """For news, or until it is time to look anyway; with `_news` held."""
+        """For news, or until it is time to look anyway; with `_news` held.
+
+        One of those that wait keeps the time. It may leave for work: nobody else waits then, since all are woken when
+        there is work, and whoever finds none looks again.
+        """
         if self._keeps_time:
             self._news.wait()
             return

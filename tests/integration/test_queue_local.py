@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from servers.daemon import eventually
 
 from mailassist.daemon import queue_local
 from mailassist.daemon.queue_local import LocalQueue
+from mailassist.store.arrivals import ArrivalRow
 from mailassist.store.database import Store
 from mailassist.store.team_schema import arrivals
 
@@ -74,6 +76,28 @@ def test_what_becomes_due_is_found_without_a_word_while_a_thread_is_at_work_for_
     for number in range(1, 5):
         work.arrive(number)
         eventually(lambda number=number: number in work.done, 20)
+
+
+def test_news_that_comes_during_a_look_is_not_lost(
+    work: Work, queue: LocalQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = queue_local.arrivals.due
+
+    def too_early(*arguments: Any, **more: Any) -> list[ArrivalRow]:
+        found = due(*arguments, **more)
+        if not work.done and not found:
+            monkeypatch.setattr(queue_local.arrivals, "due", due)
+            work.arrive(2)
+            time.sleep(0.3)  # the others see that somebody looks, and wait
+            queue.wake()
+            time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(queue_local, "LOOK_ANYWAY", 60.0)
+    time.sleep(0.5)
+    monkeypatch.setattr(queue_local.arrivals, "due", too_early)
+    queue.wake()
+    eventually(lambda: work.done == [2], 20)
 
 
 def test_news_is_worked_on_at_once(work: Work, queue: LocalQueue, monkeypatch: pytest.MonkeyPatch) -> None:
