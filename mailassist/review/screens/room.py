@@ -236,8 +236,7 @@ class ReadingRoom(Screen[None]):
             return
         self._shown = wanted
         conversation = reply.pulled.conversation
-        showing = thread.show(conversation, wanted[1], now=self.session.now(), zone=self.session.zone)
-        await asyncio.shield(showing)  # widgets that are half replaced would stay so
+        await thread.show(conversation, wanted[1], now=self.session.now(), zone=self.session.zone)
 
     def _turn_to(self, key: Key | None) -> None:
         """Take another conversation in hand."""

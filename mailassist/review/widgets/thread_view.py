@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,7 @@ class ThreadView(VerticalScroll):
         if hidden:
             fold = Fold(shown(f"▸ {counted(len(hidden), 'older message')}", "$text-muted"), classes="older")
             views.insert(0, fold)
-        await self._fill(views)
-        newest = views[-len(ids) + first_open]
-        self.call_after_refresh(self.scroll_to_widget, newest, animate=False, top=True)
+        await self._fill(views, at=views[-len(ids) + first_open])
 
     def toggle_whole(self) -> bool:
         """Open every message with its quoted text, or fold all but the newest again; returns whether all is open."""
@@ -76,8 +75,18 @@ class ThreadView(VerticalScroll):
         for view in self.query(MessageView):
             view.display = True
 
-    async def _fill(self, widgets: list[Widget]) -> None:
+    async def _fill(self, widgets: list[Widget], *, at: Widget | None = None) -> None:
+        """Put `widgets` in place of what is shown, scrolled to `at` or the start.
+
+        Who waits for it may be cancelled, the work goes on: cancelling a wait for `remove_children` cancels the
+        message loops of the widgets that leave. They would stay half removed, and the program end with a traceback.
+        """
+        await asyncio.shield(self._replace(widgets, at))
+
+    async def _replace(self, widgets: list[Widget], at: Widget | None) -> None:
         async with self.batch():
             await self.remove_children()
             await self.mount_all(widgets)
         self.scroll_home(animate=False)
+        if at is not None:
+            self.call_after_refresh(self.scroll_to_widget, at, animate=False, top=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from mailassist.mail.safe_text import SafeText
 from mailassist.review.reply import Mark
 from mailassist.review.screens.reading import ReadingScreen
 from mailassist.review.widgets.conversation_list import ConversationList
+from mailassist.review.widgets.thread_view import ThreadView
 from mailassist.worklist import SavedDraft
 
 
@@ -71,6 +73,17 @@ async def test_the_newest_message_is_open_and_quoted_text_folded() -> None:
         assert all(view.open for view in person.thread) and quote.display
         await person.press("o")
         assert [view.open for view in person.thread] == [False, False, True]
+
+
+@pytest.mark.parametrize("moments", range(16))
+async def test_a_sentence_that_is_cut_short_leaves_the_view_whole(moments: int) -> None:
+    async with reviewing() as person:
+        thread = person.main.query_one(ThreadView)
+        saying = asyncio.create_task(thread.say("First."))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
 
 
 async def test_typed_text_is_saved_on_a_pause_and_comes_back() -> None:
