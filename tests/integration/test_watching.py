@@ -34,7 +34,7 @@ from mailassist.transport.maildir import MaildirSource
 from mailassist.transport.permitted import ReadOnly
 from mailassist.transport.source import MailSource
 
-QUICK = Timing(first_pause=0.1, longest_pause=0.4, hint_gap=0.1)
+QUICK = Timing(first_pause=0.1, longest_pause=0.4, hint_gap=0.1, drafts_gap=0.2)
 Port = int
 
 
@@ -230,6 +230,24 @@ def test_what_a_colleague_takes_away_or_answers_is_a_reason_to_look(dovecot: Dov
         other.select_folder("INBOX")
         other.add_flags([1], ["\\Answered"])
         team.until(lambda: any("INBOX" in folders for _, folders in team.looks[before:]))
+
+
+def test_drafts_alone_are_looked_at_a_while_later_and_keep_nothing_else_waiting(dovecot: Dovecot, box: Mailbox) -> None:
+    team = Team({"a": (dovecot.port, box.name)}, replace(QUICK, drafts_gap=4.0))
+    with team.watched(), client(dovecot, box) as other:
+        team.until(lambda: team.listens("a"))
+        began = time.monotonic()
+        for number in range(6):
+            other.append("Drafts", question(number))
+            time.sleep(0.2)
+        assert not team.has("a", "Drafts", 1)
+        team.until(lambda: team.has("a", "Drafts", 6))
+        assert time.monotonic() - began >= 4.0
+        assert sum("Drafts" in folders for _, folders in team.looks) <= 3  # with the first, of everything
+        other.append("Drafts", question(7))
+        time.sleep(0.5)
+        other.append("INBOX", question(8))
+        team.until(lambda: team.has("a", "INBOX", 1), 2.0)
 
 
 def test_mail_between_a_look_and_idle_is_noticed(dovecot: Dovecot, box: Mailbox) -> None:

@@ -195,9 +195,13 @@ class Hub:
             now = self._now()
             box.pauses.worked(steadily=now - box.connected_at >= self._timing.steady)
             box.alive_at = None
-            box.renew_at = now + (box.pauses.after_hint(now) if box.news else self._interval(box))
+            box.renew_at = now + (self._before_look(box, now) if box.news else self._interval(box))
             self._set_alarm(box)
             self._register(box)
+
+    def _before_look(self, box: Box, now: float) -> float:
+        """Seconds until the look at what is new."""
+        return self._timing.drafts_gap if box.news <= box.unhurried else box.pauses.after_hint(now)
 
     def _interval(self, box: Box) -> float:
         """Until the next visit without a hint; spread, so that many do not come due together."""
@@ -230,9 +234,13 @@ class Hub:
             self._again.add(box)
         if heard.folders:
             box.news |= heard.folders
-            pause = box.pauses.after_hint(now)
+            pause = self._before_look(box, now)
             if pause == 0.0:
                 self._queue(box)
+            elif box.news <= box.unhurried:  # goes on listening: what comes next may be urgent
+                if now + pause < box.renew_at:
+                    box.renew_at = now + pause
+                    self._set_alarm(box)
             else:
                 self._unregister(box)  # what it says more can wait for the visit
                 box.renew_at, box.alive_at = now + pause, None

@@ -61,3 +61,4 @@ class Timing:
     steady: float = 60.0  # a connection that has lasted so long begins with short pauses again
     stop: float = 10.0  # for visits under way to end by themselves
     hint_gap: float = 2.0  # between two looks after a hint, in the long run; a few may follow each other at once
+    drafts_gap: float = 30.0  # from a hint of the Drafts folder alone to the look: each of our own drafts is one

@@ -13,7 +13,7 @@ from mailassist.daemon.watching.pauses import Pauses, is_refusal
 from mailassist.errors import ConnectionFailed, MailassistError
 from mailassist.transport.imap import ImapSource
 from mailassist.transport.listening import Listening
-from mailassist.transport.source import MailSource
+from mailassist.transport.source import MailSource, Role
 from mailassist.transport.states import differ
 from mailassist.transport.throttling import Throttled
 
@@ -33,6 +33,7 @@ class Box:
     pauses: Pauses
     source: MailSource | None = None
     folders: tuple[str, ...] = ()
+    unhurried: frozenset[str] = frozenset()  # of these, the ones whose news can wait: Drafts
     listening: Listening | None = None  # None: not connected, or the mail is on a disk of this machine
     news: frozenset[str] = frozenset()  # folders that a look is due for
     looked_at_all: float | None = None  # these are readings of the monotonic clock
@@ -119,6 +120,8 @@ class Visitor:
             source.limit_time(self.timing.visit)
         found = [folder.name for folder in source.folders() if folder.selectable and folder.role in box.watched.roles]
         box.folders = tuple(dict.fromkeys((*box.watched.folders, *found)))
+        drafts = {folder.name for folder in source.folders() if folder.role is Role.DRAFTS}
+        box.unhurried = frozenset(drafts - set(box.watched.folders))
         box.listening = Listening(source, box.folders) if isinstance(source, ImapSource) else None
         self.report(box, Report("connected", box.connection, self.clock()))
 
@@ -141,7 +144,7 @@ class Visitor:
             self.report(box, Report("looked", box.connection, self.clock()))
 
     def _look_and_listen(self, box: Box, listening: Listening, everything: bool) -> None:
-        """Look until nothing is new, then IDLE.
+        """Look until nothing is new, or only what can wait, which stays in `box.news`; then IDLE.
 
         A folder's state is taken before a look and after it: what differs arrived meanwhile, seen or not, and is looked
         for again. The state after it is taken right before IDLE, which tells what has come since.
@@ -157,9 +160,10 @@ class Visitor:
             after = listening.states(listening.folders)
             box.news = frozenset(name for name in listening.folders if differ(before.get(name), after.get(name)))
             listening.known = before = after
-            if not box.news:
-                box.news = listening.begin()
-                if not box.news:
+            if box.news <= box.unhurried:
+                told = listening.begin()
+                box.news |= told
+                if told <= box.unhurried:
                     return
                 box.news |= listening.end()
                 before = {**after, **listening.states(box.news)}
