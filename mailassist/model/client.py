@@ -249,9 +249,8 @@ class Writer:
         timeout = max(self.endpoint.timeout + prompt.max_output * _SLOWEST_TOKEN, _FLEX_TIMEOUT if prompt.flex else 0.0)
         path = "/responses" if known.api == "responses" else "/chat/completions"
 
-        def send(client: openai.OpenAI) -> tuple[str, events.End]:
-            # Not `client.responses.create`: building its objects costs as much as the rest of the call.
-            got = client.post(path, cast_to=object, body=self._body(prompt, known), options={"timeout": timeout})
+        def send(_: openai.OpenAI) -> tuple[str, events.End]:
+            got = self._connection.post(path, self._body(prompt, known), timeout)
             return (events.whole_response if known.api == "responses" else events.whole_chat)(got)
 
         try:

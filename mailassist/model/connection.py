@@ -5,11 +5,13 @@ Importing openai takes most of a second, so nothing here does it before it is ne
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
+import ssl
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -23,8 +25,6 @@ from mailassist.model.registry import OPENAI_URL, Api, is_loopback
 from mailassist.model.watch import StopWatch
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx2
     import openai
     from pydantic import SecretStr
@@ -113,6 +113,7 @@ class Connection:
         self._endpoint = endpoint
         self._tls = tls
         self._client: openai.OpenAI | None = None
+        self._http: httpx2.Client | None = None  # what it sends with
         self._opening = threading.Lock()
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()  # every network stream that was opened
         self._reader = threading.local()
@@ -132,7 +133,7 @@ class Connection:
 
     def close(self) -> None:
         """Hang up and forget the client; never raises."""
-        client, self._client = self._client, None
+        client, self._client, self._http = self._client, None, None
         if client is not None:
             self._cut()
             client.close()
@@ -153,6 +154,43 @@ class Connection:
                 return send(self.client())
             except Exception as error:  # noqa: BLE001  (raised again, named)
                 raise ReadFailed(error) from None
+
+    def post(self, path: str, body: Mapping[str, Any], timeout: float) -> object:
+        """What the server answers to one POST of JSON: its JSON, else its text. For `send` of `ask`.
+
+        By the HTTP client itself: what the openai library does around it, for retries and headers that do not leave
+        here anyway, costs as much again as the request. Raises its errors. `path`: below the address, as "/responses".
+        """
+        import httpx2
+        import openai
+
+        client, http, endpoint = self.client(), self._http, self._endpoint
+        if endpoint.api_version or http is None:  # Azure's older addresses are the library's to make
+            return client.post(path, cast_to=object, body=dict(body), options={"timeout": timeout})
+        limits = httpx2.Timeout(timeout, connect=min(timeout, _CONNECT_TIMEOUT)).as_dict()
+        extensions = {"timeout": limits, "trace": partial(self._seen, self._reader.reading)}
+        request = httpx2.Request(
+            "POST", endpoint.url.rstrip("/") + path, headers=self._headers(), json=body, extensions=extensions
+        )
+        try:
+            answer = http.send(request)
+        except httpx2.TimeoutException as error:
+            raise openai.APITimeoutError(request=request) from error
+        except (httpx2.RequestError, ssl.SSLError) as error:
+            raise openai.APIConnectionError(request=request) from error
+        if not answer.is_success:
+            raise _status_error(answer)
+        is_json = answer.headers.get("content-type", "").partition(";")[0].strip().endswith("json")
+        return answer.json() if is_json else answer.text
+
+    def _headers(self) -> dict[str, str]:
+        """All that is said beside the body."""
+        from mailassist import __version__
+
+        key = self._endpoint.key
+        told = {"accept": "application/json", "accept-encoding": "gzip, deflate", "connection": "keep-alive"}
+        told["user-agent"] = f"mailassist/{__version__}"
+        return told if key is None else {**told, "authorization": f"Bearer {key.get_secret_value()}"}
 
     @property
     def abandoned(self) -> bool:
@@ -207,6 +245,7 @@ class Connection:
                 trust_env=not is_loopback(endpoint.url),
                 event_hooks={"request": [self._prepare]},
             )
+        self._http = http
         # The library would retry without looking at `stopped`; Writer does it instead.
         shared: dict[str, Any] = {"max_retries": 0, "timeout": timeout, "http_client": http}
         key = endpoint.key.get_secret_value() if endpoint.key else "none"
@@ -217,7 +256,9 @@ class Connection:
         return openai.OpenAI(base_url=endpoint.url, api_key=key, **shared)
 
     def _prepare(self, request: httpx2.Request) -> None:
-        """Before each request: only the allowed headers, and a hand on the socket."""
+        """Before each request of the library: only the allowed headers, and a hand on the socket."""
+        if "trace" in request.extensions:  # by `post`
+            return
         import httpx2
 
         from mailassist import __version__
@@ -259,6 +300,19 @@ def _received(items: SimpleQueue[tuple[str, Any]], stopped: Callable[[], bool]) 
         if kind == "end":
             return
         yield value
+
+
+def _status_error(answer: httpx2.Response) -> openai.APIStatusError:
+    """What the library raises for an answer that is none."""
+    import openai
+
+    said: object = answer.text.strip()
+    try:
+        said = json.loads(answer.text)
+    except ValueError:
+        pass  # a proxy's page
+    body = said.get("error", said) if isinstance(said, dict) else said
+    return openai.APIStatusError(f"Error code: {answer.status_code}", response=answer, body=body)
 
 
 def _keep_alive(stream: Any) -> None:
