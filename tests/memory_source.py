@@ -91,6 +91,14 @@ class MemorySource:
         self.asked.append(f"examine {folder}")
         return FolderState(folder, self._epoch(folder), self.nexts.get(folder, 1), len(self.boxes[folder]))
 
+    def state(self, folder: str) -> FolderState:
+        return self.examine(folder)
+
+    def standing(self, location: Location) -> bytes | None:
+        self.asked.append(f"standing {location.folder}")
+        found = self.boxes[location.folder].get(location.uid)
+        return found.raw if found and location.uidvalidity == self._epoch(location.folder) else None
+
     def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
         self.asked.append(f"uids {folder}")
         oldest = datetime(since.year, since.month, since.day, tzinfo=UTC).timestamp() if since else 0.0

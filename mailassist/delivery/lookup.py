@@ -60,24 +60,14 @@ def find(source: MailSource, folder: str, wanted: Wanted, *, only_marked: bool =
 
 def fingerprint_at(source: MailSource, location: Location) -> str:
     """The fingerprint of the message at `location`, "" when it is not there any more or marked as deleted."""
-    raw = _standing(source, location)
+    raw = source.standing(location)
     return "" if raw is None else fingerprint(raw)
 
 
 def holds(source: MailSource, location: Location, raw: bytes, text: str) -> bool:
     """Whether `raw`, of which `text` is the fingerprint, lies at `location`; servers may have rewritten it."""
-    there = _standing(source, location)
+    there = source.standing(location)
     return there is not None and (there == raw or fingerprint(there) == text)
-
-
-def _standing(source: MailSource, location: Location) -> bytes | None:
-    """The message at `location`, None when it is not there any more or marked as deleted."""
-    if source.examine(location.folder).uidvalidity != location.uidvalidity:
-        return None
-    found = [record for record in source.flags(location.folder, [location.uid]) if record.location.uid == location.uid]
-    if not any(map(_stands, found)):
-        return None
-    return next((raw for place, raw in source.raw(location.folder, [location.uid]) if place.uid == location.uid), None)
 
 
 def _search(source: MailSource, folder: str, name: str, value: str) -> list[int]:

@@ -62,6 +62,17 @@ def whole(session: Session, uids: Sequence[int], limit: int) -> Iterator[tuple[L
     yield from rest(session, large, sizes, limit)
 
 
+def standing(session: Session, uids: Sequence[int]) -> Iterator[bytes]:
+    """The messages `uids` of the open folder that are not marked as deleted."""
+    for uid in uids:
+        told = _only(session, uid, ["FLAGS", "RFC822.SIZE", BEGINNING])
+        body = None if any(flag.lower() == b"\\deleted" for flag in told.get("FLAGS") or ()) else beginning(told)
+        if body and len(body) < FIRST_BYTES:
+            yield body
+        elif body:
+            yield from (raw for _, raw in rest(session, {uid: body}, {uid: told.get("RFC822.SIZE") or 0}, LIMIT))
+
+
 def rest(
     session: Session, large: dict[int, bytes], sizes: dict[int, int], limit: int
 ) -> Iterator[tuple[Location, bytes]]:

@@ -5,6 +5,7 @@ Reads are done again after a break or when the server asks to wait; commands tha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from types import TracebackType
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 
 from mailassist.config import FolderSettings, ServerSettings
 from mailassist.errors import CertificateError, ConnectionFailed, MailboxError
-from mailassist.transport import bodies, conversation, fetch, folders, idle, writing
+from mailassist.transport import bodies, conversation, fetch, folders, idle, states, writing
 from mailassist.transport.arguments import Argument, day, header_search, items, keyword, span
 from mailassist.transport.login import log_in
 from mailassist.transport.permitted import ReadOnly
@@ -30,6 +31,7 @@ ByUid = Callable[[Session, Sequence[int]], list[Result]]  # reads messages of th
 
 # What one message can make a server do, and what a network can do too.
 _FAILURES = (Refused, fetch.Unreadable, ConnectionFailed)
+_FRESH = 5.0  # seconds after an answer of the server in which its connection counts as alive
 _SEARCH_WINDOW = 100_000  # UIDs a SEARCH; an answer must not grow without bound
 
 
@@ -138,6 +140,17 @@ class ImapSource:
 
         return self._read(read)
 
+    def state(self, folder: str) -> FolderState:
+        """STATUS; EXAMINE for the folder that is open (RFC 3501, 6.3.10), and where the server tells too little."""
+
+        def read(session: Session) -> FolderState | None:
+            if session.selected is not None and session.selected.name == folder:
+                return None
+            told = states.states(session, [folder]).get(folder)
+            return told if told and told.uidvalidity and told.uidnext else None
+
+        return self._read(read) or self.examine(folder)
+
     def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
         """The UIDs in [first, last], searched for in windows; what lies above UIDNEXT is one window."""
         arrived = [keyword("SINCE"), day(since)] if since else []
@@ -199,6 +212,14 @@ class ImapSource:
         missing = [place.uid for place in places if place not in known]
         if missing:
             yield from self._batch(folder, missing, lambda session, uids: list(bodies.whole(session, uids, limit)))
+
+    def standing(self, location: Location) -> bytes | None:
+        """Flags and text in one command after EXAMINE."""
+        folder = location.folder
+        if self.examine(folder).uidvalidity != location.uidvalidity:
+            return None
+        found = self._batch(folder, [location.uid], lambda session, uids: list(bodies.standing(session, uids)))
+        return next(iter(found), None)
 
     def thread(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:
         """The conversation of `record` and `ids`, from every folder where it lives; bodies are kept for `raw`."""
@@ -435,7 +456,8 @@ def _headers(session: Session, uids: Sequence[int]) -> list[HeaderRecord]:
 
 
 def _alive(session: Session) -> Session:
-    session.run("NOOP")
+    if time.monotonic() - session.answered_at > _FRESH:
+        session.run("NOOP")
     return session
 
 

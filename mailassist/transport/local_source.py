@@ -73,6 +73,19 @@ class LocalSource(ABC):
         """The folder's cursor."""
         return self.look(folder)[0]
 
+    def state(self, folder: str) -> FolderState:
+        """The same."""
+        return self.examine(folder)
+
+    def standing(self, location: Location) -> bytes | None:
+        """The message, where its file is still there."""
+        if self.examine(location.folder).uidvalidity != location.uidvalidity:
+            return None
+        found = list(self.flags(location.folder, [location.uid]))
+        if not found or "\\deleted" in {flag.lower() for flag in found[0].flags}:
+            return None
+        return next((raw for _, raw in self.raw(location.folder, [location.uid])), None)
+
     def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
         """The UIDs in [first, last], ascending."""
         entries = self.look(folder)[1]

@@ -43,6 +43,8 @@ _MOST_STATUSES = 1000
 _MOST_FAILURES = 150  # of one search: to find one message among all UIDs takes 33
 _MESSAGE_LIMIT = re.compile(rb"\[MESSAGELIMIT \d+(?: (\d{1,10}))?\]", re.IGNORECASE)
 _OUR_IDENTITY = Argument(b'("name" "mailassist")')
+_PLAIN = re.compile(rb"\* (?:(\d+) )?([A-Z-]+)(?: (.*))?\r\n")  # an untagged response without a literal
+_CODE = re.compile(rb"\[([A-Z-]+)(?: (.*))?\]")  # in front of the text of OK, NO and BAD
 _LITERAL_MINUS = 4096  # RFC 7888: up to here LITERAL- servers wait for no go-ahead
 
 
@@ -71,6 +73,7 @@ class _Wire(imaplib.IMAP4):
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
         self.host, self.port = host, port
+        self._put_back = b""
         self.use(self._opened)
 
     def use(self, opened: socket.socket) -> None:
@@ -86,7 +89,22 @@ class _Wire(imaplib.IMAP4):
         return self.reader.exactly(size)
 
     def readline(self) -> bytes:
-        return self.reader.line()
+        line, self._put_back = self._put_back, b""
+        return line or self.reader.line()
+
+    def next_response(self) -> bytes | None:
+        """As `_get_response`, which takes several times as long for the plain lines that most answers consist of."""
+        line = self.reader.line()
+        plain = _PLAIN.fullmatch(line)
+        if plain is None or line.endswith(b"}\r\n"):
+            self._put_back = line
+            return self._get_response()  # type: ignore[no-any-return]
+        number, kind, data = plain.groups(b"")
+        told = self.untagged_responses
+        told.setdefault(kind.decode("ascii"), []).append(number + b" " + data if number and data else number or data)
+        if kind in (b"OK", b"NO", b"BAD") and (code := _CODE.match(data)):
+            told.setdefault(code[1].decode("ascii"), []).append(code[2] or b"")
+        return line[:-2]
 
     def shutdown(self) -> None:
         self.sock.close()
@@ -111,6 +129,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         self.writable = False
         self.names_as_sent: Mapping[str, bytes] = {}  # of folders whose names are no modified UTF-7
         self.news = False  # what the last IDLE brought
+        self.answered_at = 0.0  # when the last command came to its end (a reading of the monotonic clock)
         self._answer_begun = self._responses = 0
         self.secrets: Sequence[str] = ()  # never to be repeated in an error
         self.keeps_status = False  # with NOTIFY, STATUS comes unasked with any answer
@@ -191,6 +210,7 @@ class Session(IMAPClient):  # type: ignore[misc]
                     yield imap.untagged_responses.pop(wanted)
                     self._begin_answer()
             kind, data = imap.tagged_commands.pop(tag)
+        self.answered_at = time.monotonic()
         if kind != "OK":
             self._refuse(name, kind, data[0])
         answer: Answer = {**imap.untagged_responses, "tagged": data}
@@ -268,7 +288,7 @@ class Session(IMAPClient):  # type: ignore[misc]
         self._responses += 1
         if self._responses > _MOST_RESPONSES or self._imap.reader.taken - self._answer_begun > _LONGEST_ANSWER:
             raise imaplib.IMAP4.abort("an answer without end")
-        return self._imap._get_response()
+        return self._imap.next_response()
 
     def _send_literal(self, tag: bytes, line: bytes, literal: bytes) -> bytes:
         """Send what there is and the announcement; what is left to send is the literal itself (RFC 7888)."""

@@ -93,6 +93,10 @@ class MailSource(Protocol):
         """Open `folder` read-only (EXAMINE). Raises MailboxError when it is not there."""
         ...
 
+    def state(self, folder: str) -> FolderState:
+        """The same, without opening it where it can be told so (STATUS)."""
+        ...
+
     def uids(self, folder: str, first: int, last: int, since: date | None = None) -> list[int]:
         """The UIDs in [first, last] that exist, ascending; `since`: of what arrived on that day or later."""
         ...
@@ -115,6 +119,13 @@ class MailSource(Protocol):
 
     def raw(self, folder: str, uids: Sequence[int], *, limit: int = ...) -> Iterator[tuple[Location, bytes]]:
         """Whole messages (BODY.PEEK[]); of one over `limit` bytes only headers and text parts are fetched."""
+        ...
+
+    def standing(self, location: Location) -> bytes | None:
+        """The whole message that lies at `location` now; None when it is gone, renumbered, or marked as deleted.
+
+        Without UIDPLUS a removed message stays, marked.
+        """
         ...
 
     def thread(self, record: HeaderRecord, ids: Sequence[str]) -> list[HeaderRecord]:

@@ -29,8 +29,9 @@ def check_with(run: Run, source: MailSource) -> bool:
     parts, name = run.parts, run.mailbox.name
     inboxes = run.mailbox.account.folders.inbox
     folders = [folder.name for folder in source.folders() if _is_looked_at(folder, inboxes)]
-    folders.sort(key=lambda folder: folder in inboxes)  # the last stays open for the flags of the message
-    before = {folder: _position(source.examine(folder)) for folder in folders}
+    folders.sort(key=lambda folder: folder in inboxes)  # these are opened, for the flags of the message
+    states = {folder: source.examine(folder) if folder in inboxes else source.state(folder) for folder in folders}
+    before = {folder: _position(state) for folder, state in states.items()}
     if parts.seen.get(name) != before:
         look(parts, name, source, folders)
         parts.seen[name] = before  # as it was before the look: what came during it is looked at again
