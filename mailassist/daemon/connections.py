@@ -39,7 +39,7 @@ class WorkConnections:
     def borrowed(self, name: str) -> Iterator[MailSource]:
         """A source for one piece of work; after a failure it is closed instead of used again."""
         with self._lock:
-            limit = self._limits.setdefault(name, self._limit(name))
+            limit = self._limits.get(name) or self._limits.setdefault(name, self._limit(name))
         with limit:
             source = self._take(name) or self._opened(name)
             try:

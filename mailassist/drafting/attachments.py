@@ -78,7 +78,7 @@ def chosen(conversation: Conversation, documents: Documents, sight: Sight, room:
 
 def of_participants(conversation: Conversation, documents: Documents) -> Documents:
     """`documents`, oldest message first, without what a stranger brought in with a forged reference."""
-    return {one: documents[one] for one in _ids(conversation) if one in documents}
+    return {one: documents[one] for one in _ids(conversation) if one in documents} if documents else {}
 
 
 def _ids(conversation: Conversation) -> list[str]:
@@ -121,8 +121,10 @@ def told(
 
     A file that comes again with a later message stands there only, one that comes twice (an invitation) once.
     """
-    numbers = {id(one.picture): number for number, one in enumerate(sent, 1)}
     found: dict[str, list[Document]] = {}
+    if not documents:
+        return found
+    numbers = {id(one.picture): number for number, one in enumerate(sent, 1)}
     seen: set[tuple[object, ...]] = set()
     recent = _recent(conversation)
     for message_id in reversed(list(documents)):

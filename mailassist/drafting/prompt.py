@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,15 +125,15 @@ def build(
     Raises ConfigError for a template that cannot be rendered, InputError where `budget` does not even hold the
     instructions and the beginning of the newest message.
     """
-    letter = _Letter(conversation, author, wish, delimiter, today, overrides)
+    letter = _Letter(conversation, author, wish, delimiter, today, overrides, counter)
     empty = Packed((), (), 0, counter.exact, delimiter)
-    fixed = letter.tokens(empty, counter)
+    fixed = letter.tokens(empty)
     files = of_participants(conversation, documents or {})
     packed = _packed(letter, conversation, budget, fixed, counter, told(conversation, files, (), sight))
     images: list[SentPicture] = []
     shown = any(one.pictures for several in files.values() for one in several)
     if packed is not None and sight is not None and shown:
-        words = letter.tokens(packed, counter)
+        words = letter.tokens(packed)
         room = min(max(budget // SHARE, budget - words), budget - fixed - LEAST_MAIL)
         images = chosen(conversation, files, sight.beside(words), room)
     said = told(conversation, files, images, sight)
@@ -155,7 +155,7 @@ def _packed(
     room = budget - fixed
     while room > 0:
         packed = packing.within(room)
-        tokens = letter.tokens(packed, counter)
+        tokens = letter.tokens(packed)
         if tokens <= budget and packed.messages:
             return packed
         room -= max(tokens - budget, 1)
@@ -193,15 +193,14 @@ def frame_tokens(counter: TokenCounter) -> int:
 def _finished(
     letter: _Letter, packed: Packed, counter: TokenCounter, input_price: float | None, images: Sequence[SentPicture]
 ) -> Prompt:
-    instructions, text = letter.write(packed)
-    own, rest, frame = counter.count(instructions), counter.count(text), frame_tokens(counter)
-    tokens = own + rest + frame + sum(one.tokens for one in images)
+    made, frame = letter.written(packed), frame_tokens(counter)
+    tokens = letter.tokens(packed) + sum(one.tokens for one in images)
     return Prompt(
-        instructions,
-        text,
+        made.instructions,
+        made.input,
         tokens,
-        own,
-        rest,
+        made.own_tokens,
+        made.input_tokens,
         frame,
         isinstance(counter, BytePairCounter),
         packed,
@@ -212,7 +211,18 @@ def _finished(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A prompt with `packed` in it."""
+
+    packed: Packed
+    instructions: str
+    input: str
+    own_tokens: int  # of the instructions
+    input_tokens: int
+
+
+@dataclass
 class _Letter:
     """Everything of a prompt but the messages."""
 
@@ -222,8 +232,26 @@ class _Letter:
     delimiter: str
     today: date
     overrides: Path | None
+    counter: TokenCounter
+    _last: _Written | None = field(default=None, init=False)
 
-    def write(self, packed: Packed) -> tuple[str, str]:
+    def tokens(self, packed: Packed) -> int:
+        """What the whole prompt costs with `packed` in it."""
+        made = self.written(packed)
+        return made.own_tokens + made.input_tokens + frame_tokens(self.counter)
+
+    def written(self, packed: Packed) -> _Written:
+        """Instructions and input, counted; what was made last is not made again."""
+        last = self._last
+        if last is not None and last.packed is packed:
+            return last
+        instructions, text = self._write(packed)
+        is_same = last is not None and last.instructions == instructions
+        own = last.own_tokens if last is not None and is_same else self.counter.count(instructions)
+        self._last = made = _Written(packed, instructions, text, own, self.counter.count(text))
+        return made
+
+    def _write(self, packed: Packed) -> tuple[str, str]:
         """Instructions and input, for `packed`."""
         least, most = self.length(packed)
         values = {
@@ -286,7 +314,3 @@ class _Letter:
             for ask in packed.open_asks
             if shown or ask.message_id != newest
         ]
-
-    def tokens(self, packed: Packed, counter: TokenCounter) -> int:
-        """What the whole prompt costs with `packed` in it."""
-        return sum(counter.count(part) for part in self.write(packed)) + frame_tokens(counter)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator
 
 from mailassist.mail.invisible import without_invisible
@@ -61,15 +60,22 @@ def _lines(line: str) -> Iterator[str]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """`text` cut at spaces, so that joining the pieces by a space gives `text` again."""
-    if len(text) <= width:
-        return [text]
-    wrapper = textwrap.TextWrapper(
-        width=width, break_long_words=False, break_on_hyphens=False, expand_tabs=False, replace_whitespace=False
-    )
-    pieces = wrapper.wrap(text)
+    pieces: list[str] = []
+    rest = text
+    while len(rest) > width:
+        cut = rest.rfind(" ", 0, width + 1)
+        if cut < 0:
+            cut = rest.find(" ", width)  # behind a word that is longer than a line
+        if cut < 0:
+            break
+        pieces.append(rest[:cut])
+        rest = rest[cut + 1 :]
+    pieces.append(rest)
     # Runs of spaces or tabs at a cut would be lost, and "--" with its soft break would be a signature separator:
     # such a paragraph stays one long line.
-    return pieces if " ".join(pieces) == text and "--" not in pieces[:-1] else [text]
+    odd = any(piece.endswith((" ", "\t")) or piece in ("", "--") for piece in pieces[:-1])
+    odd = odd or any(piece.startswith((" ", "\t")) or not piece for piece in pieces[1:])
+    return [text] if odd else pieces
 
 
 def _stuffed(line: str) -> str:
