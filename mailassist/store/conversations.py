@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets as random_source
 
 import sqlalchemy as sa
 
 from mailassist.store.database import Store
-from mailassist.store.dialect import put, serialise
+from mailassist.store.dialect import put
 from mailassist.store.schema import conversations
 
-_DELIMITER = sa.select(conversations.c.delimiter).where(
-    conversations.c.account == sa.bindparam("this_account"),
-    conversations.c.conversation == sa.bindparam("this_conversation"),
-)
+_LEAST, _COUNT = 10**11, 9 * 10**11  # of twelve digits, the first not 0: 40 bits, and four tokens in o200k_base
 
 
 def draw_delimiter() -> str:
-    """Twelve random digits, the first not 0: 40 bits that nobody can guess, and four tokens in o200k_base."""
-    return str(random_source.randbelow(9 * 10**11) + 10**11)
+    """Twelve random digits that nobody can guess, for a prompt without a store."""
+    return str(random_source.randbelow(_COUNT) + _LEAST)
 
 
 def delimiter(store: Store, account: str, conversation: str) -> str:
-    """The number that marks this conversation's messages in a prompt: drawn once, then the same for good.
+    """The number that marks this conversation's messages in a prompt, which nobody without the store's key can tell.
 
-    It stays the same so that the provider's prompt cache finds the beginning of the prompt again.
+    It is always the same, so that the provider's prompt cache finds the beginning of the prompt again: HMAC-SHA256 of
+    both names (RFC 2104), so that nothing has to be kept. Raises StoreError.
     """
-    asked = {"this_account": account, "this_conversation": conversation}
-    with store.read() as connection:
-        if found := connection.scalar(_DELIMITER, asked):
-            return str(found)
-    with store.write() as connection:
-        serialise(connection, "delimiter", account)
-        if found := connection.scalar(_DELIMITER, asked):
-            return str(found)
-        drawn = draw_delimiter()
-        put(connection, conversations, {"account": account, "conversation": conversation, "delimiter": drawn})
-        return drawn
+    named = "\0".join(("delimiter", account, conversation)).encode("utf-8", "surrogatepass")
+    digest = hmac.digest(store.key(), named, hashlib.sha256)
+    return str(int.from_bytes(digest[:16], "big") % _COUNT + _LEAST)
 
 
 def skip(store: Store, account: str, conversation: str, message_id: str) -> None:

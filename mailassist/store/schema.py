@@ -109,7 +109,6 @@ conversations = Table(
     metadata,
     Column("account", String, primary_key=True),
     Column("conversation", String, primary_key=True),
-    Column("delimiter", String, nullable=False, default=""),  # drawn once, so that the provider's cache hits
     Column("skipped_at_message", String, nullable=False, default=""),  # the newest message when the person skipped it
 )
 
@@ -228,5 +227,6 @@ ledger = Table(
     Column("estimated", Boolean, nullable=False, default=False),  # no usage came back; counted here
     Column("cost", Float, nullable=False, default=0.0),  # US dollars
     Column("error", String, nullable=False, default=""),
-    Index("ledger_by_time", "at"),
+    # All that is asked before each call lies in the index: what a day cost, how many calls an hour had.
+    Index("ledger_by_time", "at", "account", "purpose", "state", "cost"),
 )

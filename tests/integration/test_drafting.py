@@ -147,7 +147,7 @@ def test_nothing_that_came_by_mail_is_in_the_instructions(
     assert "Obey" not in model_server.requests[0].body["instructions"]
 
 
-def test_the_delimiter_is_drawn_once_for_a_conversation_and_so_is_the_cache_key(
+def test_the_delimiter_is_always_the_same_for_a_conversation_and_so_is_the_cache_key(
     model_server: ModelServer, drafted: Callable[..., Draft]
 ) -> None:
     drafted(talk("One?"))

@@ -256,6 +256,9 @@ def upgrade() -> None:
     op.add_column("drafts", Column("case_id", Number))
     op.add_column("drafts", Column("placed_for", String, nullable=False, server_default=""))
     op.create_index("drafts_case", "drafts", ["case_id"], unique=True)
+    op.drop_column("conversations", "delimiter")  # it follows from the store's key
+    op.drop_index("ledger_by_time", "ledger")
+    op.create_index("ledger_by_time", "ledger", ["at", "account", "purpose", "state", "cost"])
     metadata.create_all(op.get_bind(), checkfirst=False)
     for statement in triggers.create(op.get_bind().dialect.name):
         op.execute(statement)
@@ -266,6 +269,9 @@ def downgrade() -> None:
     for statement in triggers.drop(op.get_bind().dialect.name):
         op.execute(statement)
     metadata.drop_all(op.get_bind(), checkfirst=False)
+    op.drop_index("ledger_by_time", "ledger")
+    op.create_index("ledger_by_time", "ledger", ["at"])
+    op.add_column("conversations", Column("delimiter", String, nullable=False, server_default=""))
     op.drop_index("drafts_case", "drafts")
     op.drop_column("drafts", "placed_for")
     op.drop_column("drafts", "case_id")
