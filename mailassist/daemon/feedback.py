@@ -59,8 +59,10 @@ def note_answer_elsewhere(run: Run) -> None:
 
     It shows in what the customer writes next: that answers a message which is not here, or quotes our draft.
     """
-    row = drafts.of_case(run.parts.store, run.row.case_id or 0)
     message = run.answered
+    if not message.in_reply_to and not message.quoted.strip():
+        return  # as most first messages: nothing was answered
+    row = drafts.of_case(run.parts.store, run.row.case_id or 0)
     if row is None or row.answers == message.message_id or not row.text.strip():
         return
     alike = contained(row.text, message.quoted)

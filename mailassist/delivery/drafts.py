@@ -7,9 +7,8 @@ that the person edited or deleted in the mailbox is theirs: never overwritten, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from mailassist.delivery.lookup import Wanted, find, fingerprint_at, folder_of, holds
 from mailassist.delivery.reply import Built
@@ -37,6 +36,7 @@ class DraftOutcome:
     state: str  # appended | unchanged | person (edited in the mailbox) | gone (deleted there)
     said: str  # one line for the person
     location: Location | None = None
+    released: bool = False  # the row was given back with the last step
 
 
 def append_revision(work: Work, row: DraftRow, build: Callable[[int], Built], *, anew: bool = False) -> DraftOutcome:
@@ -48,8 +48,7 @@ def append_revision(work: Work, row: DraftRow, build: Callable[[int], Built], *,
     """
     if row.state == "appending":
         row = _claimed(work, row)
-        with _ours(work, row):
-            finish_pending(work, row)
+        _as_ours(work, row, finish_pending)
         row = _again(work, row)
     revision = build(row.generation + 1)
     with work.route.open_source() as source:
@@ -62,8 +61,7 @@ def append_revision(work: Work, row: DraftRow, build: Callable[[int], Built], *,
     work.mark("draft:checked")
     row = _intend(work, row, revision)
     work.mark("draft:intent")
-    with _ours(work, row):
-        return _append(work, row)
+    return _as_ours(work, row, _append)
 
 
 def finish_pending(work: Work, row: DraftRow) -> DraftOutcome:
@@ -90,8 +88,7 @@ def _finished(work: Work, row: DraftRow) -> DraftOutcome | None:
     """Go on with one draft; None where that is not possible now."""
     try:
         row = _claimed(work, row)
-        with _ours(work, row):
-            return finish_pending(work, row) if row.state == "appending" else _retire_old(work, row)
+        return _as_ours(work, row, finish_pending if row.state == "appending" else _retire_old)
     except StoreError:
         raise
     except MailassistError as error:
@@ -111,13 +108,15 @@ def _claimed(work: Work, row: DraftRow) -> DraftRow:
     return table.claim(work.store, row, work.around.owner, now=work.now())
 
 
-@contextmanager
-def _ours(work: Work, row: DraftRow) -> Iterator[None]:
+def _as_ours(work: Work, row: DraftRow, step: Callable[[Work, DraftRow], DraftOutcome]) -> DraftOutcome:
     """While this lasts no other process goes on with the row; afterwards, also after an error, any may."""
+    outcome: DraftOutcome | None = None
     try:
-        yield
+        outcome = step(work, row)
     finally:
-        table.release(work.store, row.id, work.around.owner)
+        if outcome is None or not outcome.released:
+            table.release(work.store, row.id, work.around.owner)
+    return outcome
 
 
 def remove_untouched(work: Work, source: MailSource, row: DraftRow) -> bool:
@@ -255,7 +254,7 @@ def _settle(work: Work, row: DraftRow, found: list[Location]) -> DraftOutcome:
         folder=place.folder, uidvalidity=place.uidvalidity, uid=place.uid, **({"owner": ""} if through else {}),
     )  # fmt: skip
     work.mark("draft:recorded")
-    return _retire_old(work, row, found[:-1])
+    return replace(_retire_old(work, row, found[:-1]), released=through)
 
 
 def _retire_old(work: Work, row: DraftRow, doubles: list[Location] | None = None) -> DraftOutcome:

@@ -17,6 +17,7 @@ from mailassist.store import cases, drafts
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
 from mailassist.store.dialect import among, is_postgres, serialise
+from mailassist.store.statement import Statement
 
 _arrivals = schema.arrivals
 _cases = schema.cases
@@ -61,18 +62,26 @@ class ArrivalRow:
     changed_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What speaks against a draft."""
+
+    paused: str = ""  # why no drafts are made for the mailbox
+    case: str = ""  # the state of its case
+
+
 TURN = (_arrivals.c.backlog, _arrivals.c.received.desc())  # in which order they are worked on
 COLUMNS = [_arrivals.c[field.name] for field in fields(ArrivalRow)]
 # Made once: the steps of each message use them again and again.
-_GET = sa.select(*COLUMNS).where(_arrivals.c.id == sa.bindparam("number"))
+_GET = Statement(sa.select(*COLUMNS).where(_arrivals.c.id == sa.bindparam("number")))
 _CASE = sa.select(_arrivals.c.case_id).where(_arrivals.c.id == sa.bindparam("number"))
 _copy = (_copies.c.key == _arrivals.c.key) & (_copies.c.mailbox == sa.bindparam("this_mailbox"))
-_STANDING = (
+_STANDING = Statement(
     sa.select(_arrivals.c.fence, _copies.c.folder, _copies.c.uidvalidity, _copies.c.uid)
     .select_from(_arrivals.outerjoin(_copies, _copy))
     .where(_arrivals.c.id == sa.bindparam("number"))
 )
-_OUTLOOK = (
+_OUTLOOK = Statement(
     sa.select(schema.mailboxes.c.paused, _cases.c.state)
     .select_from(
         _arrivals.outerjoin(schema.mailboxes, schema.mailboxes.c.mailbox == _arrivals.c.mailbox).outerjoin(
@@ -81,21 +90,23 @@ _OUTLOOK = (
     )
     .where(_arrivals.c.id == sa.bindparam("number"))
 )
-_FROM_SENDER = sa.select(sa.func.count()).where(
-    _arrivals.c.mailbox == sa.bindparam("this_mailbox"),
-    _arrivals.c.sender == sa.bindparam("this_sender"),
-    _arrivals.c.received >= sa.bindparam("since"),
-    _arrivals.c.state != "none",
+_FROM_SENDER = Statement(
+    sa.select(sa.func.count()).where(
+        _arrivals.c.mailbox == sa.bindparam("this_mailbox"),
+        _arrivals.c.sender == sa.bindparam("this_sender"),
+        _arrivals.c.received >= sa.bindparam("since"),
+        _arrivals.c.state != "none",
+    )
 )
-_ADVANCE = _arrivals.update().where(
-    _arrivals.c.id == sa.bindparam("number"), _arrivals.c.fence == sa.bindparam("this_fence")
+_ADVANCE = Statement(
+    _arrivals.update().where(_arrivals.c.id == sa.bindparam("number"), _arrivals.c.fence == sa.bindparam("this_fence"))
 )
 _busy = _arrivals.alias("busy")
-_LEASE = (
+_LEASE = Statement(
     _arrivals.update()
     .where(
         _arrivals.c.id == sa.bindparam("number"),
-        _arrivals.c.state.in_(ON_THE_WAY),
+        sa.or_(*(_arrivals.c.state == state for state in ON_THE_WAY)),
         _arrivals.c.not_before <= sa.bindparam("now"),
         _arrivals.c.batch == sa.bindparam("this_batch"),
         (_arrivals.c.owner == "") | (_arrivals.c.leased_until <= sa.bindparam("now")),
@@ -134,7 +145,7 @@ def set_withdrawing(connection: sa.Connection, ids: Sequence[int], now: float, *
 def get(store: Store, arrival_id: int) -> ArrivalRow | None:
     """One arrival, or None."""
     with store.read() as connection:
-        found = connection.execute(_GET, {"number": arrival_id}).first()
+        found = _GET.first(connection, {"number": arrival_id})
     return ArrivalRow(*found) if found else None
 
 
@@ -144,17 +155,17 @@ def standing(store: Store, arrival_id: int, mailbox: str) -> tuple[int, tuple[st
     Another number than one's own means that somebody else has the row, or that a look has ended it.
     """
     with store.read() as connection:
-        found = connection.execute(_STANDING, {"number": arrival_id, "this_mailbox": mailbox}).first()
+        found = _STANDING.first(connection, {"number": arrival_id, "this_mailbox": mailbox})
     if found is None:
         return 0, None
-    return found.fence, (found.folder, found.uidvalidity, found.uid) if found.folder is not None else None
+    fence, folder, uidvalidity, uid = found
+    return fence, (folder, uidvalidity, uid) if folder is not None else None
 
 
-def outlook(store: Store, arrival_id: int) -> tuple[str, str]:
-    """Why no drafts are made for the mailbox of an arrival, and the state of its case; "" where that is not so."""
-    with store.read() as connection:
-        found = connection.execute(_OUTLOOK, {"number": arrival_id}).first()
-    return (found[0] or "", found[1] or "") if found else ("", "")
+def outlook(connection: sa.Connection, arrival_id: int) -> Outlook:
+    """Whether a draft is wanted for an arrival, in the caller's transaction."""
+    found = _OUTLOOK.first(connection, {"number": arrival_id})
+    return Outlook(found[0] or "", found[1] or "") if found else Outlook()
 
 
 def is_due(now: float | sa.BindParameter[float]) -> sa.ColumnElement[bool]:
@@ -186,11 +197,18 @@ def next_due(store: Store) -> float | None:
 
 
 def lease(
-    store: Store, arrival_id: int, owner: str, *, now: float, seconds: float, batch: str = ""
+    store: Store,
+    arrival_id: int,
+    owner: str,
+    *,
+    now: float,
+    seconds: float,
+    batch: str = "",
+    also: Callable[[sa.Connection], object] = lambda connection: None,
 ) -> ArrivalRow | None:
     """Take a row that is due; None where it is not, or it or another of its case is being worked on.
 
-    `batch`: the one that it waits in; nobody else takes it there.
+    `batch`: the one that it waits in; nobody else takes it there. `also`: read in the same transaction.
     """
     with store.write() as connection:
         if is_postgres(connection):
@@ -198,7 +216,8 @@ def lease(
             if case_id is not None:
                 serialise(connection, "case", str(case_id))
         asked = {"number": arrival_id, "now": now, "worker": owner, "until": now + seconds, "this_batch": batch}
-        leased = connection.execute(_LEASE, asked).first()
+        leased = _LEASE.first(connection, asked)
+        also(connection)
     return ArrivalRow(*leased) if leased else None
 
 
@@ -219,7 +238,7 @@ def advance(
         if row.case_id is not None:
             serialise(connection, "case", str(row.case_id))  # before the row: in this order everywhere
         changed = {"number": row.id, "this_fence": row.fence, "changed_at": now, **values}
-        if connection.execute(_ADVANCE, changed).rowcount != 1:
+        if _ADVANCE.change(connection, changed) != 1:
             raise LeaseLost()
         if case and row.case_id is not None:
             cases.work_on(connection, row.case_id, now=now, **case)
@@ -338,7 +357,7 @@ def from_sender(store: Store, mailbox: str, sender: str, since: float) -> int:
     """How many messages of this sender were let through to a model since then."""
     asked = {"this_mailbox": mailbox, "this_sender": sender, "since": since}
     with store.read() as connection:
-        return int(connection.scalar(_FROM_SENDER, asked) or 0)
+        return int(_FROM_SENDER.scalar(connection, asked) or 0)
 
 
 def counted(store: Store) -> dict[tuple[str, str], int]:

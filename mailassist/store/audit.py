@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from mailassist.store import dialect
+from mailassist.store.statement import Statement
 from mailassist.store.team_schema import audit, audit_inbox, audit_texts, cases
 
 KEY_BYTES = 32  # the least
@@ -139,17 +140,17 @@ def append(
     fields = (storable(who), storable(action), storable(mailbox), case_id, *hashes, storable(details))
     entry = Entry(number + 1, at + 0.0, *fields)  # + 0.0: SQLite knows no -0.0
     seal = seals.of_entry(entry, before)
-    connection.execute(_ADD, dict(zip(_NAMES, (*entry.sealed, seal), strict=True)))
+    _ADD.change(connection, dict(zip(_NAMES, (*entry.sealed, seal), strict=True)))
     if written or sent:
         texts = {"written": storable(written), "sent": storable(sent)}
-        connection.execute(_ADD_TEXTS, {"number": entry.number, **texts, "until": until})
+        _ADD_TEXTS.change(connection, {"number": entry.number, **texts, "until": until})
     return replace(entry, seal=seal)
 
 
 def head(connection: sa.Connection) -> tuple[int, bytes]:
     """Number and seal of the last entry; (0, NO_SEAL) for an empty trail."""
-    last = connection.execute(_LAST).first()
-    return (last.number, bytes(last.seal)) if last else (0, NO_SEAL)
+    last = _LAST.first(connection)
+    return (last[0], bytes(last[1])) if last else (0, NO_SEAL)
 
 
 def entries(
@@ -208,5 +209,5 @@ def forget_texts(connection: sa.Connection, names: Callable[[str], bool]) -> int
 
 # Made once: SQLAlchemy finds what it compiled of a statement faster when it is the same object.
 _NAMES = tuple(column.name for column in audit.columns)
-_ADD, _ADD_TEXTS = audit.insert(), audit_texts.insert()
-_LAST = sa.select(audit.c.number, audit.c.seal).order_by(audit.c.number.desc()).limit(1)
+_ADD, _ADD_TEXTS = Statement(audit.insert()), Statement(audit_texts.insert())
+_LAST = Statement(sa.select(audit.c.number, audit.c.seal).order_by(audit.c.number.desc()).limit(1))

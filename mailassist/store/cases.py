@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from mailassist.store import team_schema as schema
 from mailassist.store.database import Store
+from mailassist.store.statement import Statement
 
 _cases = schema.cases
 _arrivals = schema.arrivals
@@ -47,11 +48,13 @@ class CaseRow:
 _COLUMNS = [_cases.c[field.name] for field in fields(CaseRow)]
 
 
-_GET = sa.select(*_COLUMNS).where(_cases.c.id == sa.bindparam("number"))
+_GET = Statement(sa.select(*_COLUMNS).where(_cases.c.id == sa.bindparam("number")))
 _CHANGE = _cases.update().where(_cases.c.id == sa.bindparam("number"))
 _NEW = _cases.insert().returning(_cases.c.id)
-_KEYED = sa.select(_cases.c.id).where(
-    _cases.c.mailbox == sa.bindparam("this_mailbox"), _cases.c.conversation == sa.bindparam("this_conversation")
+_KEYED = Statement(
+    sa.select(_cases.c.id).where(
+        _cases.c.mailbox == sa.bindparam("this_mailbox"), _cases.c.conversation == sa.bindparam("this_conversation")
+    )
 )
 _NAMED = sa.select(_arrivals.c.case_id).where(
     _arrivals.c.mailbox == sa.bindparam("this_mailbox"),
@@ -79,7 +82,7 @@ def get(store: Store, case_id: int) -> CaseRow | None:
 
 def read(connection: sa.Connection, case_id: int) -> CaseRow | None:
     """One case, in the caller's transaction."""
-    found = connection.execute(_GET, {"number": case_id}).first()
+    found = _GET.first(connection, {"number": case_id})
     return CaseRow(*found) if found else None
 
 
@@ -98,7 +101,7 @@ def of_conversation(
     connection: sa.Connection, mailbox: str, conversation: str, message_ids: Collection[str]
 ) -> CaseRow | None:
     """The case of a conversation: by its key, else by any of its messages; two that turn out to be one: the older."""
-    found = list(connection.scalars(_KEYED, {"this_mailbox": mailbox, "this_conversation": conversation}))
+    found = [row[0] for row in _KEYED.rows(connection, {"this_mailbox": mailbox, "this_conversation": conversation})]
     if not found:
         asked = {"this_mailbox": mailbox, "ids": list(message_ids)[-MOST_IDS:]}
         found = sorted(set(connection.scalars(_NAMED, asked)))
@@ -136,17 +139,21 @@ def change(connection: sa.Connection, case_id: int, *, now: float, **values: Any
 def work_on(connection: sa.Connection, case_id: int, *, now: float, **values: Any) -> None:
     """What a step found out of a case; what a person has decided meanwhile (approved, discarded) stays."""
     asked = {f"new_{name}": value for name, value in (("changed_at", now), *values.items())}
-    connection.execute(_work_on(tuple(values)), {"number": case_id, **asked})
+    _work_on(tuple(values)).change(connection, {"number": case_id, **asked})
 
 
 @lru_cache(maxsize=32)
-def _work_on(names: tuple[str, ...]) -> sa.Update:
+def _work_on(names: tuple[str, ...]) -> Statement:
     def new(name: str) -> sa.ColumnElement[Any]:
         column = _cases.c[name]
         value = sa.bindparam(f"new_{name}", type_=column.type)
-        return sa.case((_cases.c.state.in_(DECIDED), column), else_=value) if name in _OUTCOME else value
+        return (
+            sa.case((sa.or_(*(_cases.c.state == state for state in DECIDED)), column), else_=value)
+            if name in _OUTCOME
+            else value
+        )
 
-    return _CHANGE.values({name: new(name) for name in ("changed_at", *names)})
+    return Statement(_CHANGE.values({name: new(name) for name in ("changed_at", *names)}))
 
 
 def answered_by(connection: sa.Connection, found: CaseRow, reason: str, now: float) -> None:

@@ -21,7 +21,6 @@ class Backend(Protocol):
     engine: sa.Engine
     path: Path | None  # of the SQLite file
     restored_from: Path | None  # the backup that a new file was filled from
-    turn: AbstractContextManager[object]  # one writer at a time of this process, where there can be only one
 
     @property
     def name(self) -> str:
@@ -37,8 +36,16 @@ class Backend(Protocol):
         """The database's errors as StoreError: one line with the cure."""
         ...
 
-    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
-        """Begin the database's transaction, where SQLAlchemy's driver does not."""
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """As `Store.write`; the database's errors come as they are."""
+        ...
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """As `Store.read`; the database's errors come as they are."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
         ...
 
     def hold_schema(self) -> AbstractContextManager[None]:
@@ -55,7 +62,7 @@ class Backend(Protocol):
 
 
 class Store:
-    """The open database. Thread-safe: each transaction uses its own connection of the pool.
+    """The open database. Thread-safe: each transaction has a connection for itself.
 
     `Store(path)` creates file and tables when they are missing (file mode 0600), with what a backup beside it holds.
     `Store.in_memory()` is for look-ups that keep nothing, `Store.on_postgres()` for several machines. Raises
@@ -105,20 +112,13 @@ class Store:
 
         In SQLite no other writes at the same time; in PostgreSQL others do, see `dialect.serialise`.
         """
-        with (
-            self._backend.turn,
-            self._backend.named_errors(),
-            self._engine.connect() as connection,
-            connection.begin(),
-        ):
-            self._backend.begin(connection, writes=True)
+        with self._backend.named_errors(), self._backend.writing() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads."""
-        with self._backend.named_errors(), self._engine.connect() as connection, connection.begin():
-            self._backend.begin(connection, writes=False)
+        with self._backend.named_errors(), self._backend.reading() as connection:
             yield connection
 
     @contextmanager
@@ -202,4 +202,4 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self._backend.close()

@@ -13,6 +13,7 @@ from mailassist.store import schema, team_schema, versions
 from mailassist.store.database import Store
 from mailassist.store.dialect import is_postgres, serialise
 from mailassist.store.schema import facts
+from mailassist.store.statement import Statement
 
 table = _drafts = schema.drafts
 _cases = team_schema.cases
@@ -25,6 +26,11 @@ class DraftChanged(DeliveryError):
 
 class Decided(DraftChanged):
     """A person has decided about the conversation meanwhile; no draft of it is put into the mailbox."""
+
+    def __init__(self, state: str) -> None:
+        """`state`: of the case."""
+        super().__init__()
+        self.state = state
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +80,25 @@ class DraftRow:
 
 
 _COLUMNS = [_drafts.c[field.name] for field in fields(DraftRow)]
-_OF_CASE = sa.select(*_COLUMNS).where(_drafts.c.case_id == sa.bindparam("number"))
-_OWNER = sa.select(_drafts.c.owner).where(_drafts.c.id == sa.bindparam("number"))
-_KEYED = sa.select(*_COLUMNS).where(
-    _drafts.c.account == sa.bindparam("this_account"), _drafts.c.answers == sa.bindparam("answered")
+_OF_CASE = Statement(sa.select(*_COLUMNS).where(_drafts.c.case_id == sa.bindparam("number")))
+_NEW = Statement(_drafts.insert())
+_OWNER = Statement(sa.select(_drafts.c.owner).where(_drafts.c.id == sa.bindparam("number")))
+_KEYED = Statement(
+    sa.select(*_COLUMNS).where(
+        _drafts.c.account == sa.bindparam("this_account"), _drafts.c.answers == sa.bindparam("answered")
+    )
 )
-_CASE_STATE = sa.select(_cases.c.state).where(_cases.c.id == sa.bindparam("number")).with_for_update()
+_of_number = _drafts.c.case_id == sa.bindparam("number")
+_CURRENT = Statement(
+    sa.select(*_COLUMNS)
+    .where(
+        _of_number
+        | ((_drafts.c.account == sa.bindparam("this_account")) & (_drafts.c.answers == sa.bindparam("answered")))
+    )
+    .order_by(sa.case((_of_number, 0), else_=1))
+    .limit(1)
+)
+_CASE_STATE = Statement(sa.select(_cases.c.state).where(_cases.c.id == sa.bindparam("number")).with_for_update())
 _PLACED = (
     sa.select(*_COLUMNS)
     .where(
@@ -89,7 +108,7 @@ _PLACED = (
     .order_by(_drafts.c.id)
 )  # fmt: skip
 _ANY_AWAY = sa.select(facts.c.name).where(facts.c.name.startswith(_AWAY)).limit(1)
-_CHANGE = (
+_CHANGE = Statement(
     _drafts.update()
     .where(
         _drafts.c.id == sa.bindparam("number"),
@@ -215,18 +234,15 @@ def is_persons(connection: sa.Connection, case_id: int) -> bool:
     return found is not None and _is_persons(found)
 
 
-def may_take(store: Store, new: NewText) -> bool:
-    """Whether the current draft of the case may give way: not where a person wrote or edited it."""
-    with store.read() as connection:
-        found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
-    return found is None or not _is_persons(found)
+class Persons(Exception):
+    """The current draft is a person's: it gives way to no other."""
 
 
 def put(connection: sa.Connection, new: NewText, *, now: float) -> None:
-    """Make `new` the current draft of its case, in the caller's transaction.
+    """Make `new` the current draft of its case, in the caller's transaction. Raises Persons.
 
     The text that gives way stays among the versions; where its revision lies in the mailbox stays known, so that the
-    next one takes its place. A person's text never gives way (see `may_take`): then `new` is only offered.
+    next one takes its place.
     """
     about = {
         "text": new.text, "model": new.model, "conversation": new.conversation, "case_id": new.case_id,
@@ -237,14 +253,13 @@ def put(connection: sa.Connection, new: NewText, *, now: float) -> None:
     serialise(connection, "replies", new.account)
     if is_postgres(connection):
         connection.execute(sa.select(_drafts.c.id).where(_drafts.c.case_id == new.case_id).with_for_update())
-    found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
+    found = _current(connection, new)
     if found is None:
         fresh = {"account": new.account, "answers": new.answers, "created_at": now, "state": "kept", "generation": 0}
-        connection.execute(_drafts.insert(), {**fresh, **about, "version": 1})
+        _NEW.change(connection, {**fresh, **about, "version": 1})
         return
     if _is_persons(found):
-        offer(connection, new, now=now)
-        return
+        raise Persons()
     if found.text != new.text or found.answers != new.answers:
         before = versions.Version(found.text, found.written_by, found.complete)
         versions.add(connection, found.account, found.answers, before, at=found.changed_at)
@@ -263,7 +278,7 @@ def put(connection: sa.Connection, new: NewText, *, now: float) -> None:
 
 def offer(connection: sa.Connection, new: NewText, *, now: float) -> None:
     """Keep `new` among the versions of the current draft, which is a person's."""
-    found = _of_case(connection, new.case_id) or _keyed(connection, new.account, new.answers)
+    found = _current(connection, new)
     answers = found.answers if found is not None else new.answers
     versions.add(connection, new.account, answers, versions.Version(new.text, "model"), at=now)
 
@@ -299,12 +314,19 @@ def _is_persons(row: DraftRow) -> bool:
 
 
 def _of_case(connection: sa.Connection, case_id: int) -> DraftRow | None:
-    found = connection.execute(_OF_CASE, {"number": case_id}).first()
+    found = _OF_CASE.first(connection, {"number": case_id})
+    return DraftRow(*found) if found else None
+
+
+def _current(connection: sa.Connection, new: NewText) -> DraftRow | None:
+    """The draft of the case, else one of the same message that is of no case or of an earlier one."""
+    asked = {"number": new.case_id, "this_account": new.account, "answered": new.answers}
+    found = _CURRENT.first(connection, asked)
     return DraftRow(*found) if found else None
 
 
 def _keyed(connection: sa.Connection, account: str, answers: str) -> DraftRow | None:
-    found = connection.execute(_KEYED, {"this_account": account, "answered": answers}).first()
+    found = _KEYED.first(connection, {"this_account": account, "answered": answers})
     return DraftRow(*found) if found else None
 
 
@@ -321,15 +343,15 @@ def intend(store: Store, row: DraftRow, *, now: float, **changes: Any) -> DraftR
     """
     with store.write() as connection:
         if row.case_id is not None:
-            state = connection.scalar(_CASE_STATE, {"number": row.case_id})
+            state = _CASE_STATE.scalar(connection, {"number": row.case_id})
             if state in ("approved", "answered", "none"):
-                raise Decided()
+                raise Decided(state)
         return _changed(connection, row, now, changes)
 
 
 def _changed(connection: sa.Connection, row: DraftRow, now: float, changes: Mapping[str, Any]) -> DraftRow:
     same = {"number": row.id, "this_generation": row.generation, "this_owner": row.owner}
-    changed = connection.execute(_CHANGE, {**same, "changed_at": now, **changes}).first()
+    changed = _CHANGE.first(connection, {**same, "changed_at": now, **changes})
     if changed is None:
         raise DraftChanged()
     return DraftRow(*changed)
@@ -365,7 +387,7 @@ def claim(store: Store, row: DraftRow, owner: str, *, now: float) -> DraftRow:
 def release(store: Store, row_id: int, owner: str) -> None:
     """`owner` no longer works on the row: any process may go on."""
     with store.read() as connection:
-        if connection.scalar(_OWNER, {"number": row_id}) != owner:
+        if _OWNER.scalar(connection, {"number": row_id}) != owner:
             return  # given back with the last step
     with store.write() as connection:
         connection.execute(_drafts.update().where(_drafts.c.id == row_id, _drafts.c.owner == owner).values(owner=""))

@@ -16,6 +16,7 @@ from mailassist.store import links
 from mailassist.store.database import Store
 from mailassist.store.dialect import among, put, put_rows, serialise
 from mailassist.store.schema import folders, messages
+from mailassist.store.statement import Statement
 
 
 class IndexRow(NamedTuple):
@@ -62,13 +63,16 @@ _CURSORS = sa.select(  # made once: each look asks it; in the order of `Cursor`
     folders.c.complete, folders.c.message_count, folders.c.synced_at,
 ).where(folders.c.account == sa.bindparam("name"))  # fmt: skip
 _KEY = ("account", "folder", "uidvalidity", "uid")
-_OF_CONVERSATION = sa.select(*_COLUMNS).where(
-    messages.c.account == sa.bindparam("this_account"),
-    messages.c.conversation.in_(
-        sa.select(messages.c.conversation).where(
-            messages.c.account == sa.bindparam("this_account"), messages.c.message_id == sa.bindparam("this_message")
-        )
-    ),
+_OF_CONVERSATION = Statement(
+    sa.select(*_COLUMNS).where(
+        messages.c.account == sa.bindparam("this_account"),
+        messages.c.conversation.in_(
+            sa.select(messages.c.conversation).where(
+                messages.c.account == sa.bindparam("this_account"),
+                messages.c.message_id == sa.bindparam("this_message"),
+            )
+        ),
+    )
 )
 
 
@@ -176,7 +180,7 @@ def conversation_of(store: Store, account: str, message_id: str) -> list[IndexRo
     """Every copy of every message that may belong to the conversation of `message_id`; one indexed query."""
     asked = {"this_account": account, "this_message": message_id}
     with store.read() as connection:
-        return [IndexRow(*row) for row in connection.execute(_OF_CONVERSATION, asked)]
+        return [IndexRow(*row) for row in _OF_CONVERSATION.rows(connection, asked)]
 
 
 def active_conversations(store: Store, account: str, since: float) -> dict[int, list[IndexRow]]:

@@ -21,20 +21,22 @@ from mailassist.errors import BudgetReached, StoreError
 from mailassist.store.database import Store
 from mailassist.store.dialect import serialise
 from mailassist.store.schema import ledger
+from mailassist.store.statement import Statement
 
 THIS_MACHINE = "this machine"
 
 # Made once: they run for every call, and making them costs more than running them.
 _SPENT = ("model", "input_tokens", "cached_tokens", "output_tokens", "cost", "estimated", "sent", "error")
-_RESERVE = ledger.insert()
-_SETTLE = (
+_RESERVE = Statement(ledger.insert().returning(ledger.c.id))
+_SETTLE = Statement(
     ledger.update()
     .where((ledger.c.id == sa.bindparam("number")) & (ledger.c.state == "reserved"))
     .values({name: sa.bindparam(name) for name in ("state", *_SPENT)})
 )
-_TOTAL = sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= sa.bindparam("since"))
-_TOTAL_OF_ACCOUNT = _TOTAL.where(ledger.c.account == sa.bindparam("account_name"))
-_CALLS = (
+_total_cost = sa.select(sa.func.sum(ledger.c.cost)).where(ledger.c.at >= sa.bindparam("since"))
+_TOTAL = Statement(_total_cost)
+_TOTAL_OF_ACCOUNT = Statement(_total_cost.where(ledger.c.account == sa.bindparam("account_name")))
+_CALLS = Statement(
     sa.select(sa.func.count())
     .select_from(ledger)
     .where(
@@ -140,7 +142,7 @@ def reserve_in(
         if account_budget is not None:
             _check(account_budget, _total(connection, day, call.account), bound.cost, call.account)
     row = {"at": now, "state": "reserved", **_of_call(call), **_of_spent(bound), "estimated": True}
-    return int(connection.execute(_RESERVE, row).inserted_primary_key[0])  # type: ignore[index]
+    return int(_RESERVE.scalar(connection, row))
 
 
 def settle(store: Store, number: int, spent: Spent, *, failed: bool = False) -> None:
@@ -153,7 +155,7 @@ def settle(store: Store, number: int, spent: Spent, *, failed: bool = False) -> 
 def settle_in(connection: sa.Connection, number: int, spent: Spent, *, failed: bool = False) -> bool:
     """`settle` as part of the caller's transaction; whether the call was reserved."""
     values = {"number": number, "state": "failed" if failed else "done", **_of_spent(spent)}
-    return connection.execute(_SETTLE, values).rowcount == 1
+    return _SETTLE.change(connection, values) == 1
 
 
 def entries(store: Store, *, since: float = 0.0) -> list[Entry]:
@@ -173,7 +175,7 @@ def calls_since(store: Store, account: str, since: float, *, purpose: str = "dra
     """How many calls of an account there were from `since` on, those that failed left out."""
     asked = {"since": since, "account_name": account, "this_purpose": purpose}
     with store.read() as connection:
-        return int(connection.scalar(_CALLS, asked) or 0)
+        return int(_CALLS.scalar(connection, asked) or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +247,8 @@ def is_this_machine(host: str) -> bool:
 
 def _total(connection: sa.Connection, since: float, account: str | None = None) -> float:
     if account is None:
-        return float(connection.scalar(_TOTAL, {"since": since}) or 0.0)
-    return float(connection.scalar(_TOTAL_OF_ACCOUNT, {"since": since, "account_name": account}) or 0.0)
+        return float(_TOTAL.scalar(connection, {"since": since}) or 0.0)
+    return float(_TOTAL_OF_ACCOUNT.scalar(connection, {"since": since, "account_name": account}) or 0.0)
 
 
 def _check(budget: float, spent: float, bound: float, account: str) -> None:

@@ -6,7 +6,7 @@ import os
 import selectors
 import socket
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,6 @@ class PostgresServer:
 
     path: Path | None = None
     restored_from: Path | None = None
-    turn: AbstractContextManager[object] = nullcontext()  # many write at once
     way_back = "Bring the database back from a backup: `mailassist db restore`."
 
     def __init__(self, url: str, password: str | None, *, joins: bool = True) -> None:
@@ -85,8 +84,17 @@ class PostgresServer:
         address = self.url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
         return address, {**_settings(self.url), **({"password": self.url.password} if self.url.password else {})}
 
-    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
-        """The driver does that."""
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction; many write at once."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    reading = writing
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self.engine.dispose()
 
     @contextmanager
     def hold_schema(self) -> Iterator[None]:

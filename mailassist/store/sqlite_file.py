@@ -31,10 +31,14 @@ class SqliteFile:
         self.engine = sa.create_engine(
             "sqlite+pysqlite:///" + (str(path) if path else ":memory:"),
             connect_args={"check_same_thread": False, "timeout": 5.0},
+            pool_reset_on_return=None,  # every transaction is ended where it was begun
             **({"pool_size": 16, "max_overflow": 48} if path else {"poolclass": sa.StaticPool}),
         )
         # The threads of this process stand in line: SQLite's own waiting is asking again, up to 100 ms later each time.
-        self.turn: AbstractContextManager[object] = threading.RLock()
+        self._turn = threading.RLock()
+        # All that this process writes goes through one connection: for any other, what that one has written makes
+        # SQLite read the pages anew that it had.
+        self._writer: sa.Connection | None = None
         sa.event.listen(self.engine, "connect", _configure)
         self._create_tables()
 
@@ -43,14 +47,35 @@ class SqliteFile:
         """Which store it is, for people."""
         return str(self.path or "the store")
 
-    def begin(self, connection: sa.Connection, *, writes: bool) -> None:
-        """Writers take the lock at once: a lock that is upgraded later can fail without waiting.
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that takes the lock at once: a lock that is upgraded later can fail without waiting."""
+        with self._turn:
+            writer = self._writer = self._writer or self.engine.connect()
+            try:
+                with writer.begin():
+                    _begin(writer, "BEGIN IMMEDIATE")
+                    yield writer
+            except (DatabaseError, sqlite3.DatabaseError):  # nobody knows what state it is in
+                self._writer = None
+                writer.invalidate()
+                writer.close()
+                raise
 
-        Said to the driver: with a listener for SQLAlchemy's event, every statement would cost twice as much.
-        """
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that waits for nobody."""
+        with self.engine.connect() as connection, connection.begin():
+            _begin(connection, "BEGIN")
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection; the last one tidies the write-ahead log up."""
+        with self._turn:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        self.engine.dispose()
 
     def compact(self) -> None:
         """Rewrite the file without what was deleted, and empty the write-ahead log: deleted bytes are gone from both.
@@ -122,8 +147,7 @@ class SqliteFile:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self.named_errors(), self.engine.connect() as connection, connection.begin():
-            self.begin(connection, writes=True)
+        with self.named_errors(), self.writing() as connection:
             yield connection
 
     def _create_tables(self) -> None:
@@ -155,6 +179,13 @@ class SqliteFile:
         return version
 
 
+def _begin(connection: sa.Connection, how: str) -> None:
+    """Said to the driver: with a listener for SQLAlchemy's event, every statement would cost twice as much."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute(how)
+
+
 def _prepare_file(path: Path) -> None:
     """Make folder (0700) and file (0600) before SQLite would make them readable by others."""
     try:
@@ -167,7 +198,7 @@ def _prepare_file(path: Path) -> None:
 
 
 def _configure(connection: object, _record: object) -> None:
-    """Settings of each new connection; transactions are begun by `SqliteFile.begin`, not by the driver."""
+    """Settings of each new connection; transactions are begun by `_begin`, not by the driver."""
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):

@@ -34,7 +34,7 @@ from mailassist.mail.safe_text import SafeText
 from mailassist.model.connection import warm_up as load_client
 from mailassist.model.errors import ModelCallFailed
 from mailassist.store import approvals, arrivals, review
-from mailassist.store.arrivals import LeaseLost
+from mailassist.store.arrivals import LeaseLost, Outlook
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -78,10 +78,16 @@ class Steps:
         """
         parts = self.parts
         owner = f"{parts.owner}:{worker}"
-        row = arrivals.lease(parts.store, arrival_id, owner, now=parts.now(), seconds=LEASE)
+        outlook = Outlook()
+
+        def look_ahead(connection: sa.Connection) -> None:
+            nonlocal outlook
+            outlook = arrivals.outlook(connection, arrival_id)
+
+        row = arrivals.lease(parts.store, arrival_id, owner, now=parts.now(), seconds=LEASE, also=look_ahead)
         if row is None:
             return self._left(arrival_id)
-        run, was = Run(parts, row, self._cut), row.state
+        run, was = Run(parts, row, self._cut, outlook=outlook), row.state
         if was == "seen" and not self._is_warm:
             self._warm_up(row.mailbox)
         try:
@@ -144,7 +150,11 @@ class Steps:
         where a person has decided.
         """
         row, store = run.row, run.parts.store
-        paused, decided = arrivals.outlook(store, row.id)
+        outlook, run.outlook = run.outlook, None
+        if outlook is None:
+            with store.read() as connection:
+                outlook = arrivals.outlook(connection, row.id)
+        paused, decided = outlook.paused, outlook.case
         if paused and row.state != "unread":
             run.record(not_before=run.parts.now() + _PAUSED, error=f"Drafting is paused: {paused}")
             return True

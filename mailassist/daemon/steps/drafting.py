@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -91,24 +92,28 @@ def finish(run: Run, made: Draft) -> None:
         output_tokens=usage.output if usage else 0,
         cost=made.cost,
     )
+    try:
+        if missing:
+            _keep(run, new, "missing", "nothing that was read says what belongs into the gaps", missing)
+        else:
+            _keep(run, new, "drafted", "")
+    except drafts.Persons:
+        _keep(run, new, "theirs", "a newer message came; the draft is a person's")
+
+
+def _keep(run: Run, new: NewText, state: str, reason: str, missing: Sequence[str] = ()) -> None:
+    """Record the text and what it means for the case. Raises Persons where the current draft is a person's."""
     now = run.parts.now()
-    theirs = not drafts.may_take(run.parts.store, new)
-    state = "theirs" if theirs else "missing" if missing else "drafted"
 
     def also(connection: sa.Connection) -> None:
-        (drafts.offer if theirs else drafts.put)(connection, new, now=now)
-        if state == "missing":
+        (drafts.offer if state == "theirs" else drafts.put)(connection, new, now=now)
+        if missing:
             run.tell(connection, "information is missing")
-        details = {"model": made.model, "prompt": row.prompt_version, "state": state}
-        run.keep(connection, "drafted", written=made.text, details=details)
+        details = {"model": new.model, "prompt": run.row.prompt_version, "state": state}
+        run.keep(connection, "drafted", written=new.text, details=details)
 
-    reasons = {
-        "theirs": "a newer message came; the draft is a person's",
-        "missing": "nothing that was read says what belongs into the gaps",
-        "drafted": "",
-    }
-    about = {"state": state, "reason": reasons[state], "missing": "\n".join(missing) if state == "missing" else ""}
-    run.record(state=state, reason=reasons[state], case=about, also=also)
+    about = {"state": state, "reason": reason, "missing": "\n".join(missing)}
+    run.record(state=state, reason=reason, case=about, also=also)
 
 
 def gaps(text: str, asked: str) -> list[str]:

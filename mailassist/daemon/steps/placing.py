@@ -34,13 +34,15 @@ def place(run: Run) -> None:
         return
     if not freshness.check(run):
         return
-    case = cases.get(parts.store, run.row.case_id or 0)
-    if case is not None and case.state == "approved":
-        raise Waits(parts.now() + APPROVED, "a person has approved a reply, which is on its way")
-    if case is not None and case.state == "none":
+    try:
+        outcome = _appended(run, row)
+    except drafts.Decided as decided:
+        if decided.state == "approved":
+            raise Waits(parts.now() + APPROVED, "a person has approved a reply, which is on its way") from None
+        if decided.state != "none":
+            raise
         run.finish("none", NOT_NEEDED)
         return
-    outcome = _appended(run, row)
     parts.mark("place:appended")
     if outcome.state in ("person", "gone"):
         _theirs(run, outcome)

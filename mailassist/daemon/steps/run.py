@@ -11,7 +11,7 @@ from mailassist.errors import NotDraftable
 from mailassist.intake.pull import Pulled, pull
 from mailassist.mail.recipients import ReplyPlan, plan_reply
 from mailassist.store import arrivals
-from mailassist.store.arrivals import ArrivalRow
+from mailassist.store.arrivals import ArrivalRow, Outlook
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 LEASE = 300.0  # seconds without a recorded step until another worker may take over
+_LOOKED_AHEAD = ("packed", "drafted")  # what follows costs money, or shows to others
 _ACTIONS = {"delivered": "placed", "answered": "withdrawn", "none": "no reply needed", "person": "given to a person"}
 
 
@@ -48,6 +49,7 @@ class Run:
     stopped: Callable[[], bool]
     request: DraftRequest | None = None  # what was packed in this run
     prompt: Prompt | None = None
+    outlook: Outlook | None = None  # as of the last step that was recorded, until it was used
     _pulled: Pulled | None = None
     _plan: ReplyPlan | None = None
 
@@ -100,8 +102,16 @@ class Run:
             values = {"owner": "", "leased_until": 0.0}
         if "state" in values and values["state"] != self.row.state:
             values = {"attempts": 0, "error": "", "leased_until": self.parts.now() + LEASE, **values}
+
+        def all_of_it(connection: sa.Connection) -> None:
+            if self.row.case_id is not None and values.get("state") in _LOOKED_AHEAD:
+                self.outlook = arrivals.outlook(connection, self.row.id)
+            if also is not None:
+                also(connection)
+
+        self.outlook = None
         self.row = arrivals.advance(
-            self.parts.store, self.row, now=self.parts.now(), case=case, also=also, **values
+            self.parts.store, self.row, now=self.parts.now(), case=case, also=all_of_it, **values
         )  # fmt: skip
 
     def finish(
