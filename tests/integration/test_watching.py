@@ -225,7 +225,7 @@ def test_what_a_colleague_takes_away_or_answers_is_a_reason_to_look(dovecot: Dov
         other.select_folder("Drafts")
         other.delete_messages([1])
         other.expunge()
-        team.until(lambda: any("Drafts" in folders for _, folders in team.looks[before:]))
+        team.until(lambda: any("Drafts" in folders for _, folders in team.looks[before:]) and team.listens("a", 3))
         before = len(team.looks)
         other.select_folder("INBOX")
         other.add_flags([1], ["\\Answered"])
