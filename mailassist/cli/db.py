@@ -58,7 +58,7 @@ def upgrade(as_json: bool) -> None:
 
         file = SqliteFile(where.file)  # upgrades by itself
         result = dict(zip(("before", "now"), file.upgrade(), strict=True))
-        file.engine.dispose()
+        file.close()
     if as_json:
         dump_json({"database": str(where), **result})
     elif all(result[name] == result[name.replace("before", "now")] for name in result):
@@ -84,7 +84,7 @@ def downgrade(yes: bool) -> None:
 
         file = SqliteFile(where.file)
         before, now = file.downgrade()
-        file.engine.dispose()
+        file.close()
     say(f"{where} is at revision {now} now; it was at {before}. Start the older mailassist, not this one.")
 
 

@@ -57,9 +57,10 @@ class SqliteFile:
                     _begin(writer, "BEGIN IMMEDIATE")
                     yield writer
             except (DatabaseError, sqlite3.DatabaseError):  # nobody knows what state it is in
-                self._writer = None
-                writer.invalidate()
-                writer.close()
+                if self.path is not None:  # in memory it is all that there is; it was rolled back
+                    self._writer = None
+                    writer.invalidate()
+                    writer.close()
                 raise
 
     @contextmanager

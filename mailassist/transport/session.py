@@ -102,7 +102,7 @@ class _Wire(imaplib.IMAP4):
         number, kind, data = plain.groups(b"")
         told = self.untagged_responses
         told.setdefault(kind.decode("ascii"), []).append(number + b" " + data if number and data else number or data)
-        if kind in (b"OK", b"NO", b"BAD") and (code := _CODE.match(data)):
+        if not number and kind in (b"OK", b"NO", b"BAD") and (code := _CODE.match(data)):
             told.setdefault(code[1].decode("ascii"), []).append(code[2] or b"")
         return line[:-2]
 

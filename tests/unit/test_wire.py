@@ -40,6 +40,7 @@ def outcome(sent: bytes, read: Callable[[_Wire], object]) -> Outcome:
 @given(st.lists(LINES, max_size=4))
 @example([b"* 3 EXISTS", b"* OK [UIDNEXT 4] next", b"* FLAGS (\\Seen)"])
 @example([b"* 1 FETCH (UID 1 BODY[] {3}", b"abc)", b"* 2 FETCH (UID 2)"])
+@example([b"* 12 OK [CLOSED]", b"* 5 NO [X-A 3] x"])
 @example([b"* SEARCH", b"* 5 ", b"* OK [CLOSED"])
 def test_both_ways_give_the_same(lines: list[bytes]) -> None:
     sent = b"".join(line + b"\r\n" for line in lines)

@@ -35,6 +35,10 @@ def place(run: Run) -> None:
     if not freshness.check(run):
         return
     try:
+        if row.state == "appending" or row.folder:  # what is done before the intent is committed goes by the case, too
+            case = cases.get(parts.store, run.row.case_id or 0)
+            if case is not None and case.state in ("approved", "none"):
+                raise drafts.Decided(case.state)
         outcome = _appended(run, row)
     except drafts.Decided as decided:
         if decided.state == "approved":
