@@ -14,9 +14,10 @@ from servers.team import DRAFT, Team, answering, client, id_of, in_folder, is_tr
 from mailassist.daemon.arrivals import look
 from mailassist.daemon.drafts_folder import look_after
 from mailassist.daemon.queue_local import LocalQueue
-from mailassist.daemon.steps import Steps
+from mailassist.daemon.steps import Steps, placing
+from mailassist.daemon.steps.run import Run
 from mailassist.daemon.upkeep import settle
-from mailassist.errors import Stopped, StoreError
+from mailassist.errors import ConnectionFailed, Stopped, StoreError
 from mailassist.store import arrivals, audit, drafts, feedback, index, mailboxes, schema
 from mailassist.team import status
 from mailassist.team.queue import Role
@@ -896,6 +897,33 @@ def test_no_draft_comes_into_the_mailbox_once_an_approval_has_begun(scene) -> No
     support.boxes["support"].deliver(mail())
     support.use(mark=lambda step: queue.begin_approval(1, "My words.") if step == "draft:checked" else None)
     support.work()
+    assert support.drafts() == []
+    assert support.case().state == "approved"
+
+
+def test_an_append_that_broke_off_is_not_gone_on_with_once_an_approval_has_begun(scene, monkeypatch) -> None:
+    support = scene()
+    queue = StoreQueue(
+        support.store, "dana", Role.APPROVE, {"support": TeamMailbox()}, support.parts.trail, support.now
+    )
+
+    def broken(step: str) -> None:
+        if step == "draft:appending":
+            raise ConnectionFailed("cut")
+
+    support.boxes["support"].deliver(mail())
+    support.use(mark=broken)
+    assert support.work() == ["drafted"]
+    support.use(mark=lambda step: None)
+    support.ahead = 4000.0  # after the pause, and after the time for which an approval waits for the APPEND
+    fresh = placing.freshness.check
+
+    def approved_meanwhile(run: Run) -> bool:
+        queue.begin_approval(1, DRAFT)
+        return fresh(run)
+
+    monkeypatch.setattr(placing.freshness, "check", approved_meanwhile)
+    assert support.work() == ["drafted"]
     assert support.drafts() == []
     assert support.case().state == "approved"
 
