@@ -167,8 +167,7 @@ class Connection:
         client, http, endpoint = self.client(), self._http, self._endpoint
         if endpoint.api_version or http is None:  # Azure's older addresses are the library's to make
             return client.post(path, cast_to=object, body=dict(body), options={"timeout": timeout})
-        limits = httpx2.Timeout(timeout, connect=min(timeout, _CONNECT_TIMEOUT)).as_dict()
-        extensions = {"timeout": limits, "trace": partial(self._seen, self._reader.reading)}
+        extensions = {"timeout": _limits(timeout).as_dict(), "trace": partial(self._seen, self._reader.reading)}
         request = httpx2.Request(
             "POST", endpoint.url.rstrip("/") + path, headers=self._headers(), json=body, extensions=extensions
         )
@@ -185,11 +184,9 @@ class Connection:
 
     def _headers(self) -> dict[str, str]:
         """All that is said beside the body."""
-        from mailassist import __version__
-
         key = self._endpoint.key
         told = {"accept": "application/json", "accept-encoding": "gzip, deflate", "connection": "keep-alive"}
-        told["user-agent"] = f"mailassist/{__version__}"
+        told["user-agent"] = _our_name()
         return told if key is None else {**told, "authorization": f"Bearer {key.get_secret_value()}"}
 
     @property
@@ -235,7 +232,7 @@ class Connection:
 
         silence()
         endpoint = self._endpoint
-        timeout = httpx2.Timeout(endpoint.timeout, connect=min(endpoint.timeout, _CONNECT_TIMEOUT))
+        timeout = _limits(endpoint.timeout)
         with _proxy_errors():
             http = httpx2.Client(
                 timeout=timeout,
@@ -261,11 +258,9 @@ class Connection:
             return
         import httpx2
 
-        from mailassist import __version__
-
         allowed = [(name, value) for name, value in request.headers.raw if name.lower() in _HEADERS]
         request.headers = httpx2.Headers(allowed)
-        request.headers["user-agent"] = f"mailassist/{__version__}"
+        request.headers["user-agent"] = _our_name()
         if self._endpoint.key is None:
             request.headers.pop("authorization", None)
             request.headers.pop("api-key", None)
@@ -300,6 +295,19 @@ def _received(items: SimpleQueue[tuple[str, Any]], stopped: Callable[[], bool]) 
         if kind == "end":
             return
         yield value
+
+
+def _our_name() -> str:
+    from mailassist import __version__
+
+    return f"mailassist/{__version__}"
+
+
+def _limits(seconds: float) -> httpx2.Timeout:
+    """Without a byte for `seconds` a request fails; sooner where nobody answers the connection."""
+    import httpx2
+
+    return httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_TIMEOUT))
 
 
 def _status_error(answer: httpx2.Response) -> openai.APIStatusError:

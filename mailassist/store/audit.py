@@ -207,7 +207,6 @@ def forget_texts(connection: sa.Connection, names: Callable[[str], bool]) -> int
     return len(numbers)
 
 
-# Made once: SQLAlchemy finds what it compiled of a statement faster when it is the same object.
 _NAMES = tuple(column.name for column in audit.columns)
 _ADD, _ADD_TEXTS = Statement(audit.insert()), Statement(audit_texts.insert())
 _LAST = Statement(sa.select(audit.c.number, audit.c.seal).order_by(audit.c.number.desc()).limit(1))
