@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -24,22 +25,23 @@ def main(url: str, seconds: float, concurrency: int, beat: float) -> None:
     owner = f"worker:{os.getpid()}"
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
 
-    def note(arrival: int, what: str) -> None:
+    def note(connection: sa.Connection, arrival: int, what: str) -> None:
         values = {"arrival": arrival, "what": what, "pid": os.getpid()}
-        with store.write() as connection:
-            connection.execute(sa.text("INSERT INTO done VALUES (:arrival, :what, :pid)"), values)
+        connection.execute(sa.text("INSERT INTO done VALUES (:arrival, :what, :pid)"), values)
 
     def work(arrival: int) -> float | None:
         row = arrivals.lease(store, arrival, owner, now=time.time(), seconds=300)
         if row is None:
             return time.time() + 1
-        note(arrival, "began")
+        with store.write() as connection:
+            note(connection, arrival, "began")
         if row.attempts == 0 and row.sender == "fails@test":
             arrivals.advance(store, row, now=time.time(), attempts=1, owner="", leased_until=0.0)
             raise RuntimeError("as it was told")
         time.sleep(seconds)
-        arrivals.advance(store, row, now=time.time(), state="delivered")
-        note(arrival, "ended")
+        # In one transaction: a kill between the two, or a look, would find it delivered and not ended.
+        ended = partial(note, arrival=arrival, what="ended")
+        arrivals.advance(store, row, now=time.time(), state="delivered", also=ended)
         return None
 
     def troubled(error: Exception) -> None:
